@@ -1,0 +1,188 @@
+"""What every spike encoder shares: its contract, its stem, its registration.
+
+An encoder is everything between the pixels and the first spikes: images (B, C, H, W) in [0, 1] to spikes
+(T, B, C_e, H_e, W_e). The backbone says how many channels C_e it wants, through the :class:`Stem`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar
+
+import torch
+from spikingjelly.activation_based.neuron import BaseNode
+from torch import Tensor, nn
+
+from robustbench_snn.embedding import Overrun, PositionEmbedding, sincos_position_embedding
+from robustbench_snn.neurons import NeuronConfig, StepMode
+from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.registry import encoders
+from robustbench_snn.task import Task
+
+Gradient = Literal["exact", "surrogate", "straight-through", "bpda"]
+E_ = TypeVar("E_", bound="type[Encoder]")
+
+
+@dataclass(frozen=True)
+class EncoderTraits:
+    """What an encoder declares of itself, and what the conformance tests check.
+
+    Attributes:
+        stochastic: two runs with other random streams differ; attacks then average over draws (EOT).
+        causal: step t does not depend on later steps nor on T, so a prefix of T steps equals a shorter run.
+        gradient: where the input gradient of its own coding comes from.
+        spiking: the output is binary; otherwise real-valued.
+    """
+
+    stochastic: bool
+    causal: bool
+    gradient: Gradient
+    spiking: bool
+
+
+def register_encoder(
+    name: str,
+    *,
+    version: int,
+    stochastic: bool = False,
+    causal: bool = True,
+    gradient: Gradient = "surrogate",
+    spiking: bool = True,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Callable[[E_], E_]:
+    """Puts an encoder class under ``name`` with its traits (see :class:`EncoderTraits`); literals only."""
+    traits = EncoderTraits(stochastic, causal, gradient, spiking)
+    register = encoders.register(
+        name,
+        version=version,
+        presets=presets,
+        stochastic=stochastic,
+        causal=causal,
+        gradient=gradient,
+        spiking=spiking,
+    )
+
+    def decorate(cls: E_) -> E_:
+        cls.traits = traits
+        registered: E_ = register(cls)
+        return registered
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Stem:
+    """The first layer as the backbone wants it; an encoder builds its parts from here.
+
+    Attributes:
+        task: image sizes, T at training, mean and std.
+        channels: C_e, the channels of the spikes.
+        neuron: type and constants of the spiking neurons.
+        pool: a 3x3 max-pool with stride 2 follows the convolution's batch norm (stems that downsample).
+    """
+
+    task: Task
+    channels: int
+    neuron: NeuronConfig = NeuronConfig()
+    pool: bool = False
+
+    @property
+    def height(self) -> int:
+        """H_e, the height of the spikes in pixels."""
+        return (self.task.height + 1) // 2 if self.pool else self.task.height
+
+    @property
+    def width(self) -> int:
+        """W_e, the width of the spikes in pixels."""
+        return (self.task.width + 1) // 2 if self.pool else self.task.width
+
+    def conv_bn(self) -> nn.Sequential:
+        """3x3 convolution without bias, batch norm and, in a downsampling stem, max-pool: one step at a time."""
+        layers: list[nn.Module] = [
+            nn.Conv2d(self.task.channels, self.channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(self.channels),
+        ]
+        return nn.Sequential(*layers, *([nn.MaxPool2d(3, 2, 1)] if self.pool else []))
+
+    def spiking(self, *, step_mode: StepMode = "m") -> BaseNode:
+        """A layer of the backbone's neurons."""
+        return self.neuron.build(step_mode=step_mode)
+
+    def position_embedding(self, overrun: Overrun = "hold") -> PositionEmbedding:
+        """The feature form of the position embedding, one map (C_e, H_e, W_e) a step."""
+        table = sincos_position_embedding(self.task.timesteps, self.channels, self.height, self.width)
+        return PositionEmbedding(table, overrun)
+
+
+class Encoder(nn.Module, ABC):
+    """Base class of all encoders.
+
+    A subclass calls ``super().__init__(stem)``, takes its YAML parameters as keyword-only arguments, and
+    implements :meth:`forward`. It is reset before every forward by the classifier, keeps no other state, and
+    treats every sample on its own.
+
+    Args:
+        stem: what the backbone wants of the first layer.
+
+    Shape:
+        - images: (B, C, H, W), float, raw pixels in [0, 1]
+        - returns: (T, B, C_e, H_e, W_e), spikes
+    """
+
+    traits: ClassVar[EncoderTraits]
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, stem: Stem) -> None:
+        super().__init__()
+        self.stem = stem
+        self.register_buffer("mean", torch.tensor(stem.task.mean).reshape(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(stem.task.std).reshape(1, -1, 1, 1), persistent=False)
+        self._random: SampleRandom | None = None
+
+    @abstractmethod
+    def forward(self, images: Tensor, timesteps: int) -> Tensor:
+        """Encodes images for ``timesteps`` steps."""
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Subtracts the mean and divides by the standard deviation of the training images, by channel."""
+        return (images - self.mean) / self.std
+
+    def seed(self, random: SampleRandom | None) -> None:
+        """Sets the streams for the next forward passes; None draws fresh ones from torch's generator each time."""
+        self._random = random
+
+    def random(self, images: Tensor) -> SampleRandom:
+        """The random streams of this forward pass, one a sample: all that a stochastic encoder may draw from."""
+        if self._random is None:
+            return SampleRandom.from_torch(len(images), images.device)
+        if len(self._random) != len(images):
+            raise ValueError(f"{len(self._random)} random streams for a batch of {len(images)} images")
+        return self._random
+
+    def overrun(self, timesteps: int) -> str:
+        """What happens at ``timesteps`` when training had another T: one word for the record."""
+        return "as trained" if timesteps == self.stem.task.timesteps else "formula holds for any T"
+
+
+class FrameEncoder(Encoder):
+    """An encoder that turns the image into T input frames; the shared stem conv-BN-LIF makes the spikes."""
+
+    def __init__(self, stem: Stem) -> None:
+        super().__init__(stem)
+        self.drive = stem.conv_bn()
+        self.neuron = stem.spiking()
+
+    @abstractmethod
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] to frames (T, B, C, H, W)."""
+
+    def forward(self, images: Tensor, timesteps: int) -> Tensor:
+        frames = self.frames(images, timesteps)
+        assert frames.shape == (timesteps, *images.shape), frames.shape
+        drive = self.drive(frames.flatten(0, 1)).unflatten(0, (timesteps, len(images)))
+        spikes: Tensor = self.neuron(drive)
+        return spikes

@@ -1,0 +1,112 @@
+"""Random numbers that depend on the sample, never on its batch.
+
+Every sample owns a 64-bit key; a draw is a pure function of (key, position). The stream of a key is SplitMix64
+(Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA), evaluated at all positions
+at once in int64 tensor arithmetic. So the numbers are the same for any batch size, order, worker or device
+(uniform draws to the bit; normal ones to the device's rounding of log and cos).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+
+def key_of(*parts: object) -> int:
+    """Hashes any parts (by their ``str``) into one signed 64-bit key, the same on every machine."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
+
+
+class SampleRandom:
+    """One random stream a sample.
+
+    Args:
+        keys: int64 tensor (B,), one key a sample.
+
+    Example:
+        >>> random = SampleRandom.for_samples(0, "noise", sample_ids=[3, 7])
+        >>> random.normal(3, 8, 8).shape
+        torch.Size([2, 3, 8, 8])
+        >>> bool((random.uniform(4) == random.uniform(4)).all())  # a draw is pure: fold in a label for a new one
+        True
+    """
+
+    def __init__(self, keys: Tensor) -> None:
+        if keys.dtype != torch.int64 or keys.ndim != 1:
+            raise ValueError(f"keys must be an int64 tensor of shape (B,), got {keys.dtype} {tuple(keys.shape)}")
+        self.keys = keys
+
+    @classmethod
+    def for_samples(
+        cls, *seed: object, sample_ids: Sequence[int] | Tensor, device: torch.device | str = "cpu"
+    ) -> SampleRandom:
+        """Streams for the samples with these ids, under a seed made of any parts (numbers, strings)."""
+        ids = torch.as_tensor(sample_ids, dtype=torch.int64, device=device)
+        return cls(_mix(_mix(ids * _GOLDEN) ^ key_of(*seed)))
+
+    @classmethod
+    def from_torch(cls, batch: int, device: torch.device | str = "cpu") -> SampleRandom:
+        """Fresh streams from torch's global CPU generator (for training, where ``torch.manual_seed`` rules)."""
+        keys = torch.randint(-(2**63), 2**63 - 1, (batch,), dtype=torch.int64)
+        return cls(keys.to(device))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def fold(self, *labels: object) -> SampleRandom:
+        """Returns streams independent of these, one set for each label (an iteration, a purpose, a restart)."""
+        return SampleRandom(_mix((self.keys + _GOLDEN) ^ key_of(*labels)))
+
+    def __getitem__(self, index: Tensor | slice) -> SampleRandom:
+        """The streams of some of the samples: a mask, an index tensor or a slice."""
+        return SampleRandom(self.keys[index])
+
+    def to(self, device: torch.device | str) -> SampleRandom:
+        """The same streams, drawn on another device."""
+        return SampleRandom(self.keys.to(device))
+
+    def bits(self, *shape: int) -> Tensor:
+        """Raw 64-bit draws, int64 (B, *shape)."""
+        count = math.prod(shape)
+        positions = torch.arange(1, count + 1, dtype=torch.int64, device=self.keys.device)
+        return _mix(self.keys[:, None] + positions * _GOLDEN).reshape(len(self), *shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [0, 1), float32 (B, *shape), on a grid of 2^-24 so that 1 is never reached."""
+        return _shift(self.bits(*shape), 40).to(torch.float32) * 2.0**-24
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal, float32 (B, *shape), by Box and Muller's transform of one 64-bit draw each."""
+        bits = self.bits(*shape)
+        radius = (_shift(bits, 40).to(torch.float32) + 0.5) * 2.0**-24  # in (0, 1): its log is finite
+        angle = (bits & 0xFFFFFF).to(torch.float32) * (2.0 * math.pi * 2.0**-24)
+        return torch.sqrt(-2.0 * torch.log(radius)) * torch.cos(angle)
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Integers on 0..high-1, int64 (B, *shape); the bias of the modulus is below high / 2^63."""
+        return _shift(self.bits(*shape), 1) % high
+
+    def signs(self, *shape: int) -> Tensor:
+        """-1 or 1 with equal chance, float32 (B, *shape)."""
+        return 1.0 - 2.0 * (_shift(self.bits(*shape), 63)).to(torch.float32)
+
+
+def _shift(x: Tensor, by: int) -> Tensor:
+    """Logical (zero-filling) right shift; torch's own is arithmetic."""
+    return (x >> by) & ((1 << (64 - by)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """SplitMix64's finalizer on int64 (wrapping) arithmetic."""
+    x = (x ^ _shift(x, 30)) * _MIX_1
+    x = (x ^ _shift(x, 27)) * _MIX_2
+    return x ^ _shift(x, 31)
