@@ -1,0 +1,111 @@
+"""What every evaluation shares: its contract, what it is given, what it leaves."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator
+
+from robustbench_snn.registry import evaluations
+from robustbench_snn.samples import Samples
+from robustbench_snn.target import Target
+
+V_ = TypeVar("V_", bound="type[Evaluation]")
+Column = NDArray[Any]
+
+
+def _pixels(value: object) -> float:
+    """Reads "8/255", 0.5 or 1 as a size in pixel units on [0, 1]."""
+    try:
+        size = float(Fraction(str(value).replace(" ", "")))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError('a size in pixels is a number or a fraction such as "8/255"') from None
+    if not 0.0 <= size <= 1.0:
+        raise ValueError("a size in pixels lies between 0 and 1; images are on [0, 1], so 8 of 255 grey levels is 8/255")
+    return size
+
+
+Epsilon = Annotated[float, BeforeValidator(_pixels)]
+"""Size of a perturbation in pixel units on [0, 1]; suite files may write an exact fraction, "8/255"."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One trained model, and the samples it is to be evaluated on.
+
+    Attributes:
+        target: the model.
+        samples: the evaluation samples.
+        seed: every random number of the evaluation follows from it and the sample ids.
+        batch_size: how many samples at once; never changes a number.
+        device: where to compute.
+        progress: called with (samples done, samples in all) now and then.
+        peers: the suite's other models by name, loaded when called: for transfer attacks.
+    """
+
+    target: Target
+    samples: Samples
+    seed: int = 0
+    batch_size: int = 128
+    device: str = "cpu"
+    progress: Callable[[int, int], None] = lambda done, total: None
+    peers: Mapping[str, Callable[[], Target]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation found.
+
+    Attributes:
+        metrics: the headline numbers by name, shares in [0, 1]; ``accuracy`` is the one a table shows.
+        columns: one value a sample, in the order of the samples; ``correct`` (bool) goes with ``accuracy``.
+        details: anything else that JSON can hold: curves, breakdowns, where an attack stopped.
+        flags: names of the checks that failed; ``rbsnn explain FLAG`` says what each means.
+        arrays: larger arrays, one row a sample, that pictures need: adversarial images, for one.
+        comparable: False for protocols that a table must set apart (``stf_paper``).
+    """
+
+    metrics: Mapping[str, float]
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+    arrays: Mapping[str, Column] = field(default_factory=dict)
+    comparable: bool = True
+
+
+class Evaluation(ABC):
+    """Base class of all evaluations; keyword-only parameters of ``__init__`` are its YAML parameters."""
+
+    needs_peers: ClassVar[bool] = False
+    """Whether the suite's other models must be trained first."""
+
+    @classmethod
+    def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Cuts one YAML entry into cells that can be computed, stored and resumed apart; one cell by default."""
+        return [parameters]
+
+    @abstractmethod
+    def run(self, subject: Subject) -> Outcome:
+        """Evaluates one model."""
+
+
+def register_evaluation(
+    name: str, *, version: int, presets: Mapping[str, Mapping[str, Any]] | None = None
+) -> Callable[[V_], V_]:
+    """Puts an evaluation class under ``name``; literals only."""
+    return evaluations.register(name, version=version, presets=presets)
+
+
+def accuracy_outcome(correct: Column, **extra: Any) -> Outcome:
+    """An outcome whose accuracy is the share of correct samples."""
+    return Outcome(
+        metrics={"accuracy": float(np.mean(correct))} | extra.pop("metrics", {}),
+        columns={"correct": correct} | extra.pop("columns", {}),
+        **extra,
+    )

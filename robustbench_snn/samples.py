@@ -1,0 +1,103 @@
+"""Labelled images with stable ids: what datasets give and evaluations take."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from robustbench_snn.randomness import SampleRandom
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples, on the device.
+
+    Attributes:
+        images: float32 (B, C, H, W) in [0, 1].
+        labels: int64 (B,).
+        ids: int64 (B,), the same for a sample wherever it turns up.
+        positions: int64 (B,), rows of the samples in the set they were drawn from.
+    """
+
+    images: Tensor
+    labels: Tensor
+    ids: Tensor
+    positions: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def random(self, *seed: object) -> SampleRandom:
+        """One stream a sample, on the images' device, from a seed of any parts."""
+        return SampleRandom.for_samples(*seed, sample_ids=self.ids, device=self.images.device)
+
+
+class Samples(ABC):
+    """A set of labelled images; labels and ids are in memory, images are fetched as asked for.
+
+    Attributes:
+        labels: int64 (N,).
+        ids: int64 (N,), unique and stable.
+    """
+
+    def __init__(self, labels: Tensor, ids: Tensor) -> None:
+        if labels.shape != ids.shape or labels.ndim != 1:
+            raise ValueError(f"labels {tuple(labels.shape)} and ids {tuple(ids.shape)} must be two columns of N")
+        self.labels = labels.to(torch.int64)
+        self.ids = ids.to(torch.int64)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def images(self, positions: Tensor) -> Tensor:
+        """The images at these rows, int64 (B,), as float32 (B, C, H, W) in [0, 1]."""
+
+    @abstractmethod
+    def subset(self, positions: Tensor) -> Samples:
+        """The samples at these rows, int64 (M,), as a set of their own."""
+
+    def batches(
+        self, size: int, device: torch.device | str = "cpu", positions: Tensor | None = None
+    ) -> Iterator[Batch]:
+        """All samples, or those at ``positions``, in order, ``size`` at a time."""
+        rows = torch.arange(len(self)) if positions is None else positions.cpu()
+        for chunk in rows.split(size):
+            yield Batch(
+                self.images(chunk).to(device), self.labels[chunk].to(device), self.ids[chunk].to(device), chunk
+            )
+
+
+class ArraySamples(Samples):
+    """Samples whose images are one tensor in memory.
+
+    Args:
+        pixels: uint8 (N, C, H, W) on 0..255, or float32 in [0, 1].
+        labels: (N,).
+        ids: (N,); the row numbers if None.
+
+    Raises:
+        ValueError: if the pixels are of another type or shape.
+    """
+
+    def __init__(self, pixels: Tensor, labels: Tensor, ids: Tensor | None = None) -> None:
+        super().__init__(labels, torch.arange(len(labels)) if ids is None else ids)
+        if pixels.ndim != 4 or pixels.dtype not in (torch.uint8, torch.float32) or len(pixels) != len(labels):
+            raise ValueError(
+                f"pixels must be uint8 or float32 (N, C, H, W) with N = {len(labels)}, "
+                f"got {pixels.dtype} {tuple(pixels.shape)}"
+            )
+        self.pixels = pixels
+
+    def images(self, positions: Tensor) -> Tensor:
+        """See :meth:`Samples.images`; uint8 pixels are divided by 255."""
+        pixels = self.pixels[positions]
+        return pixels.to(torch.float32) / 255.0 if pixels.dtype == torch.uint8 else pixels
+
+    def subset(self, positions: Tensor) -> ArraySamples:
+        """See :meth:`Samples.subset`."""
+        return ArraySamples(self.pixels[positions], self.labels[positions], self.ids[positions])

@@ -1,0 +1,112 @@
+"""A model as evaluations and attacks see it: images in, logits out, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from robustbench_snn.batching import pad_batch
+from robustbench_snn.classifier import Classifier
+from robustbench_snn.errors import UserError
+from robustbench_snn.neurons import reset, spiking_neurons
+from robustbench_snn.randomness import SampleRandom, key_of
+
+
+class Target:
+    """Wraps a classifier of ours, or any torch module from images in [0, 1] to logits.
+
+    Every call starts from membranes at rest, in eval mode, and gives numbers that do not depend on how samples
+    were batched (see :mod:`robustbench_snn.batching`). Weights are meant to be frozen: see :meth:`frozen`.
+
+    Args:
+        model: a :class:`Classifier`, or a module (B, C, H, W) -> (B, K), built of SpikingJelly neurons in step
+            mode s or m, or of none (an ANN).
+        stochastic: whether two forwards may differ; asked of a classifier, False for other models unless said.
+    """
+
+    def __init__(self, model: nn.Module, *, stochastic: bool | None = None) -> None:
+        self.model = model
+        ours = isinstance(model, Classifier)
+        self.stochastic: bool = stochastic if stochastic is not None else bool(ours and model.stochastic)
+        self.timesteps: int | None = model.timesteps if isinstance(model, Classifier) else None
+
+    @property
+    def neurons(self) -> list[nn.Module]:
+        """The spiking neuron layers; empty for an ANN."""
+        return spiking_neurons(self.model)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters are."""
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    def __call__(
+        self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None
+    ) -> Tensor:
+        """Logits (B, K) of images (B, C, H, W) in [0, 1].
+
+        Args:
+            images: the batch.
+            random: one stream a sample, for stochastic models; a foreign stochastic model is seeded with a hash
+                of them, so its draws depend on the batch.
+            timesteps: T, for classifiers of ours.
+
+        Raises:
+            UserError: if the model does not return logits (B, K), or cannot be run at another T.
+        """
+        padded, streams = pad_batch(images, random)
+        if isinstance(self.model, Classifier):
+            logits = self.model(padded, timesteps=timesteps, random=streams)
+        else:
+            logits = self._foreign(padded, streams, timesteps)
+        if logits.ndim != 2 or len(logits) != len(padded):
+            raise UserError(
+                f"{type(self.model).__name__} returned shape {tuple(logits.shape)} for {len(padded)} images; "
+                "a model must return logits (B, K): average over timesteps inside it"
+            )
+        return logits[: len(images)]
+
+    def _foreign(self, images: Tensor, random: SampleRandom | None, timesteps: int | None) -> Tensor:
+        if timesteps is not None:
+            raise UserError(f"{type(self.model).__name__} is not a Classifier: its timesteps cannot be set from here")
+        reset(self.model)
+        if self.stochastic and random is not None:
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                torch.manual_seed(key_of(*random.keys.tolist()) & (2**63 - 1))
+                logits: Tensor = self.model(images)
+        else:
+            logits = self.model(images)
+        reset(self.model)  # a module that keeps its membranes must not leak them to its other users
+        return logits
+
+    def step_logits(
+        self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None
+    ) -> Tensor:
+        """Logits of every step (T, B, K), for classifiers of ours.
+
+        Raises:
+            UserError: for other models, which give no logits by step.
+        """
+        if not isinstance(self.model, Classifier):
+            raise UserError(f"{type(self.model).__name__} is not a Classifier and gives no logits by step")
+        padded, streams = pad_batch(images, random)
+        return self.model.step_logits(padded, timesteps=timesteps, random=streams)[:, : len(images)]
+
+    @contextmanager
+    def frozen(self) -> Iterator[Target]:
+        """Eval mode and no gradients for the weights while inside; both restored, even on error."""
+        training = {module: module.training for module in self.model.modules()}
+        trainable = [p for p in self.model.parameters() if p.requires_grad]
+        self.model.eval()
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        try:
+            yield self
+        finally:
+            for parameter in trainable:
+                parameter.requires_grad_(True)
+            for module, mode in training.items():
+                module.training = mode
