@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
 import torch
 from spikingjelly.activation_based.neuron import BaseNode
@@ -21,7 +21,7 @@ from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
 from robustbench_snn.task import Task
 
-Gradient = Literal["exact", "surrogate", "straight-through", "bpda"]
+Gradient = Literal["exact", "surrogate", "straight-through", "bpda", "none"]
 E_ = TypeVar("E_", bound="type[Encoder]")
 
 
@@ -32,7 +32,9 @@ class EncoderTraits:
     Attributes:
         stochastic: two runs with other random streams differ; attacks then average over draws (EOT).
         causal: step t does not depend on later steps nor on T, so a prefix of T steps equals a shorter run.
-        gradient: where the input gradient of its own coding comes from.
+        gradient: where the input gradient comes from: ``exact`` (a real-valued output, differentiable as it is),
+            ``surrogate`` (of spiking neurons), ``straight-through`` or ``bpda`` (see
+            :mod:`robustbench_snn.gradients`), or ``none`` (zero everywhere, for the study of gradient masking).
         spiking: the output is binary; otherwise real-valued.
     """
 
@@ -131,7 +133,8 @@ class Encoder(nn.Module, ABC):
         - returns: (T, B, C_e, H_e, W_e), spikes
     """
 
-    traits: ClassVar[EncoderTraits]
+    traits: EncoderTraits
+    """The class's declaration; an instance whose parameters change it says so with :meth:`declare`."""
 
     mean: Tensor
     std: Tensor
@@ -146,6 +149,10 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor, timesteps: int) -> Tensor:
         """Encodes images for ``timesteps`` steps."""
+
+    def declare(self, **traits: Any) -> None:
+        """Corrects some traits of this instance, where a parameter changes what the class declares."""
+        self.traits = replace(self.traits, **traits)
 
     def normalize(self, images: Tensor) -> Tensor:
         """Subtracts the mean and divides by the standard deviation of the training images, by channel."""
