@@ -25,7 +25,10 @@ def register_backbone(
     """Puts a backbone class under ``name``; literals only.
 
     Args:
-        spiking: False for an ANN, which sees one frame and has no membrane.
+        name: name in suite files.
+        version: raised whenever the backbone's numbers change.
+        spiking: False for an ANN, which has no membrane.
+        presets: other names under which some parameters have other defaults.
     """
     return backbones.register(name, version=version, presets=presets, spiking=spiking)
 

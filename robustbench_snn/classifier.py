@@ -86,7 +86,7 @@ class Classifier(nn.Module):
                 return [step_logits[-1]]
             case _:
                 lengths = self.backbone.segments(len(step_logits))
-                return [segment.mean(0) for segment in step_logits.split(lengths)]
+                return [segment.mean(0) for segment in torch.split(step_logits, lengths)]
 
     def read_prefixes(self, step_logits: Tensor) -> Tensor:
         """What a run of 1, 2, ..., T steps would answer, (T, B, K); only for causal encoders and backbones.

@@ -27,7 +27,7 @@ def _pixels(value: object) -> float:
     except (ValueError, ZeroDivisionError):
         raise ValueError('a size in pixels is a number or a fraction such as "8/255"') from None
     if not 0.0 <= size <= 1.0:
-        raise ValueError("a size in pixels lies between 0 and 1; images are on [0, 1], so 8 of 255 grey levels is 8/255")
+        raise ValueError("a size in pixels lies between 0 and 1 (images are on [0, 1]: 8 grey levels are 8/255)")
     return size
 
 

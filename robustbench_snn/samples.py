@@ -66,7 +66,7 @@ class Samples(ABC):
     ) -> Iterator[Batch]:
         """All samples, or those at ``positions``, in order, ``size`` at a time."""
         rows = torch.arange(len(self)) if positions is None else positions.cpu()
-        for chunk in rows.split(size):
+        for chunk in torch.split(rows, size):
             yield Batch(
                 self.images(chunk).to(device), self.labels[chunk].to(device), self.ids[chunk].to(device), chunk
             )

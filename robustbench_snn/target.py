@@ -59,7 +59,7 @@ class Target:
         """
         padded, streams = pad_batch(images, random)
         if isinstance(self.model, Classifier):
-            logits = self.model(padded, timesteps=timesteps, random=streams)
+            logits: Tensor = self.model(padded, timesteps=timesteps, random=streams)
         else:
             logits = self._foreign(padded, streams, timesteps)
         if logits.ndim != 2 or len(logits) != len(padded):
