@@ -51,6 +51,9 @@ class Backbone(nn.Module, ABC):
     readout: ClassVar[str] = "mean"
     """The readout used when a suite names none."""
 
+    unused_parameters: int = 0
+    """Parameters that the authors' code builds but never uses, and we leave out: their counts include them."""
+
     def __init__(self, task: Task, stem: Stem) -> None:
         super().__init__()
         self.task = task
