@@ -1,0 +1,179 @@
+"""What a dataset is, how one is registered, and how one is loaded by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+
+from robustbench_snn.datasets.splits import balanced_order, hold_out
+from robustbench_snn.errors import DatasetError
+from robustbench_snn.registry import datasets
+from robustbench_snn.samples import Samples
+from robustbench_snn.task import Task
+
+Limit = Annotated[int, Field(ge=1)] | None
+"""How many samples to use at most; None for all."""
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+"""A share of the training images, held out for validation."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images in three fixed splits.
+
+    Attributes:
+        name: the registered name.
+        classes: number of classes K.
+        channels: image channels, 1 or 3.
+        height: image height in pixels.
+        width: image width in pixels.
+        mean: mean of each channel over the training images, on [0, 1].
+        std: standard deviation of each channel, likewise.
+        train: the training samples.
+        validation: samples for choosing hyperparameters; may be empty.
+        test: the samples that evaluations report on. With a ``limit`` these are the first of a fixed,
+            class-balanced order: a smaller limit is a prefix of a larger one, and of the whole set.
+        fingerprint: sha256, in hexadecimal, of all labels and images as stored, whatever the limits.
+        class_names: names of the classes, where the source tells them.
+        source: where it was found; for people, in no key.
+    """
+
+    name: str
+    classes: int
+    channels: int
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    train: Samples
+    validation: Samples
+    test: Samples
+    fingerprint: str
+    class_names: tuple[str, ...] = ()
+    source: str = ""
+
+    def task(self, timesteps: int) -> Task:
+        """What a model for this dataset is asked to do, in ``timesteps`` steps."""
+        return Task(
+            channels=self.channels,
+            height=self.height,
+            width=self.width,
+            classes=self.classes,
+            timesteps=timesteps,
+            mean=self.mean,
+            std=self.std,
+        )
+
+
+
+D_ = TypeVar("D_", bound=Callable[..., Dataset])
+
+
+def register_dataset(
+    name: str,
+    *,
+    version: int,
+    files: Sequence[str] = (),
+    inside: Sequence[str] = (".",),
+    places: Sequence[str] = (),
+    install: str = "",
+) -> Callable[[D_], D_]:
+    """Puts a dataset function under ``name``; literals only.
+
+    The places are read by :func:`robustbench_snn.datasets.places.find`, and by ``rbsnn doctor`` without importing
+    the function.
+
+    Args:
+        name: the name in suite files.
+        version: raised whenever its samples, splits or ids change.
+        files: glob patterns of what a folder must hold to be this dataset.
+        inside: sub-folders of a root that may hold them.
+        places: folders to look in when no root is named; ``~`` is the home folder.
+        install: what to run to get it, or what to do.
+    """
+    return datasets.register(
+        name, version=version, files=files, inside=inside, places=places, install=install
+    )
+
+
+def load_dataset(name: str, /, **parameters: Any) -> Dataset:
+    """Loads a dataset by name.
+
+    Args:
+        name: a registered name, see ``rbsnn list datasets``.
+        parameters: its parameters, validated.
+
+    Raises:
+        UserError: if the name or a parameter is wrong.
+        DatasetError: if it is not there (the message says where it was looked for, and what to run), or broken.
+    """
+    dataset: Dataset = datasets.create(name, **parameters)
+    return dataset
+
+
+def build(
+    name: str,
+    *,
+    train: Samples,
+    test: Samples,
+    validation: Samples | float,
+    classes: int,
+    statistics: tuple[Sequence[float], Sequence[float]] | Callable[[Samples], tuple[Sequence[float], Sequence[float]]],
+    fingerprint: str,
+    limit: int | None = None,
+    train_limit: int | None = None,
+    class_names: Sequence[str] = (),
+    source: str = "",
+) -> Dataset:
+    """Puts a dataset together: holds out validation samples, orders, limits and checks.
+
+    Args:
+        name: the registered name.
+        train: all training samples.
+        test: all test samples.
+        validation: the validation samples, or the share of ``train`` to hold out for them.
+        classes: number of classes K.
+        statistics: mean and standard deviation by channel, or a function of the training split that finds them.
+        fingerprint: see :class:`Dataset`.
+        limit: use this many test samples.
+        train_limit: use this many training samples.
+        class_names: names of the classes.
+        source: where it was found.
+
+    Raises:
+        DatasetError: if a split is empty or a label is outside 0..K-1.
+    """
+    for split, samples in {"training": train, "test": test}.items():
+        if not len(samples):
+            raise DatasetError(f"dataset '{name}' has no {split} images in {source or 'its source'}")
+        if int(samples.labels.min()) < 0 or int(samples.labels.max()) >= classes:
+            raise DatasetError(
+                f"dataset '{name}' has {split} labels {int(samples.labels.min())}..{int(samples.labels.max())}, "
+                f"outside 0..{classes - 1}; labels below 0 mean that the publisher hides them"
+            )
+    if isinstance(validation, Samples):
+        rest, held = train, validation
+    else:
+        rest, held = hold_out(train, round(validation * len(train)))
+    mean, std = statistics(rest) if callable(statistics) else statistics
+    first = rest.images(balanced_order(rest)[:1])
+    chosen = rest.subset(balanced_order(rest)[:train_limit])
+    return Dataset(
+        name=name,
+        classes=classes,
+        channels=first.shape[1],
+        height=first.shape[2],
+        width=first.shape[3],
+        mean=tuple(round(float(value), 4) for value in mean),
+        std=tuple(round(float(value), 4) for value in std),
+        train=chosen,
+        validation=held,
+        test=test.subset(balanced_order(test)[:limit]),
+        fingerprint=fingerprint,
+        class_names=tuple(class_names),
+        source=source,
+    )

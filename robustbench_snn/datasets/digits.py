@@ -1,0 +1,46 @@
+"""Handwritten digits of scikit-learn: small, real, and always there."""
+
+from __future__ import annotations
+
+import torch
+
+from robustbench_snn.datasets.content import channel_statistics, fingerprint
+from robustbench_snn.datasets.contract import Dataset, Limit, build, register_dataset
+from robustbench_snn.datasets.splits import hold_out
+from robustbench_snn.samples import ArraySamples
+
+TEST, VALIDATION = 400, 200
+
+
+@register_dataset("digits", version=1)
+def digits(*, limit: Limit = None, train_limit: Limit = None) -> Dataset:
+    """Handwritten digits, 8x8 grey, 1,797 images, in the scikit-learn package.
+
+    The test part of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, 1998), grey
+    levels 0..16 divided by 16. It comes in one piece: 1,197 are for training, 200 for validation, 400 for test,
+    by a hash of the row number, classes balanced.
+
+    Args:
+        limit: use this many test samples.
+        train_limit: use this many training samples.
+    """
+    from sklearn.datasets import load_digits  # a second to import: only when digits are wanted
+
+    data = load_digits()
+    pixels = torch.from_numpy(data.images).to(torch.float32).div(16.0).unsqueeze(1)
+    everything = ArraySamples(pixels, torch.from_numpy(data.target))
+    rest, test = hold_out(everything, TEST)
+    train, validation = hold_out(rest, VALIDATION)
+    return build(
+        "digits",
+        train=train,
+        validation=validation,
+        test=test,
+        classes=10,
+        statistics=channel_statistics,
+        fingerprint=fingerprint(everything.labels, pixels),
+        limit=limit,
+        train_limit=train_limit,
+        class_names=[str(digit) for digit in range(10)],
+        source="scikit-learn",
+    )
