@@ -31,6 +31,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, rows: slice) -> Batch:
+        """Some of these samples."""
+        return Batch(self.images[rows], self.labels[rows], self.ids[rows], self.positions[rows])
+
     def random(self, *seed: object) -> SampleRandom:
         """One stream a sample, on the images' device, from a seed of any parts."""
         return SampleRandom.for_samples(*seed, sample_ids=self.ids, device=self.images.device)
@@ -67,9 +71,7 @@ class Samples(ABC):
         """All samples, or those at ``positions``, in order, ``size`` at a time."""
         rows = torch.arange(len(self)) if positions is None else positions.cpu()
         for chunk in torch.split(rows, size):
-            yield Batch(
-                self.images(chunk).to(device), self.labels[chunk].to(device), self.ids[chunk].to(device), chunk
-            )
+            yield Batch(self.images(chunk).to(device), self.labels[chunk].to(device), self.ids[chunk].to(device), chunk)
 
 
 class ArraySamples(Samples):

@@ -1,0 +1,1 @@
+"""The attack engine: perturbation balls, active sets, losses, cascades, verification."""

@@ -1,0 +1,210 @@
+"""The samples that an attack has yet to fool: every attack works on one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from robustbench_snn.attacking.ball import Ball
+from robustbench_snn.attacking.losses import LOSSES, Loss, LossName, tet
+from robustbench_snn.classifier import Classifier
+from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.samples import Batch
+from robustbench_snn.scoring import correct, margin
+from robustbench_snn.target import Target
+
+
+class RowState(Protocol):
+    """An estimator that keeps something for each sample between forward passes."""
+
+    def rows(self, rows: Tensor, *, frozen: bool) -> AbstractContextManager[None]:
+        """The next forward pass is of these rows; ``frozen`` leaves what is kept as it is."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the model said of the active samples.
+
+    Attributes:
+        logits: (n, K) of those not fooled; the mean over the draws of a stochastic model.
+        kept: int64 (n,), where they stood among the samples that were asked about.
+    """
+
+    logits: Tensor
+    kept: Tensor
+
+    def survivors(self, *state: Tensor) -> tuple[Tensor, ...]:
+        """Per-sample state, one row a sample asked about, cut down to those not fooled."""
+        return tuple(values[self.kept] for values in state)
+
+
+@dataclass(frozen=True)
+class Slope(Look):
+    """What the model said, and which way the loss rises.
+
+    Attributes:
+        loss: (n,), of those not fooled.
+        gradient: (n, C, H, W), the loss by the pixels, under the estimator in force; the mean over draws.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+
+
+class ActiveSet:
+    """Samples under attack; whoever is fooled leaves at once, and the fooling image is kept.
+
+    An attack asks :meth:`gradient` or :meth:`note` about one candidate image for each active sample, and
+    cuts its own per-sample state down with the answer's ``survivors``. A stochastic model is asked ``draws`` times
+    each; a sample then leaves only when every draw was wrong, and the kept image is the one with the fewest right
+    draws (ties: with the lowest mean margin).
+
+    Args:
+        target: the model, frozen.
+        batch: clean images, labels and ids, on the device; images must all be finite.
+        ball: admissible perturbations.
+        random: one stream a sample.
+        batch_size: how many images are run at once.
+        draws: EOT draws (Athalye et al., 2018, arXiv:1802.00420) for a stochastic model.
+        state: the estimator's per-sample state.
+
+    Attributes:
+        clean: (n, C, H, W), clean images of the active samples.
+        labels: (n,), their labels.
+        random: their streams; fold in a label before drawing.
+        best: (B, C, H, W), the best image so far of every sample of the batch; the clean one to begin with.
+        fooled: bool (B,), who has left.
+        queries: int64 (B,), forward passes spent on each sample.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        batch: Batch,
+        ball: Ball,
+        random: SampleRandom,
+        *,
+        batch_size: int,
+        draws: int = 1,
+        state: RowState | None = None,
+    ) -> None:
+        self.target = target
+        self.ball = ball
+        self.batch_size = batch_size
+        self.draws = draws if target.stochastic else 1
+        self.state = state
+        self.clean, self.labels, self.random = batch.images, batch.labels, random
+        self.rows = torch.arange(len(batch), device=batch.images.device)
+        self.best = batch.images.clone()
+        self.fooled = torch.zeros_like(batch.labels, dtype=torch.bool)
+        self.queries = torch.zeros_like(batch.labels)
+        self._rate = torch.full_like(batch.labels, torch.inf, dtype=torch.float32)
+        self._margin = torch.full_like(self._rate, torch.inf)
+        self._asked = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def steps(self, count: int) -> Iterator[int]:
+        """0, 1, ..., count - 1, ending early when nobody is left."""
+        for step in range(count):
+            if not len(self):
+                return
+            yield step
+
+    def project(self, images: Tensor) -> Tensor:
+        """The nearest admissible images."""
+        return self.ball.project(images, self.clean)
+
+    def start(self, *label: object) -> Tensor:
+        """A random admissible image for each active sample; ``label`` names the restart."""
+        return self.ball.start(self.clean, self.random.fold("start", *label))
+
+    def gradient(self, images: Tensor, loss: LossName | Loss = "ce", *extra: Tensor) -> Slope:
+        """Asks about images, one for each active sample; the same forward pass gives the answer and the gradient.
+
+        Args:
+            images: (n, C, H, W), admissible.
+            loss: a name, or a function of (logits, labels, *extra).
+            extra: more arguments of the loss, one row a sample.
+        """
+        parts = [self._gradient(chunk, images, loss, extra) for chunk in self._chunks()]
+        logits, values, slopes = (torch.cat(list(column)) for column in zip(*parts, strict=True))
+        kept = self._note(images, logits)
+        return Slope(logits[kept].mean(1), kept, values[kept], slopes[kept])
+
+    def note(self, images: Tensor) -> Look:
+        """Asks about images, one for each active sample, without a gradient."""
+        if not len(self):
+            return Look(images.new_zeros(0, 0), self.rows)
+        with torch.no_grad():
+            parts = [
+                torch.stack([self._forward(images[chunk], chunk, draw) for draw in range(self.draws)], 1)
+                for chunk in self._chunks()
+            ]
+        logits = torch.cat(parts)
+        kept = self._note(images, logits)
+        return Look(logits[kept].mean(1), kept)
+
+    def _chunks(self) -> Iterator[slice]:
+        for begin in range(0, len(self), self.batch_size):
+            yield slice(begin, min(begin + self.batch_size, len(self)))
+
+    def _gradient(
+        self, chunk: slice, images: Tensor, loss: LossName | Loss, extra: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (n, draws, K), loss (n,) and gradient (n, C, H, W) of one chunk."""
+        leaf = images[chunk].detach().requires_grad_()
+        function = LOSSES[loss] if isinstance(loss, str) else loss
+        arguments = (self.labels[chunk], *(values[chunk] for values in extra))
+        answers, total, slope = [], torch.zeros_like(leaf[:, 0, 0, 0]), torch.zeros_like(leaf)
+        with torch.enable_grad():
+            for draw in range(self.draws):
+                answer = self._forward(leaf, chunk, draw, by_step=function is tet)
+                values = function(answer, *arguments)
+                if values.requires_grad:  # a model under no_grad has no gradient: zero, and a diagnostic says so
+                    (part,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
+                    slope += torch.zeros_like(leaf) if part is None else part
+                total += values.detach()
+                answers.append((self._read(answer) if function is tet else answer).detach())
+        return torch.stack(answers, 1), total.detach() / self.draws, slope / self.draws
+
+    def _forward(self, images: Tensor, chunk: slice, draw: int, *, by_step: bool = False) -> Tensor:
+        streams = None
+        if self.target.stochastic:
+            streams = self.random[chunk].fold("eot", self._asked, draw)
+        kept = nullcontext() if self.state is None else self.state.rows(self.rows[chunk], frozen=draw > 0)
+        with kept:
+            return self.target.step_logits(images, streams) if by_step else self.target(images, streams)
+
+    def _read(self, step_logits: Tensor) -> Tensor:
+        assert isinstance(self.target.model, Classifier)  # step_logits has refused all others
+        return self.target.model.read(step_logits)
+
+    def _note(self, images: Tensor, logits: Tensor) -> Tensor:
+        """Keeps the best images, drops the fooled, and says where the others stood; logits (n, draws, K)."""
+        self._asked += 1
+        self.queries[self.rows] += self.draws
+        samples, draws, classes = logits.shape
+        labels = self.labels.repeat_interleave(draws)
+        flat = logits.reshape(-1, classes)
+        rate = correct(flat, labels).reshape(samples, draws).float().mean(1)
+        score = margin(flat, labels).reshape(samples, draws).mean(1)
+        admissible = self.ball.contains(images, self.clean)
+        rows = self.rows
+        ahead = (rate < self._rate[rows]) | ((rate == self._rate[rows]) & (score < self._margin[rows]))
+        better = rows[ahead & admissible]
+        self.best[better] = images.detach()[ahead & admissible]
+        self._rate[better], self._margin[better] = rate[ahead & admissible], score[ahead & admissible]
+        out = admissible & (rate == 0.0)
+        self.fooled[rows[out]] = True
+        kept = (~out).nonzero()[:, 0]
+        if len(kept) < len(rows):
+            self.rows, self.clean, self.labels = rows[kept], self.clean[kept], self.labels[kept]
+            self.random = self.random[kept]
+        return kept

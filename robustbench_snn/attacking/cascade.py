@@ -1,0 +1,225 @@
+"""Attacks one after another, each on the samples that all before it left standing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robustbench_snn.attacking.active import ActiveSet, RowState
+from robustbench_snn.attacking.attack import Attack
+from robustbench_snn.attacking.ball import Ball
+from robustbench_snn.evaluation import Subject
+from robustbench_snn.samples import Batch
+from robustbench_snn.scoring import correct
+from robustbench_snn.target import Target
+
+CLEAN = 0
+"""``broken_by`` of a sample that is wrong without any attack; attacks count from 1."""
+SURVIVED = -1
+"""``broken_by`` of a sample that nothing fooled."""
+WINDOW = 16
+"""Batches of samples under one attack at once: as samples fall, those left are packed into full batches again."""
+
+Backward = Callable[[Target], AbstractContextManager[RowState | None]]
+"""Puts a gradient estimator in force while inside."""
+
+
+def training_surrogate(target: Target) -> AbstractContextManager[RowState | None]:
+    """The model's own backward pass."""
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One attack of a cascade.
+
+    Attributes:
+        name: what the breakdown calls it; also seeds its random streams.
+        attack: the algorithm.
+        backward: its gradient estimator.
+        stateful: the estimator keeps state by sample, so only one batch is attacked at a time.
+    """
+
+    name: str
+    attack: Attack
+    backward: Backward = training_surrogate
+    stateful: bool = False
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What one stage did.
+
+    Attributes:
+        name: of the stage.
+        attacked: samples that it was given.
+        broken: samples that it broke, verified.
+        robust_accuracy: after it.
+        queries: forward passes, in samples.
+        seconds: wall time.
+        unverified: samples that it claimed and a fresh forward pass did not confirm.
+    """
+
+    name: str
+    attacked: int
+    broken: int
+    robust_accuracy: float
+    queries: int
+    seconds: float
+    unverified: int
+
+    def row(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return dict(vars(self))
+
+
+@dataclass
+class Siege:
+    """The state of one cascade over all samples of a subject, and how to attack what is left.
+
+    Args:
+        subject: model and samples.
+        ball: admissible perturbations.
+        draws: EOT draws inside the attacks, for stochastic models.
+        evaluations: fresh draws K that judge a stochastic model.
+        keep_images: adversarial images kept, of the first so many samples.
+
+    Attributes:
+        share: float32 (N,), share of evaluation draws that are right; 0 or 1 for deterministic models.
+        clean_share: the same on clean images.
+        broken_by: int16 (N,): CLEAN, SURVIVED, or the number of the stage, counted from 1.
+        queries: int64 (N,), forward passes spent on each sample.
+        images: adversarial images by position, of the first ``keep_images`` samples.
+        reports: one a stage.
+    """
+
+    subject: Subject
+    ball: Ball
+    draws: int = 10
+    evaluations: int = 20
+    keep_images: int = 0
+    images: dict[int, Tensor] = field(default_factory=dict)
+    reports: list[StageReport] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        samples = self.subject.samples
+        self._verdict = Verdict(self.subject, self.ball, self.evaluations if self.subject.target.stochastic else 1)
+        share = [self._verdict.judge(batch.images, batch) for batch in self._batches(torch.arange(len(samples)))]
+        self._select = torch.cat([select for select, _ in share])
+        self.clean_share = torch.cat([report for _, report in share])
+        self.share = self.clean_share.clone()
+        self.broken_by = torch.full((len(samples),), SURVIVED, dtype=torch.int16)
+        self.broken_by[self._select == 0] = CLEAN
+        self.queries = torch.zeros(len(samples), dtype=torch.int64)
+
+    @property
+    def standing(self) -> Tensor:
+        """Positions of the samples that nothing has broken, int64."""
+        return (self.broken_by == SURVIVED).nonzero()[:, 0]
+
+    @property
+    def robust_accuracy(self) -> float:
+        """Mean share of right answers under the worst attack so far."""
+        return float(self.share.double().mean())
+
+    def attack(self, stage: Stage) -> StageReport:
+        """Runs one stage on the samples still standing and verifies what it claims."""
+        begun, left = time.perf_counter(), self.standing
+        number, unverified, queries = len(self.reports) + 1, 0, int(self.queries.sum())
+        done = len(self.subject.samples) - len(left)
+        for batch in self._batches(left, 1 if stage.stateful else WINDOW):
+            active = self._run(stage, batch)
+            unverified += self._settle(active, batch, number)
+            done += len(batch)
+            self.subject.progress(done, len(self.subject.samples))
+        report = StageReport(
+            name=stage.name,
+            attacked=len(left),
+            broken=len(left) - len(self.standing),
+            robust_accuracy=self.robust_accuracy,
+            queries=int(self.queries.sum()) - queries,
+            seconds=time.perf_counter() - begun,
+            unverified=unverified,
+        )
+        self.reports.append(report)
+        return report
+
+    def _batches(self, positions: Tensor, count: int = 1) -> Iterator[Batch]:
+        return self.subject.samples.batches(self.subject.batch_size * count, self.subject.device, positions)
+
+    def _run(self, stage: Stage, batch: Batch) -> ActiveSet:
+        with stage.backward(self.subject.target) as state:
+            active = ActiveSet(
+                self.subject.target,
+                batch,
+                self.ball,
+                batch.random(self.subject.seed, stage.name),
+                batch_size=self.subject.batch_size,
+                draws=self.draws,
+                state=state,
+            )
+            stage.attack.run(active)
+        return active
+
+    def _settle(self, active: ActiveSet, batch: Batch, number: int) -> int:
+        """Judges the attack's best images afresh; returns how many claims did not hold."""
+        rows = batch.positions
+        self.queries[rows] += active.queries.cpu()
+        select, report = self._verdict.judge_all(active.best, batch, self.subject.batch_size)
+        lower = select < self._select[rows]
+        self._select[rows] = torch.where(lower, select, self._select[rows])
+        self.share[rows] = torch.where(lower, report, self.share[rows])
+        self.broken_by[rows[select == 0]] = number
+        for row, position in enumerate(rows.tolist()):
+            if position < self.keep_images and (lower[row] or position not in self.images):
+                self.images[position] = active.best[row].cpu()
+        return 0 if self.subject.target.stochastic else int((active.fooled.cpu() & (select > 0)).sum())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Judges images in fresh forward passes, under the model's own backward pass and new random draws.
+
+    For a stochastic model two sets of K draws are made: one selects the worst image of several attacks, the other
+    reports, so that choosing the worst of many does not lower the reported number by chance.
+    """
+
+    subject: Subject
+    ball: Ball
+    draws: int
+
+    def judge(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Share of right answers on the selecting and the reporting draws, float32 (B,) each, on the CPU.
+
+        An image that is not admissible fools nobody: its share is 1.
+        """
+        legal = self.ball.contains(images, batch.images)
+        images = torch.where(legal.reshape(-1, 1, 1, 1), images, batch.images)
+        shares = []
+        for purpose in ("select", "report") if self.subject.target.stochastic else ("report",):
+            right = torch.zeros(len(batch), device=images.device)
+            for draw in range(self.draws):
+                streams = batch.random(self.subject.seed, "evaluation", purpose, draw)
+                with torch.no_grad():
+                    right += correct(self.subject.target(images, streams), batch.labels)
+            shares.append(torch.where(legal, right / self.draws, 1.0).cpu())
+        return shares[0], shares[-1]
+
+    def judge_all(self, images: Tensor, batch: Batch, size: int) -> tuple[Tensor, Tensor]:
+        """:meth:`judge` in batches of ``size``."""
+        parts = [
+            self.judge(images[begin : begin + size], batch.part(slice(begin, begin + size)))
+            for begin in range(0, len(batch), size)
+        ]
+        return torch.cat([select for select, _ in parts]), torch.cat([report for _, report in parts])
+
+
+def breakdown(reports: Sequence[StageReport]) -> list[Mapping[str, Any]]:
+    """Which stage broke how many, and robust accuracy after each: the cumulative curve."""
+    return [report.row() for report in reports]

@@ -1,0 +1,74 @@
+"""What all evaluations that attack share: parameters, defaults, and running one attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from robustbench_snn.attacking.ball import Ball, Norm
+from robustbench_snn.attacking.cascade import Siege, Stage
+from robustbench_snn.attacking.outcome import siege_outcome
+from robustbench_snn.evaluation import Epsilon, Evaluation, Outcome, Subject
+
+Eps = Epsilon | list[Epsilon]
+"""One size, or several: each then becomes a cell of its own."""
+Count = Annotated[int, Field(ge=1)]
+Images = Annotated[int, Field(ge=0)]
+
+
+def split_eps(parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """One set of parameters for each eps."""
+    eps = parameters.get("eps")
+    return [{**parameters, "eps": value} for value in eps] if isinstance(eps, list | tuple) else [parameters]
+
+
+class AttackEvaluation(Evaluation):
+    """An evaluation that runs stages against one model within one ball.
+
+    Args:
+        eps: radius of the ball.
+        norm: ``linf`` or ``l2``.
+        draws: EOT draws, for stochastic models.
+        evaluations: fresh draws that judge a stochastic model.
+        keep_images: adversarial images to keep, of the first so many samples.
+    """
+
+    def __init__(
+        self, *, eps: float, norm: Norm = "linf", draws: int = 10, evaluations: int = 20, keep_images: int = 0
+    ) -> None:
+        self.ball = Ball(eps, norm)
+        self.draws = draws
+        self.evaluations = evaluations
+        self.keep_images = keep_images
+
+    @classmethod
+    def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """A list of eps becomes one cell each."""
+        return split_eps(parameters)
+
+    def siege(self, subject: Subject) -> Siege:
+        """A cascade with nothing run yet but the clean pass."""
+        return Siege(subject, self.ball, self.draws, self.evaluations, self.keep_images)
+
+    def attack(self, subject: Subject, *stages: Stage) -> Outcome:
+        """Runs the stages in turn and returns robust accuracy by their union."""
+        with subject.target.frozen():
+            siege = self.siege(subject)
+            for stage in stages:
+                siege.attack(stage)
+        return siege_outcome(siege)
+
+
+def only_one(eps: Eps) -> float:
+    """The one eps of a cell that :func:`split_eps` has cut.
+
+    Raises:
+        ValueError: for several.
+    """
+    if isinstance(eps, list):
+        if len(eps) != 1:
+            raise ValueError(f"one cell has one eps, got {eps}: call split() first")
+        return eps[0]
+    return eps

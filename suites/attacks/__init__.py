@@ -1,0 +1,1 @@
+"""Attack algorithms, one a file."""

@@ -1,0 +1,26 @@
+"""Fast gradient sign method (Goodfellow, Shlens, Szegedy, 2015, arXiv:1412.6572)."""
+
+from __future__ import annotations
+
+from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.attacking.losses import LossName
+
+
+@register_attack("fgsm", version=1)
+class FGSM(Attack):
+    r"""One step of full size along the gradient.
+
+    .. math:: x' = \Pi(x + \epsilon\, \mathrm{sign} \nabla_x L(x, y))
+
+    Args:
+        loss: what is maximised.
+    """
+
+    def __init__(self, *, loss: LossName = "ce") -> None:
+        self.loss = loss
+
+    def run(self, active: ActiveSet) -> None:
+        """One gradient, one look."""
+        slope = active.gradient(active.clean, self.loss)
+        active.note(active.project(active.clean + active.ball.eps * active.ball.ascent(slope.gradient)))

@@ -1,0 +1,55 @@
+"""Projected gradient descent (Madry et al., 2018, arXiv:1706.06083)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.attacking.losses import LossName
+from robustbench_snn.evaluation import Epsilon
+
+
+@register_attack("pgd", version=1)
+class PGD(Attack):
+    r"""Many small steps along the gradient, each projected back into the ball; every iterate counts.
+
+    .. math:: x_{k+1} = \Pi(x_k + \alpha\, \mathrm{sign} \nabla_x L(x_k, y))
+
+    In L2 the step is :math:`\alpha\, g / \lVert g \rVert_2`.
+
+    Args:
+        steps: gradient steps.
+        alpha: step size in pixel units; a quarter of eps if None (2/255 at 8/255).
+        restarts: runs from fresh random starts, each on the samples that are left.
+        random_start: begin at a random point of the ball, else at the clean image.
+        loss: what is maximised.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: Annotated[int, Field(ge=1)] = 10,
+        alpha: Epsilon | None = None,
+        restarts: Annotated[int, Field(ge=1)] = 1,
+        random_start: bool = True,
+        loss: LossName = "ce",
+    ) -> None:
+        self.steps = steps
+        self.alpha = alpha
+        self.restarts = restarts
+        self.random_start = random_start
+        self.loss = loss
+
+    def run(self, active: ActiveSet) -> None:
+        """Runs every restart on those still standing."""
+        alpha = active.ball.eps / 4 if self.alpha is None else self.alpha
+        for restart in active.steps(self.restarts):
+            images = active.start(restart) if self.random_start else active.clean
+            for _ in active.steps(self.steps):
+                slope = active.gradient(images, self.loss)
+                (images,) = slope.survivors(images)
+                images = active.project(images + alpha * active.ball.ascent(slope.gradient))
+            active.note(images)
