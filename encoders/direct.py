@@ -27,7 +27,6 @@ class Direct(Encoder):
         self.neuron = stem.spiking()
 
     def forward(self, images: Tensor, timesteps: int) -> Tensor:
-        """Encodes images for ``timesteps`` steps."""
         drive = self.drive(self.normalize(images))
         spikes: Tensor = self.neuron(drive.expand(timesteps, *drive.shape))
         return spikes

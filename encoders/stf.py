@@ -85,7 +85,6 @@ class STF(Encoder):
         self.declare(causal=self.embedding is None or overrun != "interpolate")
 
     def forward(self, images: Tensor, timesteps: int) -> Tensor:
-        """Encodes images for ``timesteps`` steps."""
         x = self.normalize(images)
         maps = None if self.embedding is None else self.embedding(timesteps)
         seen = _per_step(maps, timesteps, self.place == "image")
@@ -112,7 +111,7 @@ class STF(Encoder):
             return drive.expand(len(seen), *drive.shape)
         frames = torch.stack([_sum(x, place) for place in seen])
         drive = self.drive(frames.flatten(0, 1))
-        return drive.unflatten(0, (len(seen), len(x)))
+        return drive.reshape(len(seen), len(x), *drive.shape[1:])
 
     def overrun(self, timesteps: int) -> str:
         """What the embedding does at this T."""

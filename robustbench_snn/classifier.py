@@ -42,6 +42,7 @@ class Classifier(nn.Module):
         self.backbone = backbone
         self.timesteps = timesteps
         self.readout = chosen
+        encoder.attach(backbone)
 
     @property
     def stochastic(self) -> bool:

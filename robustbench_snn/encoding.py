@@ -16,6 +16,7 @@ from spikingjelly.activation_based.neuron import BaseNode
 from torch import Tensor, nn
 
 from robustbench_snn.embedding import Overrun, PositionEmbedding, sincos_position_embedding
+from robustbench_snn.gradients import Backward, blurred, coded_with_backward
 from robustbench_snn.neurons import NeuronConfig, StepMode
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
@@ -158,6 +159,13 @@ class Encoder(nn.Module, ABC):
         """Subtracts the mean and divides by the standard deviation of the training images, by channel."""
         return (images - self.mean) / self.std
 
+    def attach(self, backbone: nn.Module) -> None:
+        """Called once by the classifier, for an encoder that reaches beyond itself; does nothing unless overridden.
+
+        Args:
+            backbone: the backbone behind this encoder, both still on the CPU and untrained.
+        """
+
     def seed(self, random: SampleRandom | None) -> None:
         """Sets the streams for the next forward passes; None draws fresh ones from torch's generator each time."""
         self._random = random
@@ -171,7 +179,7 @@ class Encoder(nn.Module, ABC):
         return self._random
 
     def overrun(self, timesteps: int) -> str:
-        """What happens at ``timesteps`` when training had another T: one word for the record."""
+        """What happens at ``timesteps`` when training had another T: one phrase for the record."""
         return "as trained" if timesteps == self.stem.task.timesteps else "formula holds for any T"
 
 
@@ -193,3 +201,32 @@ class FrameEncoder(Encoder):
         drive = self.drive(frames.flatten(0, 1)).unflatten(0, (timesteps, len(images)))
         spikes: Tensor = self.neuron(drive)
         return spikes
+
+
+class PixelCoding(FrameEncoder):
+    """A deterministic code of single pixels that has no useful derivative of its own.
+
+    A subclass implements :meth:`code`; the backward pass is chosen by name.
+
+    Args:
+        stem: what the backbone wants of the first layer.
+        backward: see :data:`robustbench_snn.gradients.Backward`.
+        width: half-width of BPDA's blur, in units of the pixel range; see :func:`robustbench_snn.gradients.blurred`.
+    """
+
+    def __init__(self, stem: Stem, backward: Backward, width: float) -> None:
+        super().__init__(stem)
+        self.backward: Backward = backward
+        self.blur = width
+        self.declare(gradient=backward)
+
+    @abstractmethod
+    def code(self, pixels: Tensor, timesteps: int) -> Tensor:
+        """Pixels (B, C, H, W) in [0, 1] to frames (T, B, C, H, W); never differentiated."""
+
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
+        """The code's frames with the declared backward."""
+        with torch.no_grad():
+            coded = self.code(images.clamp(0.0, 1.0), timesteps).to(images.dtype)
+        smooth = blurred(lambda pixels: self.code(pixels, timesteps).to(images.dtype), self.blur)
+        return coded_with_backward(coded, images, self.backward, smooth)

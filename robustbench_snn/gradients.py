@@ -68,3 +68,25 @@ def coded_with_backward(
             return replace_gradient(coded, smooth(pixels))
         case "none":
             return coded.detach().to(pixels.dtype)
+
+
+def blurred(code: Callable[[Tensor], Tensor], width: float) -> Callable[[Tensor], Tensor]:
+    r"""The code averaged over the pixel's neighbourhood, as a substitute to differentiate.
+
+    .. math:: g(x) = \frac{1}{2w} \int_{x-w}^{x+w} c(u)\, du, \quad g'(x) = \frac{c(x+w) - c(x-w)}{2w}
+
+    The derivative is a difference of the code itself, so it holds for any code of single pixels, however many
+    steps it jumps over. At the borders of [0, 1] the difference is one-sided.
+
+    Args:
+        code: pixels (B, C, H, W) in [0, 1] to frames (T, B, C, H, W).
+        width: w, above 0, in units of the pixel range.
+    """
+
+    def substitute(pixels: Tensor) -> Tensor:
+        with torch.no_grad():
+            low, high = (pixels - width).clamp(0.0, 1.0), (pixels + width).clamp(0.0, 1.0)
+            slope = (code(high) - code(low)) / (high - low)
+        return slope * pixels
+
+    return substitute
