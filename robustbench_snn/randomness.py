@@ -78,18 +78,18 @@ class SampleRandom:
         """Raw 64-bit draws, int64 (B, *shape)."""
         count = math.prod(shape)
         positions = torch.arange(1, count + 1, dtype=torch.int64, device=self.keys.device)
-        return _mix(self.keys[:, None] + positions * _GOLDEN).reshape(len(self), *shape)
+        return _mix_(self.keys[:, None] + positions.mul_(_GOLDEN)).reshape(len(self), *shape)
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform on [0, 1), float32 (B, *shape), on a grid of 2^-24 so that 1 is never reached."""
-        return _shift(self.bits(*shape), 40).to(torch.float32) * 2.0**-24
+        return _top24(self.bits(*shape)).mul_(2.0**-24)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, float32 (B, *shape), by Box and Muller's transform of one 64-bit draw each."""
         bits = self.bits(*shape)
-        radius = (_shift(bits, 40).to(torch.float32) + 0.5) * 2.0**-24  # in (0, 1): its log is finite
-        angle = (bits & 0xFFFFFF).to(torch.float32) * (2.0 * math.pi * 2.0**-24)
-        return torch.sqrt(-2.0 * torch.log(radius)) * torch.cos(angle)
+        angle = (bits & 0xFFFFFF).to(torch.float32).mul_(2.0 * math.pi * 2.0**-24).cos_()
+        radius = _top24(bits).add_(0.5).mul_(2.0**-24)  # in (0, 1): its log is finite
+        return radius.log_().mul_(-2.0).sqrt_().mul_(angle)
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """Integers on 0..high-1, int64 (B, *shape); the bias of the modulus is below high / 2^63."""
@@ -107,6 +107,20 @@ def _shift(x: Tensor, by: int) -> Tensor:
 
 def _mix(x: Tensor) -> Tensor:
     """SplitMix64's finalizer on int64 (wrapping) arithmetic."""
-    x = (x ^ _shift(x, 30)) * _MIX_1
-    x = (x ^ _shift(x, 27)) * _MIX_2
-    return x ^ _shift(x, 31)
+    return _mix_(x.clone())
+
+
+def _mix_(x: Tensor) -> Tensor:
+    """The same in place: a draw is bound by memory, so every temporary saved counts."""
+    scratch = torch.empty_like(x)
+    for shift, factor in ((30, _MIX_1), (27, _MIX_2), (31, None)):
+        torch.bitwise_right_shift(x, shift, out=scratch)
+        x.bitwise_xor_(scratch.bitwise_and_((1 << (64 - shift)) - 1))
+        if factor is not None:
+            x.mul_(factor)
+    return x
+
+
+def _top24(bits: Tensor) -> Tensor:
+    """The upper 24 bits as float32 (exact); the bits themselves are overwritten."""
+    return bits.bitwise_right_shift_(40).bitwise_and_(0xFFFFFF).to(torch.float32)
