@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,6 +65,11 @@ class Samples(ABC):
     @abstractmethod
     def subset(self, positions: Tensor) -> Samples:
         """The samples at these rows, int64 (M,), as a set of their own."""
+
+    def digest(self) -> str:
+        """sha256, in hexadecimal, of ids and labels in order: tells one selection of a dataset from another."""
+        columns = torch.stack([self.ids, self.labels]).contiguous()
+        return hashlib.sha256(columns.numpy().tobytes()).hexdigest()
 
     def batches(
         self, size: int, device: torch.device | str = "cpu", positions: Tensor | None = None

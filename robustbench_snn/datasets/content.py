@@ -21,7 +21,7 @@ def fingerprint(*parts: Tensor | bytes | str) -> str:
     for part in parts:
         if isinstance(part, Tensor):
             digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
-            data: bytes | memoryview = memoryview(part.contiguous().numpy()).cast("B")
+            data = part.contiguous().numpy().tobytes()
         else:
             data = part.encode() if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "big"))

@@ -1,0 +1,110 @@
+"""Everything about a training that can change its weights, besides model, data and seed."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+_RAND_AUGMENT = re.compile(r"rand(-(m\d+|n\d+|p\d+(\.\d+)?|mstd\d+(\.\d+)?|mmax\d+|inc[01]))*")
+
+
+class Recipe(BaseModel):
+    """A training recipe; the defaults are a plain one, the published ones are shipped by name.
+
+    Augmentation stays in raw pixels on [0, 1], because encoders normalise; it applies to training images only, in
+    this order: crop, flip, RandAugment, mixup or CutMix, random erasing.
+
+    Attributes:
+        epochs: passes over the training images, warm-up included, cool-down not.
+        batch_size: images a step; a smaller last batch is left out. Even, if images are mixed.
+        optimizer: ``adamw`` (Loshchilov and Hutter, 2019, arXiv:1711.05101), ``sgd`` (with ``momentum``) or ``adam``.
+            Weight decay spares biases, norms and all else of one dimension, as timm does.
+        lr: peak learning rate.
+        weight_decay: weight decay.
+        momentum: momentum of ``sgd``; the others have none of it.
+        schedule: ``cosine`` from ``lr`` to ``min_lr`` over ``epochs`` (arXiv:1608.03983), or ``constant``.
+        schedule_by: the learning rate moves every ``epoch`` or every ``batch``.
+        min_lr: where the cosine ends, and the rate during cool-down.
+        warmup_epochs: the rate rises linearly from ``warmup_lr``; these epochs are the first of ``epochs``.
+        warmup_lr: see ``warmup_epochs``.
+        cooldown_epochs: epochs at ``min_lr`` after the cosine.
+        loss: ``ce``, cross-entropy of the readout, or ``tet``, the mean over steps of each step's cross-entropy
+            (Deng et al., 2022, arXiv:2202.11946, its first term).
+        label_smoothing: share of the target spread over all classes.
+        mixup: alpha of mixup's beta distribution (arXiv:1710.09412); 0 for none.
+        cutmix: alpha of CutMix (arXiv:1905.04899); with both, each batch takes one of them, with equal chance.
+        mixup_off_epoch: first epoch without mixup and CutMix; 0 for never.
+        randaugment: RandAugment (arXiv:1909.13719) in timm's notation, ``rand-m9-n1-mstd0.4-inc1``; None for none.
+        random_erasing: chance that an image loses a rectangle (arXiv:1708.04896), which becomes the mean colour
+            (zero after normalisation).
+        horizontal_flip: chance of a flip.
+        crop_padding: pixels of black around the image before a random crop of its size; 0 for none.
+        gradient_clip: largest norm of the gradient over all weights; None for no clipping.
+        mixed_precision: ``off``, ``bf16`` or ``fp16`` (CUDA only, with loss scaling).
+        adversarial: adversarial training, see :mod:`robustbench_snn.adversarial_training`; None for none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    optimizer: Literal["adamw", "sgd", "adam"] = "adamw"
+    lr: float = Field(default=1e-3, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule_by: Literal["epoch", "batch"] = "epoch"
+    min_lr: float = Field(default=0.0, ge=0.0)
+    warmup_epochs: int = Field(default=0, ge=0)
+    warmup_lr: float = Field(default=0.0, ge=0.0)
+    cooldown_epochs: int = Field(default=0, ge=0)
+    loss: Literal["ce", "tet"] = "ce"
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
+    mixup: float = Field(default=0.0, ge=0.0)
+    cutmix: float = Field(default=0.0, ge=0.0)
+    mixup_off_epoch: int = Field(default=0, ge=0)
+    randaugment: str | None = None
+    random_erasing: Probability = 0.0
+    horizontal_flip: Probability = 0.0
+    crop_padding: int = Field(default=0, ge=0)
+    gradient_clip: float | None = Field(default=None, gt=0.0)
+    mixed_precision: Literal["off", "bf16", "fp16"] = "off"
+    adversarial: dict[str, Any] | None = None
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _read_off(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML 1.1 reads a bare off as False
+
+    @field_validator("randaugment")
+    @classmethod
+    def _check_randaugment(cls, value: str | None) -> str | None:
+        if value is not None and not _RAND_AUGMENT.fullmatch(value):
+            raise ValueError("RandAugment is written as in timm: rand-m9-n1-mstd0.4-inc1 (m, n, p, mstd, mmax, inc)")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs ({self.warmup_epochs}) are the first of the epochs: they must be fewer than epochs "
+                f"({self.epochs})"
+            )
+        if self.batch_size % 2 and self.mixes:
+            raise ValueError(f"mixup and cutmix need an even batch_size, got {self.batch_size}")
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr ({self.min_lr}) must not exceed lr ({self.lr})")
+        return self
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed, in some epochs at least."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def total_epochs(self) -> int:
+        """All epochs, cool-down included."""
+        return self.epochs + self.cooldown_epochs

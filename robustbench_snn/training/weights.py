@@ -1,0 +1,95 @@
+"""Weights as safetensors files: no code in them, written in one piece, checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from robustbench_snn.errors import StoreError
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Writes tensors and facts (anything JSON) to a safetensors file, wholly or not at all.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
+    flat = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    content = save(flat, metadata={"facts": json.dumps(dict(facts)), "sha256": tensor_digest(flat)})
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a machine that dies must not leave an empty file under the final name
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror or error}; is the disk full or read-only?") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Reads what :func:`write_tensors` wrote.
+
+    Raises:
+        StoreError: if the file is missing, truncated, or its content does not match its checksum.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        facts = json.loads(metadata.get("facts", "{}"))
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StoreError(f"{path} is not a whole safetensors file: {error}; delete it and run again") from error
+    if metadata.get("sha256", tensor_digest(tensors)) != tensor_digest(tensors):
+        raise StoreError(f"{path} is damaged: its content does not match its checksum; delete it and run again")
+    return tensors, facts
+
+
+def tensor_digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and bytes of tensors, in order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_weights(model: nn.Module, path: Path, facts: Mapping[str, Any] | None = None) -> str:
+    """Writes a model's weights and buffers; returns their :func:`tensor_digest`."""
+    state = model.state_dict()
+    write_tensors(path, state, facts or {})
+    return tensor_digest(state)
+
+
+def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
+    """Loads weights into a model; returns the facts that were saved with them.
+
+    Raises:
+        StoreError: if the file cannot be read, or holds another model's weights.
+    """
+    tensors, facts = read_tensors(path)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected != found:
+        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise StoreError(
+            f"{path} holds the weights of another model: {len(odd)} of {len(expected)} tensors differ in name or "
+            f"shape, first {odd[0]}: {found.get(odd[0], 'missing')} in the file, "
+            f"{expected.get(odd[0], 'missing')} in the model"
+        )
+    model.load_state_dict(tensors)
+    return facts
