@@ -2,13 +2,13 @@ r"""The attentions of the family: three ways to let spikes look at each other.
 
 All of them project tokens to queries, keys (and values) of spikes, mix them, and project the outcome:
 
-======================  ===================================================================  =========================
+======================  ===================================================================  ================
 class                   mixing                                                               source
-======================  ===================================================================  =========================
-SpikingSelfAttention    :math:`\mathrm{LIF}_{0.5}(s\, Q K^\top V)`                           arXiv:2209.15425, eq. 6
-SpikeDrivenAttention    :math:`Q \odot \mathrm{LIF}_{0.5}(\sum_n K_n \odot V_n)`             arXiv:2307.01694, eq. 12
-TokenQKAttention        :math:`\mathrm{LIF}_{0.5}(\sum_d Q_d) \odot K`                       arXiv:2403.16552, eq. 7
-======================  ===================================================================  =========================
+======================  ===================================================================  ================
+SpikingSelfAttention    :math:`\mathrm{LIF}_{0.5}(s\, Q K^\top V)`                           arXiv:2209.15425
+SpikeDrivenAttention    :math:`Q \odot \mathrm{LIF}_{0.5}(\sum_n K_n \odot V_n)`             arXiv:2307.01694
+TokenQKAttention        :math:`\mathrm{LIF}_{0.5}(\sum_d Q_d) \odot K`                       arXiv:2403.16552
+======================  ===================================================================  ================
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class SpikeDrivenAttention(ValuedAttention):
 
 
 class TokenQKAttention(Attention):
-    r"""QKTA of QKFormer: :math:`\mathrm{LIF}_{0.5}(\sum_d Q_d) \odot K`, a token passes if its query has spikes enough."""
+    r"""QKTA of QKFormer, :math:`\mathrm{LIF}_{0.5}(\sum_d Q_d) \odot K`: in every head, queries pick the tokens."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Attends."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Literal
 
 from robustbench_snn.backbones.layers import PoolOrder
 from robustbench_snn.encoding import Stem
@@ -10,7 +12,16 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.neurons import NeuronConfig
 from robustbench_snn.task import Task
 
+Form = Literal["auto", "cifar", "imagenet"]
+"""Whose published code to follow where an author's CIFAR and ImageNet models differ."""
+
 STAGES = 4
+IMAGENET_SIDE = 64
+
+
+def is_imagenet(form: Form, task: Task) -> bool:
+    """Whether to follow the authors' ImageNet code; ``auto`` does for images of 64 pixels a side or more."""
+    return form == "imagenet" or (form == "auto" and min(task.height, task.width) >= IMAGENET_SIDE)
 
 
 def pooled_stages(pooling: str, task: Task) -> tuple[bool, ...]:
@@ -52,7 +63,7 @@ def first_stage(task: Task, channels: int, neuron: NeuronConfig, pooled: bool, o
     return Stem(task, channels=channels, neuron=neuron, pool=pooled and order == "before")
 
 
-def require_divisible(width: int, **divisors: int) -> None:
+def require_divisible(width: int, divisors: Mapping[str, int]) -> None:
     """Checks that a width can be split as the model needs.
 
     Raises:

@@ -1,0 +1,88 @@
+"""The spike-driven transformer, version 1 (Yao et al., NeurIPS 2023, arXiv:2307.01694)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from robustbench_snn.backbone import register_backbone
+from robustbench_snn.backbones.attention import SpikeDrivenAttention
+from robustbench_snn.backbones.blocks import MLP, Block
+from robustbench_snn.backbones.layers import ConvStage, PoolOrder, Positive, to_tokens, truncated_normal
+from robustbench_snn.backbones.pooling import first_stage, grid_after, pooled_stages, require_divisible
+from robustbench_snn.backbones.stem import SpikingStem
+from robustbench_snn.backbones.transformer import SpikingTransformer
+from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.task import Task
+
+
+@register_backbone(
+    "sdt",
+    version=1,
+    presets={
+        "sdt_2_256": {"depth": 2, "width": 256, "heads": 8},
+        "sdt_2_512": {"depth": 2, "width": 512, "heads": 8},
+        "sdt_8_384": {"depth": 8, "width": 384, "heads": 8},
+        "sdt_8_512": {"depth": 8, "width": 512, "heads": 8},
+        "sdt_8_768": {"depth": 8, "width": 768, "heads": 8},
+    },
+)
+class SpikeDrivenTransformer(SpikingTransformer):
+    """SDT V1: membrane shortcuts, and an attention of masks and additions only.
+
+    The stem's last stage hands its membrane potential on: its spikes drive a position branch, conv-BN, which is
+    added to that potential. The head reads spikes of the mean token.
+
+    Args:
+        task: image sizes, classes, T at training.
+        depth: number of blocks.
+        width: channels D of the tokens; a multiple of 8 and of ``heads``.
+        heads: attention heads; they change nothing but the count of the official code's unused parameters.
+        neuron: type and constants of all neurons, the encoder's included.
+        pool: max-pool ``after`` the neurons (as published) or ``before`` them, in stages 1 to 3. Stage 4 always pools
+            its membrane potential (as published), for that is what it hands on.
+        pooling: one digit a stage, 1 halves the image; ``auto`` goes by the image's size (32 px: ``0011``).
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        depth: Positive = 2,
+        width: Positive = 256,
+        heads: Positive = 8,
+        neuron: NeuronConfig = NeuronConfig(),
+        pool: PoolOrder = "after",
+        pooling: str = "auto",
+    ) -> None:
+        require_divisible(width, {"the stem's stages": 8, "heads": heads})
+        pooled = pooled_stages(pooling, task)
+        super().__init__(
+            task,
+            first_stage(task, width // 8, neuron, pooled[0], pool),
+            width=width,
+            grid=grid_after(task, pooled),
+            blocks=[
+                Block(
+                    SpikeDrivenAttention(width, heads, neuron, membrane=True, bias=False),
+                    MLP(width, neuron, membrane=True),
+                )
+                for _ in range(depth)
+            ],
+        )
+        self.stem_stages = SpikingStem(width, neuron, pooled, pool, membrane=True)
+        self.position_neuron = neuron.build()
+        self.position = ConvStage(width, width, None)
+        self.head_neuron = neuron.build()
+        # The official code builds a heads x heads "talking heads" convolution a block and never calls it.
+        self.unused_parameters = depth * heads * heads
+        truncated_normal(self.stem_stages, self.position, self.blocks)
+
+    def tokenize(self, spikes: Tensor) -> Tensor:
+        """The stem's later stages; tokens are membrane potentials."""
+        membrane = self.stem_stages(spikes)
+        return to_tokens(membrane + self.position(self.position_neuron(membrane)))
+
+    def classify(self, tokens: Tensor) -> Tensor:
+        """Tokens (T, B, N, C) to logits (T, B, K): the head on the spikes of the mean token, step by step."""
+        logits: Tensor = self.head(self.head_neuron(tokens.mean(2)))
+        return logits
