@@ -1,0 +1,1 @@
+"""The common corruptions, one file a type; modules with a leading underscore hold what several types share."""
