@@ -1,19 +1,193 @@
-"""Gradient estimators: other backward passes for the same forward pass."""
+"""Gradient estimators: other backward passes for the very same forward pass.
+
+A spike has no useful derivative, so an attack must put something in its place; a model's own training surrogate is
+one choice among many, and often a poor one for an attacker. Swapping it never changes a logit, which is asserted
+when a model first meets an estimator.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
 
 from robustbench_snn.attacking.attack import Attack
-from robustbench_snn.attacking.cascade import Stage, training_surrogate
+from robustbench_snn.attacking.cascade import Stage
 from robustbench_snn.errors import UserError
+from robustbench_snn.registry import estimators
+from robustbench_snn.surrogates import ReplacedSpike, swapped
+from robustbench_snn.target import Target, lock_of
+from robustbench_snn.temporal import TemporalBackward, TimeRecord, replaced_backward
 
+E_ = TypeVar("E_", bound="type[Estimator]")
 EstimatorSpec = str | dict[str, dict[str, Any]]
 """A name, or a name with parameters, as suite files write it: ``atan`` or ``{atan: {alpha: 10}}``."""
 
+_checked: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+
+
+def register_estimator(
+    name: str, *, version: int, presets: Mapping[str, Mapping[str, Any]] | None = None
+) -> Callable[[E_], E_]:
+    """Puts an estimator class under ``name``; literals only."""
+    return estimators.register(name, version=version, presets=presets)
+
+
+class Estimator(ABC):
+    """Base class of all estimators; keyword-only parameters of ``__init__`` are its YAML parameters."""
+
+    stateful: ClassVar[bool] = False
+    """Whether it keeps something for each sample from one forward pass to the next."""
+
+    @abstractmethod
+    def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
+        """Replaces the backward pass of one layer of neurons while inside."""
+
+    def rows(self, rows: Tensor, *, frozen: bool) -> AbstractContextManager[None]:
+        """The next forward pass is of these rows of the active set; ``frozen`` for repeated EOT draws."""
+        return nullcontext()
+
+
+class SpikeEstimator(Estimator):
+    """Replaces the derivative of the spike by the membrane potential."""
+
+    @abstractmethod
+    def derivative(self, membrane: Tensor) -> Tensor:
+        """What stands for ds/du at u = membrane potential - threshold, of any shape."""
+
+    def surrogate(self, neuron: nn.Module) -> nn.Module:
+        """The surrogate function to swap in: u to spikes; SpikingJelly's own where it has a fused kernel."""
+        return ReplacedSpike(self.derivative)
+
+    def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
+        """See :meth:`Estimator.applied`."""
+        return swapped(neuron, "surrogate_function", self.surrogate(neuron))
+
+
+class TemporalEstimator(Estimator, TemporalBackward):
+    """Replaces the backward pass of a layer of neurons over all steps at once."""
+
+    def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
+        """See :meth:`Estimator.applied`."""
+        return replaced_backward(neuron, self)
+
+
+class TrainingSurrogate(Estimator):
+    """The model's own backward pass, as trained."""
+
+    def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
+        """Leaves the neuron as it is."""
+        return nullcontext()
+
+
+def make(spec: EstimatorSpec) -> Estimator:
+    """The estimator that a suite file names.
+
+    Raises:
+        UserError: if there is none of that name, or its parameters are wrong.
+    """
+    name: str
+    parameters: dict[str, Any]
+    if isinstance(spec, str):
+        name, parameters = spec, {}
+    elif len(spec) == 1:
+        name, parameters = next(iter(spec.items()))
+    else:
+        raise UserError(f"an estimator is a name or one name with parameters, such as {{atan: {{alpha: 10}}}}: {spec}")
+    if name == "training":
+        return TrainingSurrogate()
+    estimator: Estimator = estimators.create(name, **parameters)
+    return estimator
+
+
+@contextmanager
+def estimating(
+    target: Target, spec: EstimatorSpec | Estimator, probe: Tensor | None = None, **parameters: Any
+) -> Iterator[Estimator]:
+    """Puts an estimator in force for a model while inside; the model is restored even on error.
+
+    Other threads that run the same model wait until the estimator is out of force.
+
+    Args:
+        target: the model; one without spiking neurons is left as it is.
+        spec: name, name with parameters, or the estimator itself.
+        probe: a few images (B, C, H, W); on the first use with this model its logits with and without the
+            estimator are compared bit by bit.
+        parameters: of the estimator, when ``spec`` is a name.
+
+    Raises:
+        UserError: if the estimator is unknown, or would change the logits.
+
+    Example:
+        >>> with estimating(target, "atan", alpha=10.0):  # doctest: +SKIP
+        ...     loss(target(images), labels).sum().backward()
+    """
+    if isinstance(spec, Estimator):
+        estimator = spec
+    else:
+        estimator = make({spec: parameters} if isinstance(spec, str) and parameters else spec)
+    with lock_of(target.model):
+        before = None if probe is None or _seen(target, estimator) else _logits(target, probe)
+        with ExitStack() as stack:
+            for neuron in target.neurons:
+                stack.enter_context(estimator.applied(neuron))
+            if before is not None and probe is not None:
+                _assert_same(target, estimator, before, _logits(target, probe, estimator))
+            yield estimator
+
+
+def _seen(target: Target, estimator: Estimator) -> bool:
+    return f"{type(estimator).__qualname__} {target.device}" in _checked.get(target.model, ())
+
+
+def _logits(target: Target, probe: Tensor, estimator: Estimator | None = None) -> Tensor:
+    """Logits by the code path that a gradient takes: kernels may differ without one."""
+    from robustbench_snn.randomness import SampleRandom
+
+    streams = SampleRandom.for_samples("probe", sample_ids=range(len(probe)), device=probe.device)
+    rows = torch.arange(len(probe), device=probe.device)
+    with torch.enable_grad(), nullcontext() if estimator is None else estimator.rows(rows, frozen=True):
+        return target(probe.detach().requires_grad_(), streams).detach()
+
+
+def _assert_same(target: Target, estimator: Estimator, before: Tensor, after: Tensor) -> None:
+    if not torch.equal(before, after):
+        raise UserError(
+            f"{type(estimator).__name__} changes the logits of {type(target.model).__name__} by up to "
+            f"{float((before - after).abs().max()):.3g}: its neurons do not fire by their surrogate function, "
+            "so this estimator cannot attack it; leave it out"
+        )
+    _checked.setdefault(target.model, set()).add(f"{type(estimator).__qualname__} {target.device}")
+
 
 def stage(name: str, attack: Attack, estimator: EstimatorSpec = "training") -> Stage:
-    """An attack under an estimator."""
-    if estimator != "training":
-        raise UserError(f"unknown estimator {estimator}")
-    return Stage(name, attack, training_surrogate)
+    """An attack of a cascade, under the estimator that a suite file names.
+
+    Raises:
+        UserError: if the estimator is unknown or its parameters are wrong.
+    """
+    template = make(estimator)  # built here once, so that a typo is found before anything runs
+
+    def backward(target: Target, probe: Tensor) -> AbstractContextManager[Estimator]:
+        return estimating(target, make(estimator) if template.stateful else template, probe)
+
+    return Stage(name, attack, backward, stateful=template.stateful)
+
+
+__all__ = [
+    "Estimator",
+    "EstimatorSpec",
+    "SpikeEstimator",
+    "TemporalEstimator",
+    "TimeRecord",
+    "TrainingSurrogate",
+    "estimating",
+    "make",
+    "register_estimator",
+    "stage",
+]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,15 @@ from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
 from robustbench_snn.neurons import reset, spiking_neurons
 from robustbench_snn.randomness import SampleRandom, key_of
+
+_locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
+_locks_lock = RLock()
+
+
+def lock_of(model: nn.Module) -> RLock:
+    """The lock that threads take before they run a model or swap its parts: its membranes are shared."""
+    with _locks_lock:
+        return _locks.setdefault(model, RLock())
 
 
 class Target:
@@ -43,9 +54,7 @@ class Target:
         """Where the model's parameters are."""
         return next((p.device for p in self.model.parameters()), torch.device("cpu"))
 
-    def __call__(
-        self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None
-    ) -> Tensor:
+    def __call__(self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None) -> Tensor:
         """Logits (B, K) of images (B, C, H, W) in [0, 1].
 
         Args:
@@ -93,7 +102,8 @@ class Target:
         if not isinstance(self.model, Classifier):
             raise UserError(f"{type(self.model).__name__} is not a Classifier and gives no logits by step")
         padded, streams = pad_batch(images, random)
-        return self.model.step_logits(padded, timesteps=timesteps, random=streams)[:, : len(images)]
+        with lock_of(self.model):
+            return self.model.step_logits(padded, timesteps=timesteps, random=streams)[:, : len(images)]
 
     @contextmanager
     def frozen(self) -> Iterator[Target]:

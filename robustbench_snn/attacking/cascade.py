@@ -26,11 +26,11 @@ SURVIVED = -1
 WINDOW = 16
 """Batches of samples under one attack at once: as samples fall, those left are packed into full batches again."""
 
-Backward = Callable[[Target], AbstractContextManager[RowState | None]]
-"""Puts a gradient estimator in force while inside."""
+Backward = Callable[[Target, Tensor], AbstractContextManager[RowState | None]]
+"""Puts a gradient estimator in force for a model while inside; the images are a probe of its logits."""
 
 
-def training_surrogate(target: Target) -> AbstractContextManager[RowState | None]:
+def training_surrogate(target: Target, probe: Tensor) -> AbstractContextManager[RowState | None]:
     """The model's own backward pass."""
     return nullcontext()
 
@@ -154,7 +154,7 @@ class Siege:
         return self.subject.samples.batches(self.subject.batch_size * count, self.subject.device, positions)
 
     def _run(self, stage: Stage, batch: Batch) -> ActiveSet:
-        with stage.backward(self.subject.target) as state:
+        with stage.backward(self.subject.target, batch.images[:8]) as state:
             active = ActiveSet(
                 self.subject.target,
                 batch,

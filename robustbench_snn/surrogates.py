@@ -1,0 +1,78 @@
+"""Spikes with a replaced derivative, and how a part of a neuron is swapped and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from spikingjelly.activation_based.base import MemoryModule
+from torch import Tensor, nn
+
+
+class _Spike(torch.autograd.Function):
+    """Heaviside forward, a given slope backward."""
+
+    @staticmethod
+    def forward(ctx: Any, membrane: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return (membrane >= 0).to(membrane.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return grads[0] * slope, None
+
+
+class ReplacedSpike(nn.Module):
+    """Fires where u >= 0, as every surrogate of SpikingJelly does, with the slope of the caller's choice.
+
+    Args:
+        derivative: u to what stands for ds/du, elementwise shape.
+    """
+
+    def __init__(self, derivative: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.derivative = derivative
+
+    def forward(self, membrane: Tensor) -> Tensor:
+        """Spikes of u = membrane potential - threshold."""
+        spikes: Tensor = _Spike.apply(membrane, self.derivative(membrane.detach()))
+        return spikes
+
+
+class SteppedSpike(MemoryModule):  # type: ignore[misc]
+    """Like :class:`ReplacedSpike`, where the slope depends on the step; it counts steps since the last reset."""
+
+    step: int
+
+    def __init__(self, derivative: Callable[[Tensor, int], Tensor]) -> None:
+        super().__init__()
+        self.derivative = derivative
+        self.register_memory("step", 0)  # SpikingJelly's reset puts it back
+
+    def forward(self, membrane: Tensor) -> Tensor:
+        """Spikes of u at the next step."""
+        step = self.step
+        self.step = step + 1
+        spikes: Tensor = _Spike.apply(membrane, self.derivative(membrane.detach(), step))
+        return spikes
+
+
+@contextmanager
+def swapped(owner: nn.Module, name: str, value: object) -> Iterator[None]:
+    """Gives a module another attribute while inside; the old one, or its absence, comes back even on error."""
+    kept = {kind: table[name] for kind in ("_modules", "__dict__") if name in (table := getattr(owner, kind))}
+    if not kept and not hasattr(type(owner), name):
+        yield  # a neuron without this part
+        return
+    for kind in kept:
+        del getattr(owner, kind)[name]
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        delattr(owner, name)
+        for kind, old in kept.items():
+            getattr(owner, kind)[name] = old

@@ -1,0 +1,28 @@
+"""Rectangle: constant near the threshold, zero elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from robustbench_snn.estimating import SpikeEstimator, register_estimator
+
+
+@register_estimator("rectangle", version=1)
+class Rectangle(SpikeEstimator):
+    r"""A window around the threshold (Wu et al., 2018, arXiv:1706.02609).
+
+    .. math:: \mathbb{1}[|u| < w / 2] / w
+
+    Args:
+        width: of the window, in membrane potential.
+    """
+
+    def __init__(self, *, width: Annotated[float, Field(gt=0)] = 1.0) -> None:
+        self.width = width
+
+    def derivative(self, membrane: Tensor) -> Tensor:
+        """The formula above."""
+        return (membrane.abs() < self.width / 2.0).to(membrane.dtype) / self.width
