@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from robustbench_snn.backbones.layers import Projection
 from robustbench_snn.neurons import NeuronConfig
@@ -103,6 +104,15 @@ class SpikeDrivenAttention(ValuedAttention):
     def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         gate: Tensor = self.gate((key * value).sum(2, keepdim=True))
         return query * gate
+
+
+class SoftmaxAttention(ValuedAttention):
+    r"""The attention of ordinary transformers, for ANN twins: :math:`\mathrm{softmax}(Q K^\top / \sqrt{d}) V`."""
+
+    def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        q, k, v = self.split(query), self.split(key), self.split(value)
+        result: Tensor = self.gate(self.merge(F.scaled_dot_product_attention(q, k, v)))
+        return result
 
 
 class TokenQKAttention(Attention):

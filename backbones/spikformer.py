@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from robustbench_snn.backbone import register_backbone
-from robustbench_snn.backbones.attention import SpikingSelfAttention
+from robustbench_snn.backbones.attention import SpikingSelfAttention, ValuedAttention
 from robustbench_snn.backbones.blocks import MLP, Block
 from robustbench_snn.backbones.layers import ConvStage, PoolOrder, Positive, to_tokens, truncated_normal
 from robustbench_snn.backbones.pooling import (
@@ -53,6 +55,8 @@ class Spikformer(SpikingTransformer):
             ``auto`` takes the latter from 64 pixels a side.
     """
 
+    attention: ClassVar[type[ValuedAttention]] = SpikingSelfAttention
+
     def __init__(
         self,
         task: Task,
@@ -75,7 +79,7 @@ class Spikformer(SpikingTransformer):
             grid=grid_after(task, pooled),
             blocks=[
                 Block(
-                    SpikingSelfAttention(width, heads, neuron, membrane=False, bias=not imagenet),
+                    self.attention(width, heads, neuron, membrane=False, bias=not imagenet),
                     MLP(width, neuron, membrane=False),
                 )
                 for _ in range(depth)

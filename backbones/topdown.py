@@ -189,8 +189,9 @@ class ControlModule(nn.Module):
         self.control = control
         self.feedback = nn.Linear(width, width, bias=False) if literal else token_mixer(processing, width, grid)
         self.neuron = neuron.build() if control == "cm3" else nn.Identity()
-        for weight in self.feedback.parameters():
-            nn.init.normal_(weight, std=attention.key.linear.weight.detach().std().item())
+        with torch.no_grad():
+            for weight in self.feedback.parameters():
+                weight.normal_().mul_(attention.key.linear.weight.std())
 
     def forward(self, attention: ValuedAttention, bottom_up: Tensor, top_down: Tensor | None) -> Tensor:
         attended: Tensor

@@ -26,7 +26,8 @@ class NeuronConfig(BaseModel):
     """A neuron type and its constants.
 
     Attributes:
-        type: ``lif``, ``plif`` (trainable tau, Fang et al., 2021, arXiv:2007.05785) or ``if`` (no leak).
+        type: ``lif``, ``plif`` (trainable tau, Fang et al., 2021, arXiv:2007.05785), ``if`` (no leak) or ``relu``
+            (no membrane and no spikes: the ANN twin of a model; every other constant is then without meaning).
         tau: membrane time constant, above 1; PLIF starts there; IF has none.
         threshold: firing threshold.
         surrogate: shape of the surrogate gradient at training.
@@ -36,14 +37,14 @@ class NeuronConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: Literal["lif", "plif", "if"] = "lif"
+    type: Literal["lif", "plif", "if", "relu"] = "lif"
     tau: float = Field(default=2.0, gt=1.0)
     threshold: float = Field(default=1.0, gt=0.0)
     surrogate: Literal["sigmoid", "atan", "triangle"] = "sigmoid"
     alpha: float = Field(default=4.0, gt=0.0)
     detach_reset: bool = True
 
-    def build(self, *, step_mode: StepMode = "m", threshold: float | None = None) -> neuron.BaseNode:
+    def build(self, *, step_mode: StepMode = "m", threshold: float | None = None) -> nn.Module:
         """Makes one layer of neurons.
 
         Args:
@@ -61,11 +62,14 @@ class NeuronConfig(BaseModel):
         }
         match self.type:
             case "lif":
-                return neuron.LIFNode(tau=self.tau, decay_input=True, **common)
+                node: nn.Module = neuron.LIFNode(tau=self.tau, decay_input=True, **common)
             case "plif":
-                return neuron.ParametricLIFNode(init_tau=self.tau, decay_input=True, **common)
+                node = neuron.ParametricLIFNode(init_tau=self.tau, decay_input=True, **common)
             case "if":
-                return neuron.IFNode(**common)
+                node = neuron.IFNode(**common)
+            case "relu":
+                node = nn.ReLU()
+        return node
 
 
 def spiking_neurons(model: nn.Module) -> list[nn.Module]:
