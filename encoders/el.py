@@ -24,13 +24,15 @@ class EvolutionaryLeakNode(neuron.BaseNode):  # type: ignore[misc]
         detach_reset: leave the reset out of the gradient.
     """
 
+    v: Tensor | float
+
     def __init__(self, leak: PositionEmbedding, *, threshold: float, detach_reset: bool) -> None:
         super().__init__(threshold, 0.0, surrogate.PiecewiseQuadratic(alpha=1.0), detach_reset, step_mode="m")
         self.leak = leak
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         """Currents (T, B, C, H, W) to spikes of the same shape."""
-        v: Tensor | float = self.v
+        v = self.v
         spikes: list[Tensor] = []
         for leak, current in zip(self.leak(len(x_seq)), x_seq, strict=True):
             v = leak * v + current

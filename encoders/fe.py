@@ -70,7 +70,7 @@ def frequency_frames(images: Tensor, timesteps: int, shares: tuple[float, ...]) 
     spectrum = torch.fft.fftshift(torch.fft.fft2(pixels), dim=(-2, -1))
     held = [shares[min(t, len(shares) - 1)] for t in range(timesteps)]
     kept = torch.stack([_band(images, share) for share in held])
-    frames = torch.fft.ifft2(torch.fft.ifftshift(kept[:, None, None] * spectrum, dim=(-2, -1))).abs()
+    frames: Tensor = torch.fft.ifft2(torch.fft.ifftshift(kept[:, None, None] * spectrum, dim=(-2, -1))).abs()
     return frames.to(images.dtype)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from spikingjelly.activation_based.neuron import BaseNode
@@ -68,7 +68,7 @@ def register_encoder(
     )
 
     def decorate(cls: E_) -> E_:
-        cls.traits = traits
+        cls.traits, cls.registered_name = traits, name
         registered: E_ = register(cls)
         return registered
 
@@ -136,6 +136,9 @@ class Encoder(nn.Module, ABC):
 
     traits: EncoderTraits
     """The class's declaration; an instance whose parameters change it says so with :meth:`declare`."""
+
+    registered_name: ClassVar[str]
+    """The name given by :func:`register_encoder`."""
 
     mean: Tensor
     std: Tensor

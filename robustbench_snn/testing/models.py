@@ -1,0 +1,67 @@
+"""What the conformance classes share: tasks, images, and modules with settled batch norms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.task import Task
+
+M = TypeVar("M", bound=nn.Module)
+BATCH = 8
+
+
+def make_task(*, channels: int = 3, height: int = 8, width: int = 8, timesteps: int = 4, classes: int = 10) -> Task:
+    """A small task with the mean and deviation of uniform pixels."""
+    mean, std = (0.5,) * channels, (0.29,) * channels
+    return Task(channels, height, width, classes, timesteps, mean, std)
+
+
+def sample_images(task: Task, batch: int = BATCH, seed: int = 0) -> Tensor:
+    """Uniform pixels (B, C, H, W), the same on every call."""
+    streams = SampleRandom.for_samples("conformance", seed, sample_ids=range(batch))
+    return streams.uniform(task.channels, task.height, task.width)
+
+
+def stir(model: nn.Module) -> None:
+    """Moves every parameter a little: some start out equal at every step or place, which hides what they do."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+
+
+def settle(model: M, run: Callable[[M], object]) -> M:
+    """Lets batch norms take the statistics of one run, then puts the model in eval mode.
+
+    An untrained network hardly fires: its batch norms assume inputs of unit variance.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()
+    with torch.no_grad():
+        run(model)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return model.eval()
+
+
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Writes the weights of one module to a safetensors file and reads them into another, strictly."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "weights.safetensors"
+        save_file({name: value.contiguous() for name, value in source.state_dict().items()}, file)
+        target.load_state_dict(load_file(file), strict=True)
+
+
+def other_device() -> torch.device:
+    """A GPU if there is one; else ``meta``, which has shapes but no values and refuses tensors left on the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "meta")
