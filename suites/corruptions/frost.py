@@ -1,0 +1,78 @@
+"""Frost (Hendrycks and Dietterich, 2019, arXiv:1903.12261)."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from robustbench_snn.corrupting import register_corruption
+from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.suites.corruptions._textures import photographs
+
+
+@register_corruption(
+    "frost",
+    version=1,
+    group="weather",
+    stochastic=True,
+    cifar=((1.0, 0.2, 5), (1.0, 0.3, 5), (0.9, 0.4, 5), (0.85, 0.4, 5), (0.75, 0.45, 5)),
+    imagenet=((1.0, 0.4, 1), (0.8, 0.6, 1), (0.7, 0.7, 1), (0.65, 0.7, 1), (0.6, 0.75, 1)),
+)
+def frost(images: Tensor, random: SampleRandom, keep: float, add: float, every: int) -> Tensor:
+    """Adds a random cut of one of five photographs of frost.
+
+    Args:
+        images: (B, C, H, W), whole grey levels.
+        random: one stream a sample.
+        keep: weight of the image,
+        add: and of the frost.
+        every: the photographs are thinned to each ``every``-th pixel.
+
+    Raises:
+        UserError: if the photographs are not installed.
+    """
+    batch, channels, height, width = images.shape
+    texels, tops, lefts, starts, widths = _textures(every, height, width, channels, images.device)
+    which = random.fold("photograph").integers(len(tops))
+    draw = random.fold("place").uniform(2).double()
+    top, left = (draw[:, 0] * tops[which]).long(), (draw[:, 1] * lefts[which]).long()
+    down = torch.arange(height, device=images.device) + top[:, None]
+    right = torch.arange(width, device=images.device) + left[:, None]
+    place = starts[which][:, None, None] + down[:, :, None] * widths[which][:, None, None] + right[:, None, :]
+    cut = texels[:, place].transpose(0, 1)
+    assert cut.shape == (batch, channels, height, width), cut.shape
+    return images * keep + cut * add
+
+
+@lru_cache(maxsize=8)
+def _textures(
+    every: int, height: int, width: int, channels: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """All photographs in one row (channels, K) of uint8, and for each: places for a cut's top and left, start, width.
+
+    The original's bilinear reduction to a fifth has its samples on every fifth pixel, the third first, so it is a
+    plain thinning. Photographs smaller than the image are enlarged to hold it (the original never needs to).
+    """
+    textures = []
+    for photograph in photographs():
+        first = every // 2
+        texture = photograph[:, first::every, first::every]
+        if channels == 1:
+            weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]
+            texture = (texture * weights).sum(0, keepdim=True).round_().to(torch.uint8)
+        factor = max((height + 1) / texture.shape[1], (width + 1) / texture.shape[2])
+        if factor > 1:
+            size = [math.ceil(side * factor) for side in texture.shape[1:]]
+            texture = F.interpolate(texture[None].float(), size, mode="bilinear", align_corners=False)[0]
+            texture = texture.round_().to(torch.uint8)
+        textures.append(texture)
+    sizes = torch.tensor([texture.shape[1:] for texture in textures])
+    lengths = sizes.prod(1)
+    row = torch.cat([texture.flatten(1) for texture in textures], dim=1)
+    facts = (sizes[:, 0] - height, sizes[:, 1] - width, lengths.cumsum(0) - lengths, sizes[:, 1])
+    tops, lefts, starts, widths = (fact.to(device) for fact in facts)
+    return row.to(device), tops, lefts, starts, widths

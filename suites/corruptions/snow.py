@@ -1,0 +1,85 @@
+"""Snow (Hendrycks and Dietterich, 2019, arXiv:1903.12261)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from robustbench_snn.corrupting import register_corruption
+from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.suites.corruptions._linear import fixed_point, map_separably, snap
+from robustbench_snn.suites.corruptions._streak import streak
+from robustbench_snn.suites.corruptions._zoom import zoom_matrix
+
+LUMINANCE = (0.299, 0.587, 0.114)
+
+
+@register_corruption(
+    "snow",
+    version=1,
+    group="weather",
+    stochastic=True,
+    cifar=(
+        (0.1, 0.2, 1.0, 0.6, 8, 3.0, 0.95),
+        (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
+        (0.15, 0.3, 1.75, 0.55, 10, 4.0, 0.9),
+        (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
+        (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
+    ),
+    imagenet=(
+        (0.1, 0.3, 3.0, 0.5, 10, 4.0, 0.8),
+        (0.2, 0.3, 2.0, 0.5, 12, 4.0, 0.7),
+        (0.55, 0.3, 4.0, 0.9, 12, 8.0, 0.7),
+        (0.55, 0.3, 4.5, 0.85, 12, 8.0, 0.65),
+        (0.55, 0.3, 2.5, 0.85, 12, 12.0, 0.55),
+    ),
+)
+def snow(  # noqa: PLR0913 - the columns of the published table
+    images: Tensor,
+    random: SampleRandom,
+    mean: float,
+    deviation: float,
+    zoom: float,
+    threshold: float,
+    radius: float,
+    sigma: float,
+    mix: float,
+) -> Tensor:
+    """Whitens the image and lets flakes streak over it, once as they are and once turned by half a circle.
+
+    Args:
+        images: (B, C, H, W), whole grey levels.
+        random: one stream a sample.
+        mean: of the noise that becomes flakes, where 1 is white,
+        deviation: and its standard deviation.
+        zoom: how much flakes are larger than a pixel.
+        threshold: noise below is no flake.
+        radius: reach of the streaks in pixels,
+        sigma: and their fading.
+        mix: share of the image that is not whitened.
+    """
+    height, width = images.shape[-2:]
+    noise = random.fold("flakes").normal(1, height, width) * deviation + mean
+    if zoom > 1:
+        noise = snap(map_separably(noise, *_zoom(height, width, zoom, images.device))).float()
+    flakes = noise.mul(255).floor_().clamp_(0, 255).masked_fill_(noise < threshold, 0.0)
+    angle = random.fold("angle").uniform() * 90 - 135
+    flakes = streak(flakes, angle, radius, sigma).round_()
+    whitened = torch.maximum(images, luminance(images) * 1.5 + 127.5)
+    return mix * images + (1 - mix) * whitened + flakes + flakes.flip(-1, -2)
+
+
+def luminance(images: Tensor) -> Tensor:
+    """Grey of (B, C, H, W) as (B, 1, H, W), ITU-R BT.601; a single channel is its own."""
+    if images.shape[1] == 1:
+        return images
+    red, green, blue = images.split(1, dim=1)
+    return red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
+
+
+@lru_cache(maxsize=16)
+def _zoom(height: int, width: int, factor: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    rows, columns = (torch.from_numpy(fixed_point(zoom_matrix(size, factor))).to(device) for size in (height, width))
+    return rows, columns
