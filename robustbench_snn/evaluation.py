@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from pydantic import BeforeValidator
 from robustbench_snn.registry import evaluations
 from robustbench_snn.samples import Samples
 from robustbench_snn.target import Target
+
+if TYPE_CHECKING:
+    from robustbench_snn.records import Record
 
 V_ = TypeVar("V_", bound="type[Evaluation]")
 Column = NDArray[Any]
@@ -89,6 +92,12 @@ class Evaluation(ABC):
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Cuts one YAML entry into cells that can be computed, stored and resumed apart; one cell by default."""
         return [parameters]
+
+    @classmethod
+    def combine(cls, parts: Sequence[Record]) -> Mapping[str, float]:
+        """Joins the metrics of the cells that :meth:`split` made, of one model; their means unless overridden."""
+        shared = set.intersection(*(set(part.metrics) for part in parts))
+        return {name: float(np.mean([part.metrics[name] for part in parts])) for name in sorted(shared)}
 
     @abstractmethod
     def run(self, subject: Subject) -> Outcome:

@@ -282,6 +282,7 @@ def _declarations(path: Path, decorator: str, module: str) -> Iterator[Declarati
 encoders: Registry[Any] = Registry("encoder", "robustbench_snn.encoders")
 backbones: Registry[Any] = Registry("backbone", "robustbench_snn.backbones")
 evaluations: Registry[Any] = Registry("evaluation", "robustbench_snn.suites")
+models: Registry[Any] = Registry("model", "robustbench_snn.models")
 datasets: Registry[Any] = Registry("dataset", "robustbench_snn.datasets")
 corruptions: Registry[Any] = Registry("corruption", "robustbench_snn.suites.corruptions")
 estimators: Registry[Any] = Registry("estimator", "robustbench_snn.suites.estimators")
@@ -290,6 +291,6 @@ attacks: Registry[Any] = Registry("attack", "robustbench_snn.suites.attacks")
 KINDS: Mapping[str, Registry[Any]] = MappingProxyType(
     {
         f"{registry.kind}s": registry
-        for registry in (encoders, backbones, evaluations, datasets, corruptions, estimators, attacks)
+        for registry in (encoders, backbones, models, evaluations, datasets, corruptions, estimators, attacks)
     }
 )

@@ -1,0 +1,37 @@
+"""The command line: ``rbsnn``.
+
+Commands import what they need when they run, so that ``rbsnn --help`` never waits for torch.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.markup import escape
+
+from robustbench_snn.cli import components, published, suites
+from robustbench_snn.cli.console import errors
+from robustbench_snn.errors import UserError
+
+app = typer.Typer(
+    name="rbsnn",
+    help="Robustness benchmark for spiking neural networks: from a suite file to a versioned leaderboard.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (suites, components, published):
+    module.add_to(app)
+
+
+def main() -> None:
+    """Runs a command; a :class:`UserError` is one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("stopped; finished cells are kept: run the same command again to go on")
+        sys.exit(130)

@@ -1,0 +1,146 @@
+"""Commands on components: list, describe, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from robustbench_snn.cli.console import output, print_json
+from robustbench_snn.errors import UnknownNameError, did_you_mean
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command("list")(list_components)
+    app.command()(describe)
+    app.command()(doctor)
+
+
+def list_components(
+    kind: Annotated[str, typer.Argument(help="encoders, backbones, evaluations, datasets, suites, attacks, ...")],
+    as_json: AsJson = False,
+) -> None:
+    """List what can be named in a suite."""
+    from robustbench_snn.registry import KINDS
+    from robustbench_snn.suite_files import shipped_suites
+
+    rows: list[dict[str, Any]]
+    if kind == "suites":
+        rows = [{"name": name, "summary": _suite_summary(name)} for name in shipped_suites()]
+    else:
+        registry = KINDS[_kind(kind)]
+        rows = [
+            {"name": name, "version": found.version, "summary": found.summary, **found.traits}
+            | ({"preset": dict(found.preset)} if found.preset else {})
+            for name in registry
+            for found in [registry.declaration(name)]
+        ]
+    if as_json:
+        print_json(rows)
+        return
+    from rich.table import Table
+
+    table = Table("name", "what it is", title=kind, title_justify="left")
+    for row in rows:
+        preset = ", ".join(f"{key}={value}" for key, value in row.get("preset", {}).items())
+        table.add_row(row["name"], row["summary"] + (f" [dim]({preset})[/]" if preset else ""))
+    output.print(table)
+
+
+def describe(
+    kind: Annotated[str, typer.Argument(help="encoder, backbone, evaluation, dataset, ...")],
+    name: Annotated[str, typer.Argument(help="A name of rbsnn list.")],
+    as_json: AsJson = False,
+    classes: Annotated[int, typer.Option(min=1, help="Backbones: number of classes.")] = 10,
+    image_size: Annotated[int, typer.Option(min=1, help="Backbones: image height and width.")] = 32,
+    channels: Annotated[int, typer.Option(min=1, help="Backbones: image channels.")] = 3,
+    timesteps: Annotated[int, typer.Option(min=1, help="Backbones: T.")] = 4,
+) -> None:
+    """Show one component: what it is, its parameters, and for a backbone its size."""
+    from robustbench_snn.registry import KINDS
+
+    plural = _kind(kind)
+    found = KINDS[plural].get(name)
+    schema = found.parameters.model_json_schema()
+    facts: dict[str, Any] = {
+        "name": name,
+        "kind": KINDS[plural].kind,
+        "version": found.declaration.version,
+        "summary": found.declaration.summary,
+        **found.declaration.traits,
+        "preset": dict(found.declaration.preset),
+        "parameter_schema": schema,
+        "origin": found.declaration.origin,
+    }
+    if plural == "backbones":
+        from robustbench_snn.model_summary import describe_backbone
+
+        facts |= describe_backbone(
+            name, {}, classes=classes, image_size=image_size, channels=channels, timesteps=timesteps
+        )
+    if as_json:
+        print_json(facts)
+        return
+    import inspect
+
+    from rich.table import Table
+
+    output.print(f"[bold]{name}[/] ({facts['kind']}, version {facts['version']})")
+    output.print(inspect.getdoc(found.target) or "", markup=False, highlight=False)
+    table = Table("parameter", "default", "takes", title="parameters", title_justify="left")
+    for key, entry in schema.get("properties", {}).items():
+        default = entry.get("default", "required")
+        table.add_row(key, str(default), _takes(entry))
+    output.print(table)
+    for key in ("parameters", "parameters_used"):
+        if key in facts:
+            output.print(f"{key}: {facts[key]:,}")
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show versions, devices, the neuron implementation and the datasets found."""
+    from robustbench_snn.diagnosis import diagnose
+
+    facts = diagnose()
+    if as_json:
+        print_json(facts)
+        return
+    from rich.table import Table
+
+    for section, entries in facts.items():
+        table = Table("", "", title=section, title_justify="left", show_header=False)
+        for key, value in entries.items():
+            table.add_row(key, str(value))
+        output.print(table)
+
+
+def _kind(kind: str) -> str:
+    from robustbench_snn.registry import KINDS
+
+    for plural in KINDS:
+        if kind in (plural, plural.removesuffix("s")):
+            return plural
+    known = [*KINDS, "suites"]
+    raise UnknownNameError(f"Unknown kind '{kind}'.{did_you_mean(kind, known)} There are: {', '.join(known)}")
+
+
+def _suite_summary(name: str) -> str:
+    import yaml
+
+    from robustbench_snn.suite_files import read_suite_text
+
+    data = yaml.safe_load(read_suite_text(name)[0])
+    return str(data.get("description", ""))
+
+
+def _takes(entry: dict[str, Any]) -> str:
+    if "enum" in entry:
+        return " | ".join(map(str, entry["enum"]))
+    if "anyOf" in entry:
+        return " or ".join(_takes(option) for option in entry["anyOf"])
+    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = " ".join(f"{sign} {entry[key]}" for key, sign in limits.items() if key in entry)
+    return f"{entry.get('type', entry.get('const', 'mapping'))} {bounds}".strip()

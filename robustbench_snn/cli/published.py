@@ -1,0 +1,55 @@
+"""Commands on published tables: leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_snn.cli.console import output, print_json
+from robustbench_snn.errors import UserError
+
+Results = Annotated[Path, typer.Option(help="Folder of the published tables.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(leaderboard)
+
+
+def leaderboard(
+    table: Annotated[str | None, typer.Argument(help="A table; without it, all are listed.")] = None,
+    version: Annotated[str | None, typer.Option(help="Such as v1.0; the latest without it.")] = None,
+    results: Results = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table's data.")] = False,
+    svg: Annotated[Path | None, typer.Option(help="Also draw the table into this SVG file.")] = None,
+) -> None:
+    """Show a published leaderboard, or list them."""
+    from robustbench_snn.rendering import render_terminal
+    from robustbench_snn.versions import Version, load_table, tables, versions
+
+    if table is None:
+        for name in tables(results):
+            output.print(f"{name}: {', '.join(map(str, versions(results, name)))}", highlight=False)
+        if not tables(results):
+            output.print(f"no published tables in {results}; rbsnn run SUITE publishes one", highlight=False)
+        return
+    known = versions(results, table)
+    chosen: Version | None = known[-1] if known else None
+    if version is not None:
+        chosen = next((found for found in known if str(found) == version), None)
+        if chosen is None:
+            raise UserError(f"table '{table}' has no version {version}; there are: {', '.join(map(str, known))}")
+    data = load_table(results, table, chosen)
+    if as_json:
+        print_json(data.model_dump(mode="json"))
+        return
+    shown = render_terminal(data, str(chosen))
+    output.print(shown)
+    if svg is not None:
+        from rich.console import Console
+
+        drawing = Console(record=True, width=150, quiet=True)
+        drawing.print(shown)
+        drawing.save_svg(str(svg), title=f"rbsnn leaderboard {table}")

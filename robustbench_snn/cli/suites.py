@@ -1,0 +1,150 @@
+"""Commands on suite files: run, validate, schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robustbench_snn.cli.console import errors, output, print_json
+from robustbench_snn.errors import UserError
+
+if TYPE_CHECKING:
+    from robustbench_snn.planning import Plan
+    from robustbench_snn.spec import SuiteSpec
+
+Suite = Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite (rbsnn list suites).")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Replace a value of the suite: dotted.key=value. Repeatable.")
+]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with components. Repeatable.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(run)
+    app.command()(validate)
+    app.command()(schema)
+
+
+def run(
+    suite: Suite,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto.")] = "auto",
+    limit: Annotated[int | None, typer.Option(min=1, help="Evaluate on this many test samples.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples at once; never changes a number.")] = 128,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute every cell again.")] = False,
+    overrides: Overrides = None,
+    plugin: Plugins = None,
+    results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
+    store: Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")] = Path("runs"),
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+) -> None:
+    """Train and evaluate a suite's models, and publish the leaderboard."""
+    from robustbench_snn.registry import load_plugin
+    from robustbench_snn.suite_files import load_suite
+
+    for file in plugin or []:
+        load_plugin(file)
+    changes = list(overrides or []) + ([f"dataset.limit={limit}"] if limit else [])
+    spec = load_suite(suite, changes)
+    _check_writable(results)
+
+    from robustbench_snn.datasets import load_dataset
+    from robustbench_snn.planning import make_plan
+
+    plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
+    if dry_run:
+        _show_plan(plan, store)
+        return
+
+    from robustbench_snn.running import RunSettings, run_plan
+
+    settings = RunSettings(
+        device=_device(device),
+        batch_size=batch_size,
+        fresh=fresh,
+        jobs=jobs,
+        plugins=tuple(str(file) for file in plugin or []),
+    )
+    finished = run_plan(plan, store, results, settings)
+    _report(finished.folder, results, spec)
+    if finished.failed:
+        for title, message in finished.failed:
+            errors.print(f"[bold red]failed:[/] {title}: {message}", highlight=False, soft_wrap=True)
+        errors.print("everything else is kept; the next run tries the failed cells again")
+        raise typer.Exit(2 if finished.users_fault else 1)
+
+
+def validate(suite: Suite, overrides: Overrides = None, plugin: Plugins = None) -> None:
+    """Check a suite file: every problem at once, with its place in the YAML."""
+    from robustbench_snn.registry import load_plugin
+    from robustbench_snn.suite_files import load_suite
+
+    for file in plugin or []:
+        load_plugin(file)
+    spec = load_suite(suite, list(overrides or []))
+    entries = spec.entries()
+    seeds = sum(len(model.seeds or ()) for model in entries)
+    output.print(
+        f"{spec.name}: {len(entries)} models, {seeds} trainings, {len(spec.evaluations)} evaluations each: valid"
+    )
+
+
+def schema() -> None:
+    """Print the JSON schema of suite files, for completion in editors."""
+    from robustbench_snn.schema import suite_schema
+
+    print_json(suite_schema())
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from None
+    return name
+
+
+def _check_writable(results: Path) -> None:
+    """Finds out before hours of work that the end of it could not be written."""
+    import os
+
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"results cannot be written to {results}: {error.strerror}; choose another --results") from None
+    if not os.access(results, os.W_OK | os.X_OK):
+        raise UserError(f"results cannot be written to {results}: permission denied; choose another --results")
+
+
+def _show_plan(plan: Plan, store: Path) -> None:
+    from rich.table import Table
+
+    from robustbench_snn.store import Store
+
+    records = Store(store)
+    table = Table("cell", "model", "key", "state", title=f"plan of {plan.suite.name}", title_justify="left")
+    for train in plan.train:
+        record = records.get(train.key)
+        table.add_row("train", f"{train.model.name}, seed {train.seed}", train.key[:12], "done" if record else "to do")
+        for cell in plan.evaluations_of(train):
+            label = cell.component.label or cell.component.name
+            key = cell.key(record.weights_sha256) if record and record.weights_sha256 else None
+            state = "done" if key and records.has(key) else "to do"
+            table.add_row(f"  {label}", "", key[:12] if key else "after training", state)
+    output.print(table)
+    output.print(f"protocol {plan.protocol_hash[:12]}, {len(plan.dataset.test)} samples of {plan.dataset.name}")
+
+
+def _report(folder: Path, results: Path, spec: SuiteSpec) -> None:
+    from robustbench_snn.rendering import render_terminal
+    from robustbench_snn.versions import load_table
+
+    output.print(render_terminal(load_table(results, spec.table_name), folder.name))
+    output.print(f"\nwrote {folder}", highlight=False, soft_wrap=True)

@@ -1,0 +1,32 @@
+"""One cell after the other, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from robustbench_snn.planning import EvaluateCell, TrainCell
+from robustbench_snn.records import Record
+from robustbench_snn.registry import evaluations
+from robustbench_snn.session import Session
+
+Done = tuple[TrainCell | EvaluateCell, Record]
+
+
+def run_here(session: Session) -> Iterator[Done]:
+    """Trains each model and evaluates it at once, so that rows appear early; yields cells as they finish.
+
+    Evaluations of a model whose training failed are left out. Those that need the other models come last.
+    """
+    postponed: list[EvaluateCell] = []
+    for train in session.plan.train:
+        record = session.train(train)
+        yield train, record
+        if record.status == "failed":
+            continue
+        for cell in session.plan.evaluations_of(train):
+            if evaluations.get(cell.component.name).target.needs_peers:
+                postponed.append(cell)
+            else:
+                yield cell, session.evaluate(cell)
+    for cell in postponed:
+        yield cell, session.evaluate(cell)

@@ -1,0 +1,110 @@
+"""What one cell leaves behind, and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from robustbench_snn.spec import Strict
+
+SCHEMA_VERSION = 1
+"""Raised when a field of :class:`Record` changes its meaning."""
+
+KEY_VERSION = 1
+"""Raised when the way keys are made changes; every record is then computed anew."""
+
+NOT_IN_KEYS = ("device", "batch_size", "workers", "jobs", "executor", "description", "labels", "table")
+"""What may change without changing a result, and is therefore left out of every key on purpose."""
+
+
+def content_key(**content: Any) -> str:
+    """sha256 (hex) of the canonical JSON of everything that can change a result."""
+    text = json.dumps({"key_version": KEY_VERSION, **content}, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} {value!r} cannot be part of a key")
+
+
+class Provenance(Strict):
+    """How and where a record was computed; none of it is part of its key."""
+
+    started: str = Field(description="UTC, ISO 8601")
+    finished: str = Field(description="UTC, ISO 8601")
+    wall_seconds: float
+    peak_memory_bytes: int = Field(description="of the process, or of the GPU where one was used")
+    device: str
+    hardware: str
+    driver: str | None
+    neuron_implementation: str
+    precision: Mapping[str, Any]
+    batch_size: int
+    command: tuple[str, ...]
+    suite_sha256: str
+    git_commit: str | None
+    git_dirty: bool | None
+    packages: Mapping[str, str]
+
+
+class Failure(Strict):
+    """Why a cell failed."""
+
+    type: str
+    message: str
+    traceback: str
+    is_users: bool = Field(description="whether the message tells the user what to mend")
+
+
+class Record(Strict):
+    """One cell's result. The numbers live here, one row a sample beside it in ``samples.parquet``.
+
+    Attributes:
+        schema_version: of this file's format.
+        key: the cell's content key; also the name of its folder.
+        kind: what the cell did.
+        status: a failed cell is a record too, and is tried again by the next run.
+        suite: name of the suite that computed it first.
+        model: name of the table row.
+        identity: what went into the key, in readable form.
+        seed: training seed of the model.
+        timesteps: T at training.
+        parameters: trainable parameters of the model.
+        samples: number of samples evaluated; 0 for training.
+        metrics: headline numbers, shares in [0, 1].
+        details: curves, breakdowns, training history.
+        flags: checks that failed.
+        comparable: False for protocols that a table sets apart.
+        weights_sha256: of the trained weights.
+        failure: of a failed cell.
+        provenance: how and where.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    key: str
+    kind: Literal["train", "evaluate"]
+    status: Literal["done", "failed"]
+    suite: str
+    model: str
+    identity: Mapping[str, Any]
+    seed: int
+    timesteps: int
+    parameters: int
+    samples: int = 0
+    metrics: Mapping[str, float] = Field(default_factory=dict)
+    details: Mapping[str, Any] = Field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    comparable: bool = True
+    weights_sha256: str | None = None
+    failure: Failure | None = None
+    provenance: Provenance

@@ -1,0 +1,204 @@
+"""The suite file, validated: what is trained, what it is tested with, what table comes of it.
+
+Components are written as a name (``stf``), as ``{name: stf, kernel: 1}``, or as ``{stf: {kernel: 1}}``.
+:mod:`robustbench_snn.suite_files` reads a file into these types; component parameters are checked there too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapSerializer, model_validator
+
+Readout = Literal["mean", "last", "last_segment"]
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$")
+
+
+class Strict(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+
+class ComponentSpec(Strict):
+    """A component by name, with parameters, and for evaluations a label of its own in the table."""
+
+    name: str
+    parameters: Mapping[str, Any] = Field(default_factory=dict)
+    label: str | None = None
+
+
+def _component(value: Any) -> Any:
+    """Brings the three ways to write a component into one."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, Mapping) or isinstance(value.get("parameters"), Mapping):
+        return value
+    if "name" in value:
+        rest = {key: item for key, item in value.items() if key not in ("name", "label")}
+        return {"name": value["name"], "label": value.get("label"), "parameters": rest}
+    if len(value) == 1:
+        ((name, parameters),) = value.items()
+        if parameters is None or isinstance(parameters, Mapping):
+            rest = dict(parameters or {})
+            return {"name": name, "label": rest.pop("label", None), "parameters": rest}
+    raise ValueError("write a component as a name, as {name: stf, kernel: 1} or as {stf: {kernel: 1}}")
+
+
+def _short(component: ComponentSpec, handler: Any) -> Any:
+    return {"name": component.name, **({"label": component.label} if component.label else {}), **component.parameters}
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+RecipeValues = Annotated[Mapping[str, Any], BeforeValidator(_named)]
+"""A shipped recipe's name, or a mapping with values that replace its own (``{name: spikformer_cifar, epochs: 2}``)."""
+
+Component = Annotated[ComponentSpec, BeforeValidator(_component), WrapSerializer(_short)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Timesteps = Annotated[int, Field(ge=1, le=1024)]
+
+
+class ModelSpec(Strict):
+    """One entry of the leaderboard: an encoder on a backbone, or a whole model from a plug-in.
+
+    Attributes:
+        name: the row's name; unique.
+        encoder: the spike encoder.
+        backbone: the backbone; the suite's if left out.
+        model: a registered model (``@register_model``) instead of encoder and backbone.
+        timesteps: T at training; the suite's if left out.
+        readout: logits of the steps to one answer; the backbone's own if left out.
+        recipe: the training recipe; the suite's if left out.
+        seeds: one model is trained for each; the suite's if left out.
+        weights: a safetensors file to evaluate instead of training.
+    """
+
+    name: str = Field(pattern=_NAME.pattern)
+    encoder: Component | None = None
+    backbone: Component | None = None
+    model: Component | None = None
+    timesteps: Timesteps | None = None
+    readout: Readout | None = None
+    recipe: RecipeValues | None = None
+    seeds: Seeds | None = None
+    weights: str | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ModelSpec:
+        if (self.encoder is None) == (self.model is None):
+            raise ValueError("a model has either an encoder or a model: from a plug-in")
+        return self
+
+
+class GridSpec(Strict):
+    """Every encoder on every backbone at every T, as models named after what they differ in."""
+
+    encoders: tuple[Component, ...] = Field(min_length=1)
+    backbones: tuple[Component, ...] = Field(default=(), description="the suite's backbone if left out")
+    timesteps: tuple[Timesteps, ...] = Field(default=(), description="the suite's timesteps if left out")
+
+    def models(self) -> list[ModelSpec]:
+        """The grid's models, encoders outermost."""
+        found = []
+        for encoder in self.encoders:
+            for backbone in self.backbones or (None,):
+                for timesteps in self.timesteps or (None,):
+                    parts = [encoder.label or encoder.name]
+                    if backbone is not None and len(self.backbones) > 1:
+                        parts.append(backbone.label or backbone.name)
+                    if len(self.timesteps) > 1:
+                        parts.append(f"T{timesteps}")
+                    found.append(
+                        ModelSpec(name=" ".join(parts), encoder=encoder, backbone=backbone, timesteps=timesteps)
+                    )
+        return found
+
+
+class TableSpec(Strict):
+    """How the leaderboard is made.
+
+    Attributes:
+        name: folder under results/; the suite's name if left out.
+        title: heading; the suite's name if left out.
+        baseline: name of the model that the others are compared with, pair by pair on the same samples.
+        confidence: of every interval.
+        correction: of the p-values, over all comparisons of the table.
+    """
+
+    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    title: str | None = None
+    baseline: str | None = None
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    correction: Literal["holm", "benjamini-hochberg"] = "holm"
+
+
+class SuiteSpec(Strict):
+    """A whole suite file.
+
+    Attributes:
+        name: lower-case; names the table unless ``table.name`` does.
+        description: one line for the leaderboard.
+        dataset: the data, with its parameters (``root``, ``limit``, ...).
+        timesteps: T of every model that does not say otherwise.
+        backbone: backbone of every model that does not say otherwise.
+        recipe: training of every model that does not say otherwise.
+        seeds: training seeds of every model that does not say otherwise.
+        evaluation_seed: the seed of attacks, corruptions and random encoders at evaluation.
+        models: the entries of the leaderboard.
+        grid: more entries, as a product.
+        evaluations: what every model is tested with.
+        table: how the leaderboard is made.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    description: str = ""
+    dataset: Component = ComponentSpec(name="digits")
+    timesteps: Timesteps = 4
+    backbone: Component = ComponentSpec(name="spikformer")
+    recipe: RecipeValues = Field(default={"name": "digits_quick"})
+    seeds: Seeds = (0,)
+    evaluation_seed: Annotated[int, Field(ge=0)] = 0
+    models: tuple[ModelSpec, ...] = ()
+    grid: GridSpec | None = None
+    evaluations: tuple[Component, ...] = Field(min_length=1)
+    table: TableSpec = TableSpec()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SuiteSpec:
+        names = [model.name for model in self.entries()]
+        if not names:
+            raise ValueError("a suite needs models: (a list) or grid: (a product of encoders)")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"model names must differ; used more than once: {', '.join(twice)}")
+        if self.table.baseline is not None and self.table.baseline not in names:
+            raise ValueError(f"table.baseline '{self.table.baseline}' is none of the models: {', '.join(names)}")
+        labels = [entry.label or entry.name for entry in self.evaluations]
+        if twice := [label for label, count in Counter(labels).items() if count > 1]:
+            raise ValueError(f"evaluations of one kind need a label: each; used more than once: {', '.join(twice)}")
+        return self
+
+    @property
+    def table_name(self) -> str:
+        """The folder of the table under results/."""
+        return self.table.name or self.name
+
+    def entries(self) -> list[ModelSpec]:
+        """All models, with the suite's settings filled in where a model says nothing."""
+        found = [*self.models, *(self.grid.models() if self.grid else ())]
+        return [
+            model.model_copy(
+                update={
+                    "backbone": None if model.model else model.backbone or self.backbone,
+                    "timesteps": model.timesteps or self.timesteps,
+                    "recipe": model.recipe or self.recipe,
+                    "seeds": model.seeds or self.seeds,
+                }
+            )
+            for model in found
+        ]

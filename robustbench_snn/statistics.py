@@ -1,0 +1,157 @@
+"""How sure a number is, and whether two models differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Shares = NDArray[Any]
+Correction = Literal["holm", "benjamini-hochberg"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval."""
+
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half of its length."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model against a baseline on the same samples.
+
+    Attributes:
+        difference: mean share correct of the model minus that of the baseline.
+        interval: paired bootstrap interval of the difference.
+        p_value: exact McNemar test for 0/1 outcomes, else the sign-flip permutation test; before correction.
+        adjusted: after correction over the comparisons of the table; equals ``p_value`` until then.
+        detectable: smallest true difference that this many samples find with 80 % power.
+    """
+
+    difference: float
+    interval: Interval
+    p_value: float
+    adjusted: float
+    detectable: float
+
+
+def wilson(share: float, count: int, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a proportion (Wilson, 1927, J. Am. Stat. Assoc. 22:209).
+
+    Args:
+        share: observed proportion in [0, 1].
+        count: number of independent samples, at least 1.
+        confidence: coverage, e.g. 0.95.
+    """
+    if count < 1:
+        raise ValueError("an interval needs at least one sample")
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    shrink = 1 + z * z / count
+    center = (share + z * z / (2 * count)) / shrink
+    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / shrink
+    return Interval(max(0.0, center - spread), min(1.0, center + spread))
+
+
+def mcnemar(model: Shares, baseline: Shares) -> float:
+    """Two-sided exact McNemar test (McNemar, 1947) on paired 0/1 outcomes, (N,) each; the p-value."""
+    wins = int(np.sum((model == 1) & (baseline == 0)))
+    losses = int(np.sum((model == 0) & (baseline == 1)))
+    if wins + losses == 0:
+        return 1.0
+    return float(stats.binomtest(wins, wins + losses, 0.5).pvalue)
+
+
+def paired_bootstrap(
+    model: Shares, baseline: Shares, *, confidence: float = 0.95, draws: int = 10_000, seed: int = 0
+) -> Interval:
+    """Percentile interval of the mean paired difference; samples are drawn, so their pairing is kept.
+
+    Args:
+        model: outcome of each sample in [0, 1], (N,).
+        baseline: likewise, same samples in the same order.
+        confidence: coverage.
+        draws: bootstrap resamples.
+        seed: of the resampling.
+    """
+    difference = model.astype(np.float64) - baseline.astype(np.float64)
+    values, counts = np.unique(difference, return_counts=True)
+    # resampling N values with replacement = a multinomial over the few distinct ones: exact, and fast for any N
+    weights = np.random.default_rng(seed).multinomial(len(difference), counts / len(difference), size=draws)
+    means = weights @ values / len(difference)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
+def sign_flip(model: Shares, baseline: Shares, *, draws: int = 10_000, seed: int = 0) -> float:
+    """Two-sided permutation test that paired differences are symmetric about zero; the p-value."""
+    difference = model.astype(np.float64) - baseline.astype(np.float64)
+    sizes, counts = np.unique(np.abs(difference), return_counts=True)
+    generator = np.random.default_rng(seed)
+    flipped = sum(
+        size * (2 * generator.binomial(count, 0.5, draws) - count) for size, count in zip(sizes, counts, strict=True)
+    )
+    observed = abs(difference.sum())
+    return float((1 + np.sum(np.abs(flipped) >= observed - 1e-9)) / (1 + draws))
+
+
+def detectable_difference(model: Shares, baseline: Shares, confidence: float = 0.95, power: float = 0.8) -> float:
+    """Smallest true mean difference found with this power, by the normal approximation of the paired test."""
+    spread = float(np.std(model.astype(np.float64) - baseline.astype(np.float64)))
+    z = float(stats.norm.ppf(0.5 + confidence / 2) + stats.norm.ppf(power))
+    return z * spread / math.sqrt(len(model))
+
+
+def compare(model: Shares, baseline: Shares, confidence: float = 0.95) -> Comparison:
+    """Compares two models on the same samples.
+
+    Args:
+        model: outcome of each sample, 0/1 or a share in [0, 1] (several corruptions, several seeds), (N,).
+        baseline: likewise, same samples in the same order.
+        confidence: of the interval.
+
+    Raises:
+        ValueError: if the two are not of one length.
+    """
+    if model.shape != baseline.shape:
+        raise ValueError(f"paired outcomes of different samples: {model.shape} and {baseline.shape}")
+    binary = np.isin(model, (0, 1)).all() and np.isin(baseline, (0, 1)).all()
+    p_value = mcnemar(model, baseline) if binary else sign_flip(model, baseline)
+    return Comparison(
+        difference=float(model.mean() - baseline.mean()),
+        interval=paired_bootstrap(model, baseline, confidence=confidence),
+        p_value=p_value,
+        adjusted=p_value,
+        detectable=detectable_difference(model, baseline, confidence),
+    )
+
+
+def adjust(p_values: Sequence[float], correction: Correction) -> list[float]:
+    """p-values corrected for their number.
+
+    Args:
+        p_values: of all comparisons made.
+        correction: ``holm`` (family-wise error; Holm, 1979) or ``benjamini-hochberg`` (false discovery rate; 1995).
+    """
+    count = len(p_values)
+    order = np.argsort(p_values)
+    ranked = np.asarray(p_values, dtype=np.float64)[order]
+    if correction == "holm":
+        scaled = np.maximum.accumulate(ranked * (count - np.arange(count)))
+    else:
+        scaled = np.minimum.accumulate((ranked * count / (1 + np.arange(count)))[::-1])[::-1]
+    adjusted = np.empty(count)
+    adjusted[order] = np.minimum(scaled, 1.0)
+    return [float(value) for value in adjusted]

@@ -1,0 +1,211 @@
+"""From a YAML file to a :class:`SuiteSpec`, or to every problem it has at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from robustbench_snn.errors import UserError, did_you_mean
+from robustbench_snn.registry import KINDS, Registry, backbones, datasets, encoders, evaluations, explain_problem, models
+from robustbench_snn.spec import Component, ComponentSpec, GridSpec, ModelSpec, SuiteSpec, TableSpec
+
+_COMPONENT: TypeAdapter[ComponentSpec] = TypeAdapter(Component)
+
+
+class SuiteError(UserError):
+    """All problems of one suite file, each with its path in the YAML."""
+
+    def __init__(self, source: str, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = list(problems)
+        lines = "\n".join(f"  {path or '(top)'}: {message}" for path, message in self.problems)
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+        super().__init__(f"{source} has {count}:\n{lines}")
+
+
+def shipped_suites() -> list[str]:
+    """Names of the suite files that come with the package."""
+    folder = resources.files("robustbench_snn.suites")
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def read_suite_text(name_or_path: str) -> tuple[str, str]:
+    """The text of a suite file, given by path or by the name of a shipped one, and where it came from.
+
+    Raises:
+        UserError: if there is no such file or it is not text.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"suite file {path} cannot be read: {error}") from None
+    stem = path.name.removesuffix(".yaml")
+    if stem in shipped_suites() and (len(path.parts) == 1 or path.parts[:-1] == ("suites",)):
+        return (resources.files("robustbench_snn.suites") / f"{stem}.yaml").read_text(encoding="utf-8"), stem
+    hint = did_you_mean(stem, shipped_suites())
+    raise UserError(f"no suite file {name_or_path}.{hint} Shipped suites: {', '.join(shipped_suites())}")
+
+
+def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> SuiteSpec:
+    """Reads and validates a suite.
+
+    Args:
+        name_or_path: a YAML file, or the name of a shipped suite.
+        overrides: ``key=value`` with a dotted key, as of ``--set``; list items by number (``models.0.name``).
+
+    Raises:
+        SuiteError: with every problem found.
+    """
+    text, source = read_suite_text(name_or_path)
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SuiteError(source, [("", f"not valid YAML: {' '.join(str(error).split())}")]) from None
+    if not isinstance(data, dict):
+        raise SuiteError(source, [("", "a suite file is a mapping of keys such as name:, models:, evaluations:")])
+    for override in overrides:
+        _override(data, override)
+    return parse_suite(data, source)
+
+
+def parse_suite(data: Mapping[str, Any], source: str = "suite") -> SuiteSpec:
+    """Validates a suite given as plain data.
+
+    Raises:
+        SuiteError: with every problem found.
+    """
+    problems: list[tuple[str, str]] = []
+    try:
+        suite = SuiteSpec.model_validate(data)
+    except ValidationError as error:
+        problems = [_structural(problem) for problem in error.errors()]
+        raise SuiteError(source, [*problems, *_component_problems_of(data)]) from None
+    if problems := list(_component_problems(suite)):
+        raise SuiteError(source, problems)
+    return suite
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise UserError(f"--set takes key=value with a dotted key, such as dataset.limit=100; got '{override}'")
+    node: Any = data
+    parts = key.split(".")
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        if isinstance(node, list):
+            if not part.isdigit() or int(part) >= len(node):
+                raise UserError(f"--set {override}: '{part}' is not an item of a list of {len(node)}")
+            slot: Any = int(part)
+        elif isinstance(node, dict):
+            slot = part
+        else:
+            raise UserError(f"--set {override}: '{'.'.join(parts[:index])}' holds a plain value, not keys")
+        if last:
+            node[slot] = yaml.safe_load(text)
+            return
+        if isinstance(node, dict) and not isinstance(node.get(slot), dict | list):
+            # `dataset: digits` and --set dataset.limit=9 mean {name: digits, limit: 9}
+            node[slot] = {"name": node[slot]} if isinstance(node.get(slot), str) else {}
+        node = node[slot]
+
+
+def _structural(problem: Mapping[str, Any]) -> tuple[str, str]:
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(problem["loc"][:-1])
+        return path, f"unknown key.{did_you_mean(str(problem['loc'][-1]), known) or ' Known: ' + ', '.join(known)}"
+    if problem["type"] == "missing":
+        return path, "is required"
+    if problem["type"] == "too_short":
+        return path, "is empty; it needs at least one item"
+    message = problem["msg"].removeprefix("Value error, ")
+    return path, message if problem["type"] == "value_error" else f"{message}, got {problem['input']!r}"
+
+
+def _fields_at(location: Sequence[str | int]) -> list[str]:
+    """Names of the keys that the mapping at this place of a suite file may have."""
+    nested: dict[str | int, type[BaseModel]] = {"models": ModelSpec, "grid": GridSpec, "table": TableSpec}
+    model = nested.get(location[0], SuiteSpec) if location else SuiteSpec
+    return list(model.model_fields)
+
+
+def _component_problems(suite: SuiteSpec) -> Iterator[tuple[str, str]]:
+    """Names and parameters of all components, each looked up in its registry."""
+    yield from _check(datasets, suite.dataset, "dataset")
+    yield from _check(backbones, suite.backbone, "backbone")
+    yield from _check_recipe(suite.recipe, "recipe")
+    for index, model in enumerate(suite.models):
+        place = f"models.{index}"
+        for registry, component, key in (
+            (encoders, model.encoder, "encoder"),
+            (backbones, model.backbone, "backbone"),
+            (models, model.model, "model"),
+        ):
+            if component is not None:
+                yield from _check(registry, component, f"{place}.{key}")
+        if model.recipe is not None:
+            yield from _check_recipe(model.recipe, f"{place}.recipe")
+    if suite.grid is not None:
+        for index, component in enumerate(suite.grid.encoders):
+            yield from _check(encoders, component, f"grid.encoders.{index}")
+        for index, component in enumerate(suite.grid.backbones):
+            yield from _check(backbones, component, f"grid.backbones.{index}")
+    for index, component in enumerate(suite.evaluations):
+        yield from _check(evaluations, component, f"evaluations.{index}")
+
+
+def _component_problems_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Component problems of a file that is also wrong elsewhere: the parts that can be read are checked."""
+    places: list[tuple[Registry[Any], str, Any]] = [
+        (datasets, "dataset", data.get("dataset")),
+        (backbones, "backbone", data.get("backbone")),
+    ]
+    for registry, key, kind in ((evaluations, "evaluations", None), (encoders, "models", "encoder")):
+        items = data.get(key)
+        for index, item in enumerate(items if isinstance(items, list) else []):
+            found = item if kind is None else item.get(kind) if isinstance(item, Mapping) else None
+            places.append((registry, f"{key}.{index}" + (f".{kind}" if kind else ""), found))
+    for registry, path, value in places:
+        if value is not None:
+            try:
+                component = _COMPONENT.validate_python(value)
+            except ValidationError:
+                continue  # its form is wrong, which is among the problems already
+            yield from _check(registry, component, path)
+
+
+def _check(registry: Registry[Any], component: ComponentSpec, path: str) -> Iterator[tuple[str, str]]:
+    try:
+        found = registry.get(component.name)
+        found.validate(component.parameters)
+    except UserError as error:
+        yield path, str(error)
+    except ValidationError as error:
+        for problem in error.errors():
+            yield f"{path}.{component.name}", explain_problem(problem, found.parameters)
+
+
+def _check_recipe(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    from robustbench_snn.training import resolve_recipe
+
+    try:
+        resolve_recipe(values)
+    except UserError as error:
+        yield path, str(error)
+
+
+def resolved(component: ComponentSpec, kind: str) -> dict[str, Any]:
+    """A component for a cell's key: name, version and all parameters, defaults filled in."""
+    found = KINDS[kind].get(component.name)
+    return {
+        "name": component.name,
+        "version": found.declaration.version,
+        "parameters": found.validate(component.parameters),
+    }

@@ -1,0 +1,39 @@
+"""Accuracy on the images as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robustbench_snn.evaluation import Evaluation, Outcome, Subject, accuracy_outcome, register_evaluation
+from robustbench_snn.scoring import correct
+
+
+@register_evaluation("clean", version=1)
+class Clean(Evaluation):
+    """Accuracy on unchanged test images; a tie for the top logit counts as wrong.
+
+    Args:
+        draws: forward passes of a stochastic model, each with fresh random streams; its accuracy is their mean.
+    """
+
+    def __init__(self, *, draws: int = 20) -> None:
+        if draws < 1:
+            raise ValueError("draws must be at least 1")
+        self.draws = draws
+
+    def run(self, subject: Subject) -> Outcome:
+        """Counts, for each sample, the share of draws that were right."""
+        draws = self.draws if subject.target.stochastic else 1
+        shares: list[Tensor] = []
+        for batch in subject.samples.batches(subject.batch_size, subject.device):
+            hits = torch.zeros(len(batch), device=batch.images.device)
+            for draw in range(draws):
+                random = batch.random(subject.seed, "clean", draw)
+                with torch.no_grad():
+                    hits += correct(subject.target(batch.images, random), batch.labels)
+            shares.append((hits / draws).cpu())
+            subject.progress(sum(map(len, shares)), len(subject.samples))
+        found = torch.cat(shares).numpy()
+        return accuracy_outcome(found if draws > 1 else found.astype(np.bool_))
