@@ -101,6 +101,11 @@ class ArraySamples(Samples):
             )
         self.pixels = pixels
 
+    @classmethod
+    def numbered(cls, pixels: Tensor, labels: Tensor, first_id: int = 0) -> ArraySamples:
+        """Samples whose ids count on from ``first_id`` in the order of the rows."""
+        return cls(pixels, labels, torch.arange(first_id, first_id + len(labels)))
+
     def images(self, positions: Tensor) -> Tensor:
         """See :meth:`Samples.images`; uint8 pixels are divided by 255."""
         pixels = self.pixels[positions]

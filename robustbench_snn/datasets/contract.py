@@ -17,6 +17,10 @@ from robustbench_snn.task import Task
 Limit = Annotated[int, Field(ge=1)] | None
 """How many samples to use at most; None for all."""
 
+TRAINING_IDS = 1_000_000_000
+"""Where the ids of training images begin, in sets that come in two parts: test images keep their row number in the
+published file, and no id stands for two images."""
+
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 """A share of the training images, held out for validation."""
 
@@ -69,7 +73,6 @@ class Dataset:
         )
 
 
-
 D_ = TypeVar("D_", bound=Callable[..., Dataset])
 
 
@@ -95,9 +98,7 @@ def register_dataset(
         places: folders to look in when no root is named; ``~`` is the home folder.
         install: what to run to get it, or what to do.
     """
-    return datasets.register(
-        name, version=version, files=files, inside=inside, places=places, install=install
-    )
+    return datasets.register(name, version=version, files=files, inside=inside, places=places, install=install)
 
 
 def load_dataset(name: str, /, **parameters: Any) -> Dataset:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ class Checkpoints:
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
         facts = {
             "key": self.key,
-            "history": [asdict(record) for record in history],
+            "history": [record.model_dump() for record in history],
             "groups": state["param_groups"],
             "scaler": scaler.state_dict(),
         }

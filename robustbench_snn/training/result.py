@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from robustbench_snn.errors import UserError
 
 
@@ -25,8 +27,7 @@ class TrainingProgress(Protocol):
         """An epoch is done: its mean loss, its training accuracy (share in [0, 1], on augmented images)."""
 
 
-@dataclass(frozen=True)
-class EpochRecord:
+class EpochRecord(BaseModel):
     """One epoch of a training.
 
     Attributes:
@@ -37,6 +38,8 @@ class EpochRecord:
         images: images seen.
         seconds: wall time; the one field that differs from run to run.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epoch: int
     loss: float

@@ -143,7 +143,8 @@ class _Run:
         images = len(batches) * self.size
         accuracy = int(right) / images
         loss = float(losses.double().mean())
-        return EpochRecord(epoch + 1, loss, accuracy, rate, images, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return EpochRecord(epoch=epoch + 1, loss=loss, accuracy=accuracy, lr=rate, images=images, seconds=seconds)
 
     def _step(self, prepared: Prepared) -> tuple[Tensor, Tensor]:
         """One step of the optimizer: the loss, and how many images were answered right."""

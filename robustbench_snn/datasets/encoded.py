@@ -1,0 +1,166 @@
+"""Samples whose images are encoded (JPEG, PNG, ...), in memory or in files, and decoded when asked for."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from robustbench_snn.errors import DatasetError
+from robustbench_snn.samples import Samples
+
+CACHE_BYTES = 2 * 2**30
+"""Decoded pixels are kept in memory when all of a set fit in this many bytes: 60,000 CIFAR images take 176 MiB."""
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What an encoded image becomes.
+
+    Attributes:
+        channels: 1 (grey) or 3 (RGB).
+        height: in pixels.
+        width: in pixels.
+        resize: scale the shorter side to ``height * resize_ratio`` and crop the centre; otherwise an image of
+            another size is an error.
+        resize_ratio: 1 takes the largest centre crop; 256/224 is usual for ImageNet.
+    """
+
+    channels: int
+    height: int
+    width: int
+    resize: bool = False
+    resize_ratio: float = 1.0
+
+    def decode(self, source: bytes | Path, what: str) -> Tensor:
+        """Decodes one image to uint8 (C, H, W).
+
+        Raises:
+            DatasetError: if it cannot be read or is of another size; ``what`` names it.
+        """
+        try:
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+                image = opened.convert("L" if self.channels == 1 else "RGB")
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DatasetError(f"{what} is not a whole image: {error}") from error
+        if self.resize:
+            image = self._resized(image)
+        elif image.size != (self.width, self.height):
+            raise DatasetError(
+                f"{what} is {image.width}x{image.height} pixels, others are {self.width}x{self.height}; "
+                "set dataset.image_size to bring all to one size"
+            )
+        pixels = torch.from_numpy(np.array(image))
+        return pixels.unsqueeze(0) if self.channels == 1 else pixels.permute(2, 0, 1)
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        scale = self.height * self.resize_ratio / min(image.size)
+        if scale != 1.0:
+            size = (max(self.width, round(image.width * scale)), max(self.height, round(image.height * scale)))
+            image = image.resize(size, Image.Resampling.BICUBIC)
+        left, top = (image.width - self.width) // 2, (image.height - self.height) // 2
+        return image.crop((left, top, left + self.width, top + self.height))
+
+
+def image_format(source: bytes | Path, what: str, image_size: int | None, resize_ratio: float) -> ImageFormat:
+    """The format that one image suggests: grey or RGB, its own size or ``image_size`` squared.
+
+    Raises:
+        DatasetError: if it cannot be read.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            channels = 1 if image.mode in ("1", "L", "I;16") else 3
+            width, height = image.size
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise DatasetError(f"{what} is not an image: {error}") from error
+    if image_size is None:
+        return ImageFormat(channels, height, width)
+    return ImageFormat(channels, image_size, image_size, resize=True, resize_ratio=resize_ratio)
+
+
+@dataclass
+class _Cache:
+    """Decoded pixels of a set, filled as they are asked for."""
+
+    pixels: Tensor
+    ready: Tensor
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class EncodedSamples(Samples):
+    """Images decoded on demand, by threads, and kept if all fit in :data:`CACHE_BYTES`.
+
+    Args:
+        sources: the encoded bytes, or the file, of each sample.
+        labels: (N,).
+        ids: (N,).
+        form: what each image becomes.
+        describe: names a sample, by its row in ``sources``, in error messages.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[bytes | Path],
+        labels: Tensor,
+        ids: Tensor,
+        form: ImageFormat,
+        describe: Callable[[int], str],
+    ) -> None:
+        super().__init__(labels, ids)
+        self.sources = sources
+        self.form = form
+        self.describe = describe
+        self._cache: _Cache | None = None
+
+    def images(self, positions: Tensor) -> Tensor:
+        """See :meth:`Samples.images`."""
+        cache = self._cache or self._new_cache()
+        if cache is None:
+            return self._decode(positions).to(torch.float32) / 255.0
+        missing = positions[~cache.ready[positions]]
+        if len(missing):
+            decoded = self._decode(missing)
+            with cache.lock:
+                cache.pixels[missing] = decoded
+                cache.ready[missing] = True
+        return cache.pixels[positions].to(torch.float32) / 255.0
+
+    def subset(self, positions: Tensor) -> EncodedSamples:
+        """See :meth:`Samples.subset`; what is decoded already is not taken along."""
+        rows = positions.tolist()
+        sources, describe = [self.sources[row] for row in rows], self.describe
+        return EncodedSamples(
+            sources, self.labels[positions], self.ids[positions], self.form, lambda index: describe(rows[index])
+        )
+
+    def _new_cache(self) -> _Cache | None:
+        shape = (len(self), self.form.channels, self.form.height, self.form.width)
+        if int(np.prod(shape, dtype=np.int64)) > CACHE_BYTES:
+            return None
+        self._cache = _Cache(torch.empty(shape, dtype=torch.uint8), torch.zeros(len(self), dtype=torch.bool))
+        return self._cache
+
+    def _decode(self, positions: Tensor) -> Tensor:
+        """The pixels at these rows, uint8 (B, C, H, W)."""
+
+        def one(row: int) -> Tensor:
+            return self.form.decode(self.sources[row], self.describe(row))
+
+        return torch.stack(list(_threads(os.getpid()).map(one, positions.tolist(), chunksize=1)))
+
+
+@cache
+def _threads(process: int) -> ThreadPoolExecutor:
+    """The decoding threads of this process: a forked worker needs its own."""
+    return ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1), thread_name_prefix=f"decode-{process}")

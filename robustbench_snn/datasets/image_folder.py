@@ -1,0 +1,114 @@
+"""Images in folders, one folder a class: torchvision's layout, ImageNet's too."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from robustbench_snn.datasets.content import channel_statistics, fingerprint, fingerprint_items
+from robustbench_snn.datasets.contract import Dataset, Limit, Share, build, register_dataset
+from robustbench_snn.datasets.encoded import EncodedSamples, ImageFormat, image_format
+from robustbench_snn.datasets.places import find
+from robustbench_snn.errors import DatasetError
+
+ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True)
+class _Split:
+    """The files of one split, sorted by class and name."""
+
+    files: Sequence[Path]
+    labels: Tensor
+    ids: Tensor
+    fingerprint: str
+
+
+@register_dataset(
+    "image_folder",
+    version=1,
+    files=("train", "[vt][ae][ls]*"),
+    install="put images in train/CLASS/ and in test/CLASS/ or val/CLASS/ (ImageNet: from image-net.org)",
+)
+def image_folder(
+    *,
+    root: str | None = None,
+    image_size: Annotated[int, Field(ge=1)] | None = None,
+    resize_ratio: Annotated[float, Field(ge=1.0)] = 1.0,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    validation: Share = 0.0,
+    limit: Limit = None,
+    train_limit: Limit = None,
+) -> Dataset:
+    """Images in folders: ``train/CLASS/*.jpg``, and ``test`` or ``val`` likewise.
+
+    With both ``test`` and ``val`` the latter is for validation; with one of them it is the test set, as ImageNet's
+    ``val`` is. Classes are the folders of ``train``, sorted. Images are decoded when needed. The fingerprint is over
+    the names, sizes and labels of the files, not their content; ids are hashes of the names.
+
+    Args:
+        root: the folder; else the environment variable ``RBSNN_IMAGE_FOLDER_ROOT``.
+        image_size: bring all images to this height and width; else all must be of one size.
+        resize_ratio: scale the shorter side to this many times ``image_size`` before the centre crop (256/224 =
+            1.143 is usual for ImageNet).
+        mean: mean of each channel; else taken over (at most 10,000) training images.
+        std: standard deviation of each channel, likewise.
+        validation: share of the training images held out, if there is no folder for validation.
+        limit: use this many test samples.
+        train_limit: use this many training samples.
+    """
+    folder = find("image_folder", root)
+    names = sorted(entry.name for entry in (folder / "train").iterdir() if entry.is_dir())
+    train = _scan(folder, "train", names)
+    present = [name for name in ("test", "val", "validation") if (folder / name).is_dir()]
+    if not present:
+        raise DatasetError(f"{folder} holds neither test nor val beside train")
+    test = _scan(folder, present[0], names)
+    held = _scan(folder, present[1], names) if len(present) > 1 else None
+    form = image_format(train.files[0], str(train.files[0]), image_size, resize_ratio)
+    given = (mean, std) if mean is not None and std is not None else None
+    return build(
+        "image_folder",
+        train=_samples(train, form),
+        validation=validation if held is None else _samples(held, form),
+        test=_samples(test, form),
+        classes=len(names),
+        statistics=given or channel_statistics,
+        fingerprint=fingerprint(*(split.fingerprint for split in (train, test, held) if split is not None)),
+        limit=limit,
+        train_limit=train_limit,
+        class_names=names,
+        source=str(folder),
+    )
+
+
+def _scan(folder: Path, split: str, names: Sequence[str]) -> _Split:
+    files: list[Path] = []
+    labels: list[int] = []
+    known = {name: label for label, name in enumerate(names)}
+    for class_folder in sorted(entry for entry in (folder / split).iterdir() if entry.is_dir()):
+        if class_folder.name not in known:
+            raise DatasetError(f"{class_folder} is of a class that {folder / 'train'} does not have")
+        found = sorted(file for file in class_folder.rglob("*") if file.suffix.lower() in ENDINGS)
+        files += found
+        labels += [known[class_folder.name]] * len(found)
+    if not files:
+        raise DatasetError(f"{folder / split} holds no images in class folders ({', '.join(sorted(ENDINGS))})")
+    paths = [file.relative_to(folder).as_posix() for file in files]
+    sizes = [file.stat().st_size for file in files]
+    column = torch.tensor(labels)
+    ids = torch.tensor([int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") >> 1 for path in paths])
+    content = fingerprint_items(column, (f"{path}\n{size}" for path, size in zip(paths, sizes, strict=True)))
+    return _Split(files, column, ids, content)
+
+
+def _samples(split: _Split, form: ImageFormat) -> EncodedSamples:
+    return EncodedSamples(split.files, split.labels, split.ids, form, lambda row: str(split.files[row]))
