@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -89,24 +89,42 @@ def image_format(source: bytes | Path, what: str, image_size: int | None, resize
     return ImageFormat(channels, image_size, image_size, resize=True, resize_ratio=resize_ratio)
 
 
-@dataclass
-class _Cache:
-    """Decoded pixels of a set, filled as they are asked for."""
+class _Decoder:
+    """Encoded images, and their pixels as far as they were asked for; shared by a set and its subsets."""
 
-    pixels: Tensor
-    ready: Tensor
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, sources: Sequence[bytes | Path], form: ImageFormat, describe: Callable[[int], str]) -> None:
+        self.sources, self.form, self.describe = sources, form, describe
+        shape = (len(sources), form.channels, form.height, form.width)
+        self.kept = int(np.prod(shape, dtype=np.int64)) <= CACHE_BYTES
+        self.pixels = torch.empty(shape if self.kept else (0,), dtype=torch.uint8)
+        self.ready = torch.zeros(len(sources), dtype=torch.bool)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The pixels at these rows, uint8 (B, C, H, W)."""
+        if not self.kept:
+            return self._decode(rows)
+        missing = rows[~self.ready[rows]]
+        if len(missing):
+            self.pixels[missing] = self._decode(missing)
+            self.ready[missing] = True
+        return self.pixels[rows]
+
+    def _decode(self, rows: Tensor) -> Tensor:
+        def one(row: int) -> Tensor:
+            return self.form.decode(self.sources[row], self.describe(row))
+
+        return torch.stack(list(_threads(os.getpid()).map(one, rows.tolist())))
 
 
 class EncodedSamples(Samples):
     """Images decoded on demand, by threads, and kept if all fit in :data:`CACHE_BYTES`.
 
     Args:
-        sources: the encoded bytes, or the file, of each sample.
+        sources: the encoded bytes, or the file, of each image.
         labels: (N,).
         ids: (N,).
         form: what each image becomes.
-        describe: names a sample, by its row in ``sources``, in error messages.
+        describe: names an image, by its row in ``sources``, in error messages.
     """
 
     def __init__(
@@ -118,46 +136,34 @@ class EncodedSamples(Samples):
         describe: Callable[[int], str],
     ) -> None:
         super().__init__(labels, ids)
-        self.sources = sources
-        self.form = form
-        self.describe = describe
-        self._cache: _Cache | None = None
+        self._decoder = _Decoder(sources, form, describe)
+        self._rows = torch.arange(len(labels))
 
     def images(self, positions: Tensor) -> Tensor:
         """See :meth:`Samples.images`."""
-        cache = self._cache or self._new_cache()
-        if cache is None:
-            return self._decode(positions).to(torch.float32) / 255.0
-        missing = positions[~cache.ready[positions]]
-        if len(missing):
-            decoded = self._decode(missing)
-            with cache.lock:
-                cache.pixels[missing] = decoded
-                cache.ready[missing] = True
-        return cache.pixels[positions].to(torch.float32) / 255.0
+        return self._decoder(self._rows[positions]).to(torch.float32) / 255.0
 
     def subset(self, positions: Tensor) -> EncodedSamples:
-        """See :meth:`Samples.subset`; what is decoded already is not taken along."""
-        rows = positions.tolist()
-        sources, describe = [self.sources[row] for row in rows], self.describe
-        return EncodedSamples(
-            sources, self.labels[positions], self.ids[positions], self.form, lambda index: describe(rows[index])
+        """See :meth:`Samples.subset`; shares the decoded pixels, or keeps its own if it is small enough to."""
+        rows, labels, ids, all_of_them = (
+            self._rows[positions],
+            self.labels[positions],
+            self.ids[positions],
+            self._decoder,
         )
-
-    def _new_cache(self) -> _Cache | None:
-        shape = (len(self), self.form.channels, self.form.height, self.form.width)
-        if int(np.prod(shape, dtype=np.int64)) > CACHE_BYTES:
-            return None
-        self._cache = _Cache(torch.empty(shape, dtype=torch.uint8), torch.zeros(len(self), dtype=torch.bool))
-        return self._cache
-
-    def _decode(self, positions: Tensor) -> Tensor:
-        """The pixels at these rows, uint8 (B, C, H, W)."""
-
-        def one(row: int) -> Tensor:
-            return self.form.decode(self.sources[row], self.describe(row))
-
-        return torch.stack(list(_threads(os.getpid()).map(one, positions.tolist(), chunksize=1)))
+        if all_of_them.kept:
+            shared = copy.copy(self)
+            Samples.__init__(shared, labels, ids)
+            shared._rows = rows
+            return shared
+        places = rows.tolist()
+        return EncodedSamples(
+            [all_of_them.sources[place] for place in places],
+            labels,
+            ids,
+            all_of_them.form,
+            lambda row: all_of_them.describe(places[row]),
+        )
 
 
 @cache

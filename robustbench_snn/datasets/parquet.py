@@ -34,6 +34,10 @@ class _Split:
     labels: Tensor
     names: Sequence[str]
 
+    def describe(self, row: int) -> str:
+        """Names an image for error messages."""
+        return f"row {row} of {', '.join(map(str, self.files))}"
+
 
 @register_dataset(
     "parquet",
@@ -78,7 +82,7 @@ def parquet(
         if name != "validation" or any(folder.glob("validation*.parquet"))
     }
     train = splits["train"]
-    form = image_format(train.images[0], f"row 0 of {train.files[0]}", image_size, 1.0)
+    form = image_format(train.images[0], train.describe(0), image_size, 1.0)
     firsts = {"train": TRAINING_IDS, "test": 0, "validation": VALIDATION_IDS}
     samples = {
         name: EncodedSamples(
@@ -86,7 +90,7 @@ def parquet(
             split.labels,
             torch.arange(firsts[name], firsts[name] + len(split.labels)),
             form,
-            lambda row, split=split: f"row {row} of {', '.join(map(str, split.files))}",
+            split.describe,
         )
         for name, split in splits.items()
     }
@@ -146,7 +150,10 @@ def _column(table: pa.Table, file: Path, asked: str | None, usual: Sequence[str]
 
 
 def _encoded(column: pa.ChunkedArray, file: Path) -> list[bytes]:
-    values = [value["bytes"] if isinstance(value, dict) else value for value in column.to_pylist()]
+    flat = column.combine_chunks()
+    if pa.types.is_struct(flat.type) and flat.type.get_field_index("bytes") >= 0:
+        flat = flat.field("bytes")
+    values: list[bytes] = flat.to_pylist()
     bad = next((row for row, value in enumerate(values) if not isinstance(value, bytes)), None)
     if bad is not None:
         raise DatasetError(f"row {bad} of {file} holds no image bytes; files named by path are not followed")

@@ -27,9 +27,11 @@ def roots(name: str, root: str | None = None) -> list[Path]:
 def locate(name: str, root: str | None = None) -> Path | None:
     """The first folder that holds the dataset's files, or None; imports nothing of the dataset's own."""
     traits = datasets.declaration(name).traits
+    patterns: Sequence[str] = traits["files"]
     for place in roots(name, root):
-        for folder in (place / part for part in traits["inside"]):
-            if folder.is_dir() and all(any(folder.glob(pattern)) for pattern in traits["files"]):
+        for part in traits["inside"]:
+            folder: Path = place / part
+            if folder.is_dir() and all(any(folder.glob(pattern)) for pattern in patterns):
                 return folder
     return None
 
