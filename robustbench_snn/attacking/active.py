@@ -72,6 +72,7 @@ class ActiveSet:
         batch_size: how many images are run at once.
         draws: EOT draws (Athalye et al., 2018, arXiv:1802.00420) for a stochastic model.
         state: the estimator's per-sample state.
+        leave: False keeps fooled samples under attack to the end, for examples that shall transfer.
 
     Attributes:
         clean: (n, C, H, W), clean images of the active samples.
@@ -92,12 +93,14 @@ class ActiveSet:
         batch_size: int,
         draws: int = 1,
         state: RowState | None = None,
+        leave: bool = True,
     ) -> None:
         self.target = target
         self.ball = ball
         self.batch_size = batch_size
         self.draws = draws if target.stochastic else 1
         self.state = state
+        self.leave = leave
         self.clean, self.labels, self.random = batch.images, batch.labels, random
         self.rows = torch.arange(len(batch), device=batch.images.device)
         self.best = batch.images.clone()
@@ -151,6 +154,34 @@ class ActiveSet:
         kept = self._note(images, logits)
         return Look(logits[kept].mean(1), kept)
 
+    def ahead(self, candidates: Tensor) -> Tensor:
+        """Logits of several candidates for each active sample at once, noting none; for deterministic models.
+
+        A random search that takes few proposals asks about many in one forward pass, and gets the numbers that it
+        would have got one by one.
+
+        Args:
+            candidates: (n, q, C, H, W), admissible.
+
+        Returns:
+            (n, q, K).
+        """
+        assert not self.target.stochastic, "the draws of a stochastic model depend on what was asked before"
+        flat = candidates.flatten(0, 1)
+        with torch.no_grad():
+            parts = [self.target(flat[i : i + self.batch_size]) for i in range(0, len(flat), self.batch_size)]
+        return torch.cat(parts).reshape(*candidates.shape[:2], -1)
+
+    def take(self, images: Tensor, logits: Tensor, queries: Tensor) -> Tensor:
+        """Notes images whose logits (n, K) are known from :meth:`ahead`; returns where the survivors stood.
+
+        Args:
+            images: (n, C, H, W).
+            logits: (n, K).
+            queries: int64 (n,), forward passes to be charged to each sample; with 0 its image is not noted.
+        """
+        return self._note(images, logits[:, None], queries)
+
     def _chunks(self) -> Iterator[slice]:
         for begin in range(0, len(self), self.batch_size):
             yield slice(begin, min(begin + self.batch_size, len(self)))
@@ -186,16 +217,18 @@ class ActiveSet:
         assert isinstance(self.target.model, Classifier)  # step_logits has refused all others
         return self.target.model.read(step_logits)
 
-    def _note(self, images: Tensor, logits: Tensor) -> Tensor:
+    def _note(self, images: Tensor, logits: Tensor, queries: Tensor | None = None) -> Tensor:
         """Keeps the best images, drops the fooled, and says where the others stood; logits (n, draws, K)."""
         self._asked += 1
-        self.queries[self.rows] += self.draws
+        self.queries[self.rows] += self.draws if queries is None else queries
         samples, draws, classes = logits.shape
         labels = self.labels.repeat_interleave(draws)
         flat = logits.reshape(-1, classes)
         rate = correct(flat, labels).reshape(samples, draws).float().mean(1)
         score = margin(flat, labels).reshape(samples, draws).mean(1)
         admissible = self.ball.contains(images, self.clean)
+        if queries is not None:
+            admissible &= queries > 0
         rows = self.rows
         ahead = (rate < self._rate[rows]) | ((rate == self._rate[rows]) & (score < self._margin[rows]))
         better = rows[ahead & admissible]
@@ -203,7 +236,7 @@ class ActiveSet:
         self._rate[better], self._margin[better] = rate[ahead & admissible], score[ahead & admissible]
         out = admissible & (rate == 0.0)
         self.fooled[rows[out]] = True
-        kept = (~out).nonzero()[:, 0]
+        kept = (~out if self.leave else torch.ones_like(out)).nonzero()[:, 0]
         if len(kept) < len(rows):
             self.rows, self.clean, self.labels = rows[kept], self.clean[kept], self.labels[kept]
             self.random = self.random[kept]

@@ -1,0 +1,80 @@
+"""C&W: the smallest L2 perturbation, by optimisation (Carlini, Wagner, 2017, arXiv:1608.04644)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.attacking.losses import negative_margin
+from robustbench_snn.attacking.rows import Rows
+from robustbench_snn.errors import UserError
+
+
+@register_attack("cw", version=1, norms=("l2",))
+class CarliniWagner(Attack):
+    r"""Minimises size and margin together, in the space of w with x = (tanh w + 1) / 2.
+
+    .. math:: \min_w \lVert x(w) - x \rVert_2^2 + c \max(z_y - \max_{i \ne y} z_i, -\kappa)
+
+    with Adam, for each c of a binary search that doubles c while no point in the ball fools. An iterate outside
+    the ball is also tried after projection, so that the attack answers whether the ball holds an adversarial image.
+
+    Args:
+        steps: Adam steps for each c.
+        search: values of c tried.
+        initial: the first c.
+        rate: learning rate of Adam.
+        confidence: kappa, in logits.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: Annotated[int, Field(ge=1)] = 100,
+        search: Annotated[int, Field(ge=1)] = 4,
+        initial: Annotated[float, Field(gt=0)] = 1.0,
+        rate: Annotated[float, Field(gt=0)] = 0.01,
+        confidence: Annotated[float, Field(ge=0)] = 0.0,
+    ) -> None:
+        self.steps = steps
+        self.search = search
+        self.initial = initial
+        self.rate = rate
+        self.confidence = confidence
+
+    def run(self, active: ActiveSet) -> None:
+        """All values of c on those still standing.
+
+        Raises:
+            UserError: in another norm than L2.
+        """
+        if active.ball.norm != "l2":
+            raise UserError("cw minimises the L2 norm; set norm: l2")
+        for trial in active.steps(self.search):
+            self._descend(active, self.initial * 10.0**trial)
+
+    def _descend(self, active: ActiveSet, weight: float) -> None:
+        start = torch.atanh((2.0 * active.clean - 1.0).clamp(-1.0 + 1e-6, 1.0 - 1e-6))
+        state = Rows(w=start, first=torch.zeros_like(start), second=torch.zeros_like(start))
+        for step in active.steps(self.steps):
+            raw = (state.w.tanh() + 1.0) / 2.0
+            images = active.project(raw)
+
+            def loss(logits: Tensor, labels: Tensor) -> Tensor:
+                return negative_margin(logits, labels).clamp_max(self.confidence)
+
+            slope = active.gradient(images, loss)
+            state.cut(slope.kept)
+            (raw,) = slope.survivors(raw)
+            pull = 2.0 * (raw - active.clean) - weight * slope.gradient
+            gradient = pull * (1.0 - (2.0 * raw - 1.0).square()) / 2.0
+            state.first = 0.9 * state.first + 0.1 * gradient
+            state.second = 0.999 * state.second + 0.001 * gradient.square()
+            first = state.first / (1.0 - 0.9 ** (step + 1))
+            second = state.second / (1.0 - 0.999 ** (step + 1))
+            state.w = state.w - self.rate * first / (second.sqrt() + 1e-8)

@@ -1,0 +1,27 @@
+"""Random noise of the attack's size: the control that every attack must beat."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attacking.attack import Attack, register_attack
+
+
+@register_attack("noise", version=1, gradient=False)
+class Noise(Attack):
+    """Random images of the ball, each looked at once.
+
+    Args:
+        tries: images a sample.
+    """
+
+    def __init__(self, *, tries: Annotated[int, Field(ge=1)] = 1) -> None:
+        self.tries = tries
+
+    def run(self, active: ActiveSet) -> None:
+        """Draws and looks."""
+        for attempt in active.steps(self.tries):
+            active.note(active.start("noise", attempt))

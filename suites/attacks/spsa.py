@@ -1,0 +1,66 @@
+"""SPSA: gradients from finite differences along random signs (Uesato et al., 2018, arXiv:1802.05666)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.evaluation import Epsilon
+from robustbench_snn.scoring import margin
+
+
+@register_attack("spsa", version=1, gradient=False)
+class SPSA(Attack):
+    r"""A gradient-free control: what it breaks and gradients do not is hidden by gradient masking.
+
+    .. math:: \hat g = \frac{1}{n} \sum_i \frac{f(x + \delta v_i) - f(x - \delta v_i)}{2 \delta} v_i,
+              \quad v_i \in \{-1, 1\}^{CHW}
+
+    with f the negative margin. The probes are noted like any image, so one that fools counts.
+
+    Args:
+        steps: steps of size alpha.
+        directions: n, pairs of forward passes a step.
+        delta: half the distance of a pair, in pixel units.
+        alpha: step size in pixel units; eps / 8 if None.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: Annotated[int, Field(ge=1)] = 20,
+        directions: Annotated[int, Field(ge=1)] = 32,
+        delta: Epsilon = 0.01,
+        alpha: Epsilon | None = None,
+    ) -> None:
+        self.steps = steps
+        self.directions = directions
+        self.delta = delta
+        self.alpha = alpha
+
+    def run(self, active: ActiveSet) -> None:
+        """One run from the clean images."""
+        alpha = active.ball.eps / 8 if self.alpha is None else self.alpha
+        images = active.clean
+        for step in active.steps(self.steps):
+            images, gradient = self._difference(active, images, step)
+            images = active.project(images + alpha * active.ball.ascent(gradient))
+        active.note(images)
+
+    def _difference(self, active: ActiveSet, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        total = torch.zeros_like(images)
+        for direction in active.steps(self.directions):
+            signs = active.random.fold("spsa", step, direction).signs(*images.shape[1:])
+            values: list[Tensor] = []
+            for side in (1.0, -1.0):
+                look = active.note(active.project(images + side * self.delta * signs))
+                images, total, signs, *values = look.survivors(images, total, signs, *values)
+                values.append(-margin(look.logits, active.labels))
+            rise = (values[0] - values[1]) / (2.0 * self.delta)
+            total = total + rise.reshape(-1, 1, 1, 1) * signs
+        return images, total / self.directions

@@ -1,0 +1,123 @@
+"""The standard SNN attack set: robust accuracy by union over a cascade of attacks, per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from robustbench_snn.attacking.ball import Norm
+from robustbench_snn.attacking.cascade import Siege
+from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attacking.members import NOT_FOR_PUBLICATION, Tier, doubled, last, members
+from robustbench_snn.attacking.outcome import siege_outcome
+from robustbench_snn.errors import UserError, did_you_mean
+from robustbench_snn.estimating import stage
+from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
+from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
+from robustbench_snn.suites.attacks.transfer import Transfer
+
+FALL = 0.01
+"""Another doubling follows one that lowered robust accuracy by more than this."""
+
+
+@register_evaluation(
+    "snn_standard",
+    version=1,
+    presets={
+        "snn_quick": {"tier": "quick"},
+        "snn_fast": {"tier": "fast"},
+        "snn_extended": {"tier": "extended"},
+    },
+)
+class SNNStandard(AttackEvaluation):
+    """Robust accuracy under the standard SNN attack set, version 1.
+
+    PGD-10; SA-PGD-100 under ASSG(0.45) with CE, three starts, then with the margin loss; SA-PGD-100 under ATan(10)
+    and under rectangle 0.5; APGD-CE and APGD-T, 100 iterations, under the training surrogate; SA-PGD-100 under
+    HART, RGA and BPTR; the convergence rule; Square with 5,000 queries (L-infinity only); transfer from the models
+    in ``transfer_from``. Each attacks only what all before it left standing.
+
+    Convergence rule: SA-PGD under ASSG with twice the steps of the run before, 200 to begin with; when robust
+    accuracy falls by more than one point, twice as many again, up to ``most_steps``. ``details.convergence`` says
+    where it stopped, and the flag ``not_converged`` that it had to.
+
+    Tiers: ``quick`` (PGD-10) and ``fast`` are for development and never a claim; ``extended`` adds 1,000-step
+    attacks under all estimators.
+
+    Args:
+        eps: radius of the ball in pixel units; a list gives one cell each.
+        norm: ``linf`` or ``l2``.
+        tier: which set.
+        most_steps: where the convergence rule gives up.
+        transfer_from: names of other models of the suite whose adversarial images are tried too.
+        draws: EOT draws, for stochastic models.
+        evaluations: fresh draws that judge a stochastic model.
+        keep_images: adversarial images to keep, of the first so many samples.
+    """
+
+    def __init__(
+        self,
+        *,
+        eps: Eps,
+        norm: Norm = "linf",
+        tier: Tier = "standard",
+        most_steps: Count = 1600,
+        transfer_from: list[str] = [],  # noqa: B006 - a YAML parameter's default, never written to
+        draws: Count = 10,
+        evaluations: Count = 20,
+        keep_images: Images = 0,
+    ) -> None:
+        super().__init__(eps=only_one(eps), norm=norm, draws=draws, evaluations=evaluations, keep_images=keep_images)
+        self.tier = tier
+        self.most_steps = most_steps
+        self.transfer_from = list(transfer_from)
+
+    def run(self, subject: Subject) -> Outcome:
+        """Runs the cascade.
+
+        Raises:
+            UserError: if ``transfer_from`` names a model that the suite does not have.
+        """
+        self._check_peers(subject)
+        with subject.target.frozen():
+            siege = self.siege(subject)
+            for member in members(self.tier, self.ball.norm):
+                siege.attack(member.stage())
+            convergence = self._converge(siege) if self.tier in ("standard", "extended") else None
+            for member in last(self.tier, self.ball.norm):
+                siege.attack(member.stage())
+            self._transfer(siege, subject)
+        return siege_outcome(
+            siege,
+            details={"tier": self.tier, "set_version": 1, "convergence": convergence},
+            flags=self._flags(convergence),
+        )
+
+    def _converge(self, siege: Siege) -> dict[str, Any]:
+        """The convergence rule; see the class."""
+        steps, history = 100, [{"steps": 100, "robust_accuracy": siege.robust_accuracy}]
+        fall = 1.0
+        while fall > FALL and 2 * steps <= self.most_steps:
+            steps *= 2
+            siege.attack(doubled(steps).stage())
+            fall = history[-1]["robust_accuracy"] - siege.robust_accuracy
+            history.append({"steps": steps, "robust_accuracy": siege.robust_accuracy})
+        return {"stopped_at": steps, "last_fall": fall, "converged": fall <= FALL, "history": history}
+
+    def _transfer(self, siege: Siege, subject: Subject) -> None:
+        for name in self.transfer_from:
+            source = subject.peers[name]()
+            with source.frozen():
+                attack = Transfer(source, MIFGSM(steps=20))
+                siege.attack(stage(f"transfer from {name}", attack))
+
+    def _check_peers(self, subject: Subject) -> None:
+        for name in self.transfer_from:
+            if name not in subject.peers:
+                raise UserError(
+                    f"transfer_from: this suite has no other model '{name}'.{did_you_mean(name, subject.peers)}"
+                )
+
+    def _flags(self, convergence: dict[str, Any] | None) -> Sequence[str]:
+        flags = ["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else []
+        return [*flags, "not_converged"] if convergence and not convergence["converged"] else flags
