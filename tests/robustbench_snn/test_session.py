@@ -1,0 +1,224 @@
+"""Cells: the same numbers for any batch size, order, number of processes, and after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from robustbench_snn.datasets import load_dataset
+from robustbench_snn.evaluation import Evaluation, Outcome, Subject
+from robustbench_snn.executors import run_here, run_in_processes
+from robustbench_snn.planning import make_plan
+from robustbench_snn.records import Record
+from robustbench_snn.session import Options, Session, run_in_memory
+from robustbench_snn.store import Store
+from robustbench_snn.suite_files import parse_suite
+from robustbench_snn.target import Target
+
+SUITE = {
+    "name": "tiny",
+    "dataset": {"name": "digits", "limit": 40, "train_limit": 320},
+    "timesteps": 2,
+    "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}},
+    "recipe": {"epochs": 3, "lr": 4e-3, "batch_size": 32},
+    "models": [{"name": "direct", "encoder": "direct"}, {"name": "rate", "encoder": "rate"}],
+    "evaluations": [{"clean": {"draws": 3}}, {"pgd": {"eps": "24/255", "steps": 3, "draws": 2, "evaluations": 3}}],
+}
+
+
+def session_of(store, suite=None, **options):
+    spec = parse_suite(suite or SUITE)
+    plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
+    return Session(plan, Store(store), Options(**options))
+
+
+def numbers(store, done):
+    """Everything that must not depend on how it was computed."""
+    return {
+        record.key: (dict(record.metrics), {k: v.tolist() for k, v in store.samples(record.key).items()})
+        for _, record in done
+        if record.kind == "evaluate"
+    }
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """The tiny suite, computed once in this process with batch size 64."""
+    session = session_of(tmp_path_factory.mktemp("store"), batch_size=64)
+    done = list(run_here(session))
+    assert {record.status for _, record in done} == {"done"}
+    return session, numbers(session.store, done)
+
+
+def copy_of_trained(reference, folder):
+    """A store with the reference's models, but none of its evaluations."""
+    import shutil
+
+    source, _ = reference
+    store = Store(folder)
+    for cell in source.plan.train:
+        shutil.copytree(source.store.folder(cell.key), store.folder(cell.key))
+    return folder
+
+
+def test_the_models_learn(reference):
+    session, found = reference
+    accuracies = [metrics["accuracy"] for metrics, _ in found.values()]
+    assert max(accuracies) > 0.5
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 16])
+def test_numbers_do_not_depend_on_the_batch_size(reference, tmp_path, batch_size):
+    session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=batch_size)
+    assert numbers(session.store, run_here(session)) == reference[1]
+
+
+def test_numbers_do_not_depend_on_the_order_of_cells(reference, tmp_path):
+    session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
+    done = [(cell, session.evaluate(cell)) for cell in reversed(session.plan.evaluate)]
+    assert numbers(session.store, done) == reference[1]
+
+
+def test_worker_processes_find_the_same_numbers(reference, tmp_path):
+    session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
+    assert numbers(session.store, run_in_processes(session, 2)) == reference[1]
+
+
+def test_a_second_run_computes_nothing(reference, monkeypatch):
+    source, found = reference
+    monkeypatch.setattr("robustbench_snn.session.run_in_memory", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr("robustbench_snn.training.train", lambda *_, **__: pytest.fail("trained again"))
+    session = Session(source.plan, source.store, Options(batch_size=16, device="cpu"))
+    assert numbers(session.store, run_here(session)) == found
+
+
+def test_fresh_computes_again(reference, tmp_path):
+    folder = copy_of_trained(reference, tmp_path / "s")
+    session = session_of(folder, batch_size=64)
+    cell = session.plan.evaluate[0]
+    first = session.evaluate(cell)
+    again = Session(session.plan, session.store, Options(batch_size=64)).evaluate(cell)
+    assert again.provenance.started == first.provenance.started
+    forced = Session(session.plan, session.store, Options(batch_size=64, fresh=True)).evaluate(cell)
+    assert forced.provenance.started > first.provenance.started
+    assert forced.metrics == first.metrics
+
+
+def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(reference, tmp_path, monkeypatch):
+    from robustbench_snn.suites.pgd import PGDEvaluation
+
+    session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
+    with monkeypatch.context() as patch:
+        patch.setattr(PGDEvaluation, "run", lambda *_: 1 / 0)
+        done = list(run_here(session))
+    failed = [record for _, record in done if record.status == "failed"]
+    assert [record.failure.type for record in failed] == ["ZeroDivisionError"] * 2
+    assert "1 / 0" in failed[0].failure.traceback
+    assert session.store.failure(failed[0].key).status == "failed"
+    assert sum(record.status == "done" for _, record in done) == 4
+    assert numbers(session.store, run_here(session)) == reference[1]
+    assert session.store.failure(failed[0].key) is None
+
+
+def test_the_key_names_what_can_change_a_result(reference):
+    session, _ = reference
+    base = {cell.key for cell in session.plan.train}
+
+    def keys(**changes):
+        spec = parse_suite(SUITE | changes)
+        plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
+        return {cell.key for cell in plan.train}
+
+    assert keys(seeds=[1]).isdisjoint(base)
+    assert keys(timesteps=3).isdisjoint(base)
+    assert keys(recipe={"epochs": 2}).isdisjoint(base)
+    assert keys(backbone={"spikformer": {"depth": 2, "width": 128, "heads": 4}}).isdisjoint(base)
+    assert keys(dataset={"name": "digits", "limit": 40, "train_limit": 300}).isdisjoint(base)
+    assert keys(description="other words") == base
+    assert keys(evaluations=["clean"]) == base
+
+
+def test_provenance_is_complete(reference):
+    session, _ = reference
+    record = session.store.get(session.plan.train[0].key)
+    assert isinstance(record, Record)
+    found = record.provenance
+    assert found.neuron_implementation == "lif: torch-reference"
+    assert {"python", "torch", "spikingjelly"} <= set(found.packages)
+    assert found.peak_memory_bytes > 10_000_000
+    assert found.wall_seconds > 0
+    assert found.started < found.finished
+    assert len(record.details["history"]) == 3
+
+
+class _OutOfMemoryAbove(Evaluation):
+    """Needs a batch of at most four."""
+
+    def run(self, subject: Subject) -> Outcome:
+        if subject.batch_size > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return Outcome(metrics={"accuracy": 1.0})
+
+
+def test_out_of_memory_halves_the_batch():
+    subject = Subject(Target(torch.nn.Identity()), samples=None, batch_size=64)
+    outcome, batch_size = run_in_memory(_OutOfMemoryAbove(), subject)
+    assert (outcome.metrics["accuracy"], batch_size) == (1.0, 4)
+
+
+def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
+    """kill -9 in the middle of training and of evaluating; what was finished is not computed again."""
+    root = Path(__file__).resolve().parents[2]
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import json, sys\n"
+        "from robustbench_snn.datasets import load_dataset\n"
+        "from robustbench_snn.executors import run_here\n"
+        "from robustbench_snn.planning import make_plan\n"
+        "from robustbench_snn.session import Options, Session\n"
+        "from robustbench_snn.store import Store\n"
+        "from robustbench_snn.suite_files import parse_suite\n"
+        "from pathlib import Path\n"
+        "spec = parse_suite(json.loads(sys.argv[2]))\n"
+        "plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))\n"
+        "session = Session(plan, Store(Path(sys.argv[1])), Options(batch_size=64))\n"
+        "for cell, record in run_here(session): print(record.kind, record.status, flush=True)\n"
+    )
+    store = tmp_path / "store"
+    command = [sys.executable, str(script), str(store), json.dumps(SUITE)]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+
+    def kill_when(condition):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 240
+        while not condition() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert process.returncode == -signal.SIGKILL, process.stdout.read()
+
+    kill_when(lambda: any(store.glob("work/*/*")))  # the first epoch's checkpoint is there
+    kill_when(lambda: len(list(store.glob("cells/*/record.json"))) >= 2)  # one model and one evaluation are done
+    done_before = {path: path.read_bytes() for path in store.glob("cells/*/record.json")}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
+    assert finished.stdout.count("done") == 6
+    for path, content in done_before.items():
+        assert path.read_bytes() == content
+    session = session_of(store, batch_size=64)
+    assert numbers(session.store, run_here(session)) == reference[1]
+    for cell in session.plan.train:
+        assert session.store.weights(cell.key).read_bytes() == reference[0].store.weights(cell.key).read_bytes()
+
+
+def test_samples_have_stable_ids(reference):
+    session, _ = reference
+    ids = [session.store.samples(record.key)["id"] for _, record in run_here(session) if record.kind == "evaluate"]
+    assert all(np.array_equal(ids[0], other) for other in ids)
+    assert len(set(ids[0].tolist())) == 40

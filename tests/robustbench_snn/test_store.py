@@ -1,0 +1,116 @@
+"""The store: whole records or none, damage is named, nothing else is lost."""
+
+import numpy as np
+import pytest
+
+from robustbench_snn.errors import StoreError
+from robustbench_snn.records import Provenance, Record, content_key
+from robustbench_snn.store import Store, write_samples
+
+PROVENANCE = Provenance(
+    started="2026-01-01T00:00:00+00:00",
+    finished="2026-01-01T00:00:01+00:00",
+    wall_seconds=1.0,
+    peak_memory_bytes=1,
+    device="cpu",
+    hardware="x",
+    driver=None,
+    neuron_implementation="lif: torch-reference",
+    precision={},
+    batch_size=1,
+    command=("rbsnn",),
+    suite_sha256="",
+    git_commit=None,
+    git_dirty=None,
+    packages={},
+)
+
+
+def record(key="a" * 64, **changes):
+    values = {
+        "key": key,
+        "kind": "evaluate",
+        "status": "done",
+        "suite": "s",
+        "model": "m",
+        "identity": {"model": {}},
+        "seed": 0,
+        "timesteps": 4,
+        "parameters": 10,
+        "metrics": {"accuracy": 0.5, "nothing": float("nan")},
+        "provenance": PROVENANCE,
+    }
+    return Record(**(values | changes))
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path):
+    store = Store(tmp_path)
+    with store.writing(record()) as folder:
+        write_samples(folder / "samples.parquet", {"id": np.arange(3), "correct": np.array([True, False, True])})
+    found = store.get("a" * 64)
+    assert found.metrics["accuracy"] == 0.5
+    assert np.isnan(found.metrics["nothing"])
+    assert store.samples("a" * 64)["correct"].tolist() == [True, False, True]
+
+
+def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
+    store = Store(tmp_path)
+
+    def breaks_off():
+        with store.writing(record()) as folder:
+            (folder / "samples.parquet").write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        breaks_off()
+    assert store.get("a" * 64) is None
+    assert list((tmp_path / "cells").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', "\x00\x01"])
+def test_a_damaged_record_is_named_with_what_to_do(tmp_path, content):
+    store = Store(tmp_path)
+    with store.writing(record()):
+        pass
+    path = tmp_path / "cells" / ("a" * 64) / "record.json"
+    path.write_text(content)
+    with pytest.raises(StoreError, match="is damaged.*delete its folder"):
+        store.get("a" * 64)
+
+
+def test_a_damaged_samples_file_is_named(tmp_path):
+    store = Store(tmp_path)
+    with store.writing(record()) as folder:
+        (folder / "samples.parquet").write_bytes(b"PAR1 truncated")
+    with pytest.raises(StoreError, match=r"samples\.parquet is missing or damaged"):
+        store.samples("a" * 64)
+
+
+def test_records_of_a_newer_program_are_not_misread(tmp_path):
+    store = Store(tmp_path)
+    with store.writing(record(schema_version=99)):
+        pass
+    with pytest.raises(StoreError, match="use a newer"):
+        store.get("a" * 64)
+
+
+def test_success_clears_the_earlier_failure(tmp_path):
+    store = Store(tmp_path)
+    store.write_failure(record(status="failed"))
+    assert store.failure("a" * 64).status == "failed"
+    with store.writing(record()):
+        pass
+    assert store.failure("a" * 64) is None
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StoreError, match="choose another folder with --store"):
+        Store(tmp_path / "file")
+
+
+def test_keys_ignore_order_and_notice_every_value():
+    key = content_key(a=1, b={"x": [1, 2], "y": None})
+    assert key == content_key(b={"y": None, "x": (1, 2)}, a=1)
+    assert key != content_key(a=1, b={"x": [2, 1], "y": None})
+    assert len(key) == 64

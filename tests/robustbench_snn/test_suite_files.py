@@ -1,0 +1,120 @@
+"""Suite files: every mistake at once, each with its place and a hint."""
+
+import pytest
+import yaml
+
+from robustbench_snn.errors import UserError
+from robustbench_snn.suite_files import SuiteError, load_suite, parse_suite, shipped_suites
+
+MINIMAL = {"name": "tiny", "models": [{"name": "direct", "encoder": "direct"}], "evaluations": ["clean"]}
+
+
+def problems_of(data):
+    with pytest.raises(SuiteError) as caught:
+        parse_suite(data)
+    return dict(caught.value.problems)
+
+
+def test_a_minimal_suite_gets_the_defaults():
+    suite = parse_suite(MINIMAL)
+    (model,) = suite.entries()
+    assert (suite.dataset.name, model.timesteps, model.seeds, model.backbone.name) == ("digits", 4, (0,), "spikformer")
+
+
+@pytest.mark.parametrize("form", ["stf", {"name": "stf", "kernel": 1}, {"stf": {"kernel": 1}}, {"stf": None}])
+def test_three_ways_to_write_a_component(form):
+    suite = parse_suite(MINIMAL | {"models": [{"name": "a", "encoder": form}]})
+    assert suite.models[0].encoder.name == "stf"
+    assert dict(suite.models[0].encoder.parameters) in ({}, {"kernel": 1})
+
+
+def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion():
+    found = problems_of(
+        {
+            "name": "tiny",
+            "modles": [],
+            "timesteps": 0,
+            "models": [{"name": "a", "encoder": "sft"}],
+            "evaluations": [{"pgd": {"epz": "8/255"}}, "clean"],
+        }
+    )
+    assert "Did you mean 'models'?" in found["modles"]
+    assert "greater than or equal to 1" in found["timesteps"]
+    assert "Did you mean 'stf'?" in found["models.0.encoder"]
+    assert any("epz" in message for message in found.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        ({"evaluations": []}, "evaluations", "is empty"),
+        ({"models": []}, "", "needs models"),
+        ({"seeds": []}, "seeds", "is empty"),
+        ({"grid": {"encoders": []}}, "grid.encoders", "is empty"),
+        ({"evaluations": [{"pgd": {"eps": "300/255"}}]}, "evaluations.0.pgd", "between 0 and 1"),
+        ({"evaluations": [{"pgd": {"eps": "many"}}]}, "evaluations.0.pgd", "fraction"),
+        ({"evaluations": [{"pgd": {"eps": "8/255", "steps": "x"}}]}, "evaluations.0.pgd", "steps"),
+        ({"evaluations": ["clean", "clean"]}, "", "need a label"),
+        ({"table": {"baseline": "nobody"}}, "", "none of the models"),
+        ({"dataset": "digitz"}, "dataset", "Did you mean 'digits'?"),
+        ({"recipe": {"epochz": 3}}, "recipe", "epochz"),
+        ({"models": [{"name": "a", "encoder": "direct"}] * 2}, "", "must differ"),
+        ({"models": [{"name": "a"}]}, "models.0", "either an encoder or a model"),
+        ({"models": [{"name": "a", "encoder": ["direct"]}]}, "models.0.encoder", "write a component"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(change, path, message):
+    found = problems_of(MINIMAL | change)
+    assert any(where == path and message in text for where, text in found.items()), found
+
+
+def test_grid_makes_a_model_of_every_combination():
+    suite = parse_suite(
+        {
+            "name": "g",
+            "grid": {"encoders": ["direct", "stf"], "timesteps": [2, 4]},
+            "evaluations": ["clean"],
+        }
+    )
+    assert [m.name for m in suite.entries()] == ["direct T2", "direct T4", "stf T2", "stf T4"]
+    assert [m.timesteps for m in suite.entries()] == [2, 4, 2, 4]
+
+
+def test_overrides_reach_any_value(tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL | {"dataset": "digits"}))
+    suite = load_suite(str(path), ["dataset.limit=7", "models.0.name=other", "timesteps=2"])
+    assert (suite.dataset.parameters, suite.models[0].name, suite.timesteps) == ({"limit": 7}, "other", 2)
+
+
+@pytest.mark.parametrize("override", ["timesteps", "models.9.name=x", "name.x.y=1", "=3"])
+def test_a_wrong_override_is_a_clear_error(tmp_path, override):
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL))
+    with pytest.raises(UserError):
+        load_suite(str(path), [override])
+
+
+def test_yaml_cannot_run_code(tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text(f"name: !!python/object/apply:pathlib.Path.touch [{tmp_path}/ran]\n")
+    with pytest.raises(SuiteError, match="not valid YAML"):
+        load_suite(str(path))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_broken_yaml_and_missing_files_are_clear(tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text("name: [")
+    with pytest.raises(SuiteError, match="not valid YAML"):
+        load_suite(str(path))
+    with pytest.raises(UserError, match="Did you mean 'quickstart'"):
+        load_suite("quickstrat")
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_shipped_suites_are_valid_and_name_the_schema(name):
+    assert load_suite(name).name == name
+    from robustbench_snn.suite_files import read_suite_text
+
+    assert read_suite_text(name)[0].startswith("# yaml-language-server: $schema=")
