@@ -1,0 +1,197 @@
+"""Published corruption sets, read lazily: CIFAR-10-C, CIFAR-100-C and ImageNet-C (arXiv:1903.12261)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from robustbench_snn.corrupting import EXTRA, SEVERITIES, STANDARD
+from robustbench_snn.errors import DatasetError, UserError, did_you_mean
+
+Kind: TypeAlias = Literal["cifar10-c", "cifar100-c", "imagenet-c"]
+ByteImages: TypeAlias = npt.NDArray[np.uint8]
+Labels: TypeAlias = npt.NDArray[np.int64]
+
+_CLASSES = {"cifar10-c": 10, "cifar100-c": 100}
+_GROUPS = ("noise", "blur", "weather", "digital", "extra")
+
+
+class PublishedCorruptions:
+    """One published set on disk. Nothing is read before it is asked for.
+
+    Args:
+        root: folder of the set. CIFAR: ``<type>.npy`` and ``labels.npy``. ImageNet-C:
+            ``<type>/<severity>/<class>/<image>``, with or without the download's group folders
+            (noise, blur, weather, digital, extra) in between.
+        kind: which set it is.
+        samples: images a severity, 10,000 in both CIFAR sets; ignored for ImageNet-C.
+
+    Raises:
+        UserError: if the folder is missing, holds no corruption, or ``kind`` is unknown.
+    """
+
+    def __init__(self, root: str | Path, kind: Kind, *, samples: int = 10_000) -> None:
+        if kind not in get_args(Kind):
+            raise UserError(f"unknown corruption set '{kind}'.{did_you_mean(kind, get_args(Kind))}")
+        self.root, self.kind, self.samples = Path(root), kind, samples
+        if not self.root.is_dir():
+            raise DatasetError(f"{kind} is not at {root}: no such folder; unpack the published archive there")
+        names = [name for name in (*STANDARD, *EXTRA) if self._place(name) is not None]
+        if not names:
+            form = "<type>/<severity>/<class>/ folders" if kind == "imagenet-c" else "<type>.npy files"
+            raise DatasetError(f"{root} holds no {form} of {kind}, such as {STANDARD[0]}")
+        self.names: tuple[str, ...] = tuple(names)
+        """The corruption types found, in the authors' order."""
+
+    def require(self, names: Sequence[str] = STANDARD) -> None:
+        """Checks that these types are all there.
+
+        Raises:
+            UserError: naming those that are missing.
+        """
+        missing = [name for name in names if name not in self.names]
+        if missing:
+            raise DatasetError(f"{self.kind} at {self.root} lacks {', '.join(missing)}; it has {', '.join(self.names)}")
+
+    def images(self, name: str, severity: int, start: int = 0, stop: int | None = None) -> ByteImages:
+        """Images uint8 (N, H, W, 3) of rows start..stop-1 of one type and severity.
+
+        Raises:
+            UserError: for a missing type, a severity out of range, or files of a wrong form.
+        """
+        self._check(name, severity)
+        if self.kind == "imagenet-c":
+            return self._folder_images(name, severity, slice(start, stop))
+        array = self._array(name)
+        offset = (severity - 1) * self.samples
+        rows = range(self.samples)[start:stop]
+        return np.array(array[offset + rows.start : offset + rows.stop])
+
+    def labels(self, name: str, severity: int) -> Labels:
+        """Class of each image of one type and severity, int64 (N,); for ImageNet-C by sorted class folder.
+
+        Raises:
+            UserError: if labels differ between severities (CIFAR), or files between types (ImageNet-C).
+        """
+        self._check(name, severity)
+        if self.kind == "imagenet-c":
+            return np.array([label for _, label in self._files(name, severity)], dtype=np.int64)
+        return self._cifar_labels()
+
+    def check_labels(self, expected: Sequence[int] | Labels) -> None:
+        """Checks that the images stand in the order of the clean test set.
+
+        Raises:
+            UserError: if number or order of labels differ.
+        """
+        found = self.labels(self.names[0], 1)
+        wanted = np.asarray(expected)
+        if found.shape != wanted.shape:
+            raise DatasetError(f"{self.kind} has {len(found)} labels a severity, the clean set has {len(wanted)}")
+        different = np.flatnonzero(found != wanted)
+        if len(different):
+            at = int(different[0])
+            raise DatasetError(
+                f"labels of {self.kind} at {self.root} are not those of the clean test set: {len(different)} differ, "
+                f"the first in row {at} ({found[at]} instead of {wanted[at]})"
+            )
+
+    def _check(self, name: str, severity: int) -> None:
+        if name not in self.names:
+            raise DatasetError(
+                f"{self.kind} at {self.root} has no '{name}'.{did_you_mean(name, self.names)} "
+                f"It has {', '.join(self.names)}"
+            )
+        if severity not in SEVERITIES:
+            raise UserError(f"severity must be a whole number from 1 to 5, got {severity!r}")
+
+    def _place(self, name: str) -> Path | None:
+        if self.kind != "imagenet-c":
+            file = self.root / f"{name}.npy"
+            return file if file.is_file() else None
+        folders = [self.root / name, *(self.root / group / name for group in _GROUPS)]
+        return next((folder for folder in folders if folder.is_dir()), None)
+
+    def _array(self, name: str) -> npt.NDArray[Any]:
+        """The memory-mapped file of a CIFAR type, (5 · samples, 32, 32, 3)."""
+        array = _load(self.root / f"{name}.npy")
+        wanted = (len(SEVERITIES) * self.samples, 32, 32, 3)
+        if array.shape != wanted or array.dtype != np.uint8:
+            raise DatasetError(
+                f"{self.root / name}.npy must be uint8 of shape {wanted}, it is {array.dtype} of {array.shape}"
+            )
+        return array
+
+    def _cifar_labels(self) -> Labels:
+        path = self.root / "labels.npy"
+        if not path.is_file():
+            raise DatasetError(f"{path} is missing; the published archive of {self.kind} holds it")
+        array = _load(path)
+        wanted = (len(SEVERITIES) * self.samples,)
+        if array.shape != wanted or not np.issubdtype(array.dtype, np.integer):
+            raise DatasetError(f"{path} must hold {wanted[0]} whole numbers, it is {array.dtype} of {array.shape}")
+        labels = np.asarray(array, dtype=np.int64).reshape(len(SEVERITIES), -1)
+        if (labels != labels[0]).any():
+            raise DatasetError(f"{path}: labels differ between severities, but all hold the same images")
+        if labels.min() < 0 or labels.max() >= _CLASSES[self.kind]:
+            raise DatasetError(
+                f"{path}: labels run from {labels.min()} to {labels.max()}, {self.kind} has {_CLASSES[self.kind]} classes"
+            )
+        return labels[0]
+
+    def _files(self, name: str, severity: int) -> list[tuple[Path, int]]:
+        """Files of an ImageNet-C type with their labels, the same for every type and severity."""
+        found = _listing(self._severity_folder(name, severity))
+        first = _listing(self._severity_folder(self.names[0], 1))
+        if [(file.name, label) for file, label in found] != [(file.name, label) for file, label in first]:
+            raise DatasetError(
+                f"{self.root}: {name}/{severity} does not hold the same classes and files as {self.names[0]}/1 "
+                f"({len(found)} against {len(first)} images); is the archive unpacked completely?"
+            )
+        return found
+
+    def _severity_folder(self, name: str, severity: int) -> Path:
+        place = self._place(name)
+        folder = (place or self.root / name) / str(severity)
+        if not folder.is_dir():
+            raise DatasetError(f"{folder} is missing: {self.kind} needs severities 1 to 5 of {name}")
+        return folder
+
+    def _folder_images(self, name: str, severity: int, rows: slice) -> ByteImages:
+        files = [file for file, _ in self._files(name, severity)[rows]]
+        arrays = [_read(file) for file in files]
+        for file, array in zip(files, arrays, strict=True):
+            if array.shape != arrays[0].shape:
+                raise DatasetError(f"{file} has shape {array.shape}, but {files[0]} has {arrays[0].shape}")
+        return np.stack(arrays) if arrays else np.zeros((0, 0, 0, 3), dtype=np.uint8)
+
+
+def _load(path: Path) -> npt.NDArray[Any]:
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise DatasetError(f"{path} is not a whole .npy file: {error}") from None
+    return array
+
+
+@lru_cache(maxsize=256)
+def _listing(folder: Path) -> list[tuple[Path, int]]:
+    """Files of <class>/<image> folders, sorted, each with its class's place among the sorted classes."""
+    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    if not classes:
+        raise DatasetError(f"{folder} holds no class folders")
+    return [(file, label) for label, entry in enumerate(classes) for file in sorted(entry.iterdir())]
+
+
+def _read(file: Path) -> ByteImages:
+    try:
+        with Image.open(file) as image:
+            return np.array(image.convert("RGB"))
+    except OSError as error:
+        raise DatasetError(f"{file} is not a readable image: {error}") from None
