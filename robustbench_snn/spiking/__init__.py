@@ -1,0 +1,1 @@
+"""What the spikes do: timestep sweeps, faults, firing rates, diversity, information, energy, distances."""

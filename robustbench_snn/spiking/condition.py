@@ -1,0 +1,178 @@
+"""What images are put through before a model sees them: nothing, a corruption, an attack, or one upon the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from robustbench_snn.attacking.ball import Ball, Norm
+from robustbench_snn.attacking.cascade import Siege, Stage
+from robustbench_snn.errors import UserError
+from robustbench_snn.estimating import EstimatorSpec, stage
+from robustbench_snn.evaluation import Epsilon, Subject
+from robustbench_snn.registry import attacks, corruptions
+from robustbench_snn.samples import Batch, Samples
+from robustbench_snn.spiking.sweep import AtTimesteps
+
+CHUNK = 16
+"""Batches attacked together: those still standing are packed into full batches again."""
+
+
+class CorruptedSamples(Samples):
+    """Samples whose images are corrupted as they are fetched; never all in memory at once.
+
+    Args:
+        samples: the clean ones.
+        corruption: a registered corruption's name.
+        severity: 1 to 5.
+        seed: with the sample's id, the key of the corruption's random numbers.
+    """
+
+    def __init__(self, samples: Samples, corruption: str, severity: int, seed: int) -> None:
+        super().__init__(samples.labels, samples.ids)
+        self.samples = samples
+        self.corruption = corruption
+        self.severity = severity
+        self.seed = seed
+
+    def images(self, positions: Tensor) -> Tensor:
+        from robustbench_snn.corrupting import corrupt
+
+        clean = self.samples.images(positions)
+        return corrupt(clean, self.corruption, self.severity, self.seed, sample_ids=self.ids[positions])
+
+    def subset(self, positions: Tensor) -> CorruptedSamples:
+        return CorruptedSamples(self.samples.subset(positions), self.corruption, self.severity, self.seed)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A batch as the model gets to see it.
+
+    Attributes:
+        batch: images, labels, ids.
+        by_timesteps: images (B, C, H, W) by inference T, where an attack made some for each; else None.
+    """
+
+    batch: Batch
+    by_timesteps: Mapping[int, Tensor] | None = None
+
+
+class Condition(BaseModel):
+    """One condition; all fields left out is ``clean``.
+
+    Attributes:
+        corruption: a registered corruption.
+        severity: 1 to 5, of the corruption.
+        attack: a registered attack, on the images after the corruption.
+        eps: radius of its ball in pixel units.
+        norm: of the ball.
+        parameters: of the attack.
+        estimator: the backward pass that it uses.
+        made_at: adversarial images made once, against the model at the T of training (``trained``), and shown at
+            every T; or made anew against the model at ``each`` T.
+        attack_draws: EOT draws inside the attack, for a stochastic model.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    corruption: str | None = None
+    severity: Annotated[int, Field(ge=1, le=5)] | None = None
+    attack: str | None = None
+    eps: Epsilon | None = None
+    norm: Norm = "linf"
+    parameters: Mapping[str, Any] = Field(default_factory=dict)
+    estimator: EstimatorSpec = "training"
+    made_at: Literal["trained", "each"] = "trained"
+    attack_draws: Annotated[int, Field(ge=1)] = 10
+
+    @model_validator(mode="after")
+    def _whole(self) -> Condition:
+        if (self.corruption is None) != (self.severity is None):
+            raise ValueError("a corruption needs a severity, 1 to 5, and a severity a corruption")
+        if (self.attack is None) != (self.eps is None):
+            raise ValueError("an attack needs an eps, and an eps an attack")
+        try:
+            if self.corruption is not None:
+                corruptions.declaration(self.corruption)
+            if self.attack is not None:
+                self.stage()
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def name(self) -> str:
+        """``clean``, ``fog_3``, ``pgd_0.0314``, ``fog_3+pgd_0.0314``, with ``_each_T`` for images of each T."""
+        parts = []
+        if self.corruption is not None:
+            parts.append(f"{self.corruption}_{self.severity}")
+        if self.attack is not None:
+            parts.append(f"{self.attack}_{self.eps:.4g}{'_each_T' if self.made_at == 'each' else ''}")
+        return "+".join(parts) or "clean"
+
+    def details(self) -> Mapping[str, Any]:
+        """What was done, for the record."""
+        return self.model_dump(mode="json", exclude_defaults=True) | (
+            {} if self.attack is None else {"made_at": self.made_at}
+        )
+
+    def stage(self) -> Stage:
+        """The attack under its estimator.
+
+        Raises:
+            UserError: if a name is unknown or a parameter is wrong.
+        """
+        assert self.attack is not None
+        return stage(self.attack, attacks.create(self.attack, **self.parameters), self.estimator)
+
+    def samples(self, samples: Samples, seed: int) -> Samples:
+        """The samples after the corruption, before any attack."""
+        if self.corruption is None or self.severity is None:
+            return samples
+        return CorruptedSamples(samples, self.corruption, self.severity, seed)
+
+    def batches(self, subject: Subject, timesteps: Sequence[int]) -> Iterator[Shown]:
+        """All samples of a subject, in order, as the model gets to see them at these T."""
+        samples = self.samples(subject.samples, subject.seed)
+        if self.attack is None or self.eps is None:
+            yield from map(Shown, samples.batches(subject.batch_size, subject.device))
+            return
+        for rows in torch.split(torch.arange(len(samples)), CHUNK * subject.batch_size):
+            part = replace(subject, samples=samples.subset(rows), progress=lambda done, total: None)
+            if self.made_at == "trained":
+                fooling = self._attack(part, self.eps)
+                made: dict[int, Tensor] = {}
+            else:
+                fooling = part.samples.images(torch.arange(len(rows)))
+                made = {
+                    steps: self._attack(replace(part, target=AtTimesteps(subject.target, steps)), self.eps)
+                    for steps in timesteps
+                }
+            for batch in part.samples.batches(subject.batch_size, subject.device):
+                seen = replace(batch, images=fooling[batch.positions].to(subject.device))
+                by_timesteps = {steps: images[batch.positions].to(subject.device) for steps, images in made.items()}
+                yield Shown(seen, by_timesteps or None)
+
+    def _attack(self, subject: Subject, eps: float) -> Tensor:
+        """Adversarial images (N, C, H, W) on the CPU; of samples wrong to begin with, the images as they are."""
+        samples = subject.samples
+        siege = Siege(subject, Ball(eps, self.norm), draws=self.attack_draws, keep_images=len(samples))
+        siege.attack(self.stage())
+        images = samples.images(torch.arange(len(samples)))
+        for position, image in siege.images.items():
+            images[position] = image
+        return images
+
+
+def _clean(value: Any) -> Any:
+    return {} if value == "clean" else value
+
+
+ConditionSpec = Annotated[Condition, BeforeValidator(_clean)]
+"""A condition as suite files write it: ``clean``, or a mapping of :class:`Condition`'s fields."""

@@ -1,0 +1,120 @@
+"""Accuracy against the number of timesteps at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from robustbench_snn.evaluation import Column, Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.samples import Batch
+from robustbench_snn.scoring import correct
+from robustbench_snn.spiking.condition import Condition, ConditionSpec, Shown
+from robustbench_snn.spiking.curve import curve_metrics
+from robustbench_snn.spiking.sweep import AtTimesteps, Sweep, classifier_of, plan_sweep, trained_timesteps
+
+Steps = Annotated[int, Field(ge=1, le=1024)]
+CLEAN: list[Condition] = [Condition()]
+PROBE = 8
+"""Samples on which one pass is compared with separate runs."""
+
+
+@register_evaluation("timesteps", version=1)
+class Timesteps(Evaluation):
+    """Accuracy at each inference T of a model trained at one T, under one or more conditions.
+
+    For a causal encoder, backbone and readout one pass at the largest T serves every T; the record says which way was
+    taken and why, and what the encoder did beyond its T of training. ``accuracy`` is the first condition's at the T
+    of training; the other conditions' metrics carry their name in front.
+
+    Args:
+        timesteps: the T; ``auto`` is 1 to twice the T of training. The T of training is always among them.
+        conditions: what the images are put through: ``clean``, a corruption, an attack, or an attack on corrupted
+            images (see :class:`robustbench_snn.spiking.condition.Condition`).
+        draws: forward passes of a stochastic model, with the random streams of the evaluation ``clean``.
+    """
+
+    def __init__(
+        self,
+        *,
+        timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] = "auto",
+        conditions: Annotated[list[ConditionSpec], Field(min_length=1)] = CLEAN,
+        draws: Annotated[int, Field(ge=1)] = 20,
+    ) -> None:
+        names = [condition.name for condition in conditions]
+        if len(set(names)) < len(names):
+            raise ValueError(f"conditions are listed twice: {', '.join(names)}")
+        self.timesteps = timesteps
+        self.conditions = conditions
+        self.draws = draws
+
+    def run(self, subject: Subject) -> Outcome:
+        """Sweeps T under each condition."""
+        trained = trained_timesteps(subject.target)
+        wanted = range(1, 2 * trained + 1) if self.timesteps == "auto" else {*self.timesteps, trained}
+        sweep = plan_sweep(subject.target, tuple(wanted), *probe_of(subject))
+        metrics: dict[str, float] = {}
+        columns: dict[str, Column] = {}
+        curves: dict[str, Any] = {}
+        for number, condition in enumerate(self.conditions):
+            hits = self._hits(subject, sweep, condition, number)
+            accuracies = hits.double().mean(1).tolist()
+            front, back = ("", "") if number == 0 else (f"{condition.name}/", f"_{condition.name}")
+            found = curve_metrics(sweep.timesteps, accuracies, trained)
+            metrics |= {front + name: value for name, value in found.items()}
+            columns |= _columns(sweep.timesteps, hits if subject.target.stochastic else hits.bool(), trained, back)
+            curves[condition.name] = {"accuracies": accuracies, **condition.details()}
+        encoder = classifier_of(subject.target).encoder
+        details = {
+            "timesteps": list(sweep.timesteps),
+            "trained_timesteps": trained,
+            "way": sweep.way,
+            "reason": sweep.reason,
+            "overrun": {str(steps): encoder.overrun(steps) for steps in sweep.timesteps},
+            "conditions": curves,
+        }
+        return Outcome(metrics=metrics, columns=columns, details=details)
+
+    def _hits(self, subject: Subject, sweep: Sweep, condition: Condition, number: int) -> Tensor:
+        """Share of draws that were right, float32 (S, N)."""
+        total, before = len(subject.samples) * len(self.conditions), len(subject.samples) * number
+        parts: list[Tensor] = []
+        for shown in condition.batches(subject, sweep.timesteps):
+            parts.append(self._judge(subject, sweep, shown).cpu())
+            subject.progress(before + sum(part.shape[1] for part in parts), total)
+        return torch.cat(parts, 1)
+
+    def _judge(self, subject: Subject, sweep: Sweep, shown: Shown) -> Tensor:
+        draws = self.draws if subject.target.stochastic else 1
+        batch = shown.batch
+        hits = torch.zeros(len(sweep.timesteps), len(batch), device=batch.labels.device)
+        for draw in range(draws):
+            random = batch.random(subject.seed, "clean", draw)
+            with torch.no_grad():
+                if shown.by_timesteps is None:
+                    logits = sweep.logits(subject.target, batch.images, random)
+                else:  # every T has images of its own
+                    logits = torch.stack(
+                        [
+                            AtTimesteps(subject.target, steps)(shown.by_timesteps[steps], random)
+                            for steps in sweep.timesteps
+                        ]
+                    )
+            hits += torch.stack([correct(answer, batch.labels) for answer in logits])
+        return hits / draws
+
+
+def probe_of(subject: Subject) -> tuple[Tensor, Any]:
+    """The first few images and their streams: the same ones whatever the batch size."""
+    rows = torch.arange(min(PROBE, len(subject.samples)))
+    batch: Batch = next(iter(subject.samples.batches(PROBE, subject.device, rows)))
+    return batch.images, batch.random(subject.seed, "probe")
+
+
+def _columns(timesteps: Sequence[int], shares: Tensor, trained: int, back: str) -> dict[str, Column]:
+    """``correct`` and ``correct_T<n>`` from shares of right draws (S, N), or bool (S, N)."""
+    rows = {steps: row.numpy() for steps, row in zip(timesteps, shares, strict=True)}
+    return {f"correct{back}": rows[trained]} | {f"correct_T{steps}{back}": row for steps, row in rows.items()}
