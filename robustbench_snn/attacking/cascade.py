@@ -75,8 +75,8 @@ class StageReport:
     unverified: int
 
     def row(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return dict(vars(self))
+        """As a record holds it; without wall time, which no two runs share."""
+        return {name: value for name, value in vars(self).items() if name != "seconds"}
 
 
 @dataclass

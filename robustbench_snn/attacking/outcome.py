@@ -17,20 +17,20 @@ def siege_outcome(
 ) -> Outcome:
     """Robust accuracy by union over all stages, per sample.
 
-    ``accuracy`` of a stochastic model is the mean over samples and evaluation draws; ``correct`` is then the
-    majority vote (a tie is wrong), and ``vote`` and ``worst`` (right in all draws) stand beside it.
+    ``accuracy`` of a stochastic model is the mean over samples and evaluation draws, and ``correct`` the share of
+    each sample's draws that were right; the majority vote (a tie is wrong) and the worst of all draws stand beside.
     """
     share = siege.share
-    correct = (share > 0.5).numpy()
+    votes, all_right = (share > 0.5).numpy(), (share == 1.0).numpy()
     metrics = {"accuracy": siege.robust_accuracy, "clean_accuracy": float(siege.clean_share.double().mean())}
     columns: dict[str, Any] = {
-        "correct": correct,
+        "correct": votes,
         "broken_by": siege.broken_by.numpy(),
         "queries": siege.queries.numpy(),
     }
     if siege.subject.target.stochastic:
-        metrics |= {"vote": float(np.mean(correct)), "worst": float((share == 1.0).double().mean())}
-        columns["correct_share"] = share.numpy()
+        metrics |= {"vote": float(np.mean(votes)), "worst": float(np.mean(all_right))}
+        columns |= {"correct": share.numpy(), "vote": votes, "worst": all_right}
     found = list(flags)
     if any(report.unverified for report in siege.reports):
         found.append("unverified")

@@ -1,0 +1,182 @@
+"""Evaluating any model from Python, in one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation import Column, Outcome, Subject
+from robustbench_snn.registry import Component, explain
+from robustbench_snn.registry import evaluations as registry
+from robustbench_snn.samples import ArraySamples
+from robustbench_snn.target import Target
+
+Entry = str | Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one evaluation found.
+
+    Attributes:
+        name: of the evaluation.
+        version: of the evaluation; numbers of two versions do not compare.
+        parameters: all of them, defaults filled in.
+        seed: every random number followed from it.
+        metrics: headline numbers, shares in [0, 1].
+        columns: one value a sample, in the order of the images; ``correct`` goes with ``accuracy``.
+        details: curves, breakdowns, where an attack stopped.
+        flags: names of the checks that failed; :func:`robustbench_snn.flags.explain` says what each means.
+        arrays: adversarial images, where ``keep_images`` asked for them.
+        comparable: False for protocols that do not compare with others.
+        seconds: wall time.
+    """
+
+    name: str
+    version: int
+    parameters: Mapping[str, Any]
+    seed: int
+    metrics: Mapping[str, float]
+    columns: Mapping[str, Column]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    arrays: Mapping[str, Column] = field(default_factory=dict)
+    comparable: bool = True
+    seconds: float = 0.0
+
+    @property
+    def accuracy(self) -> float:
+        """The number that a table would show, in [0, 1]; not a number where an evaluation has none."""
+        return self.metrics.get("accuracy", float("nan"))
+
+
+def evaluate(
+    model: nn.Module,
+    images: ArrayLike | Tensor,
+    labels: ArrayLike | Tensor,
+    evaluations: Sequence[Entry] = ("clean",),
+    *,
+    seed: int = 0,
+    batch_size: int = 128,
+    device: torch.device | str | None = None,
+    stochastic: bool | None = None,
+    peers: Mapping[str, nn.Module] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Result]:
+    """Runs evaluations on any model: of this package, built of SpikingJelly neurons, or an ANN.
+
+    The model is put in eval mode and its weights are frozen while this runs; both are as before afterwards. Its
+    neurons are found and reset before every forward, so it need not reset itself. Normalisation belongs inside it.
+
+    Args:
+        model: images (B, C, H, W) in [0, 1] to logits (B, K).
+        images: (N, C, H, W), float in [0, 1] or uint8 on 0..255.
+        labels: (N,), class numbers.
+        evaluations: names, or names with parameters: ``["clean", {"snn_standard": {"eps": "8/255"}}]``. A list of
+            eps gives one result each.
+        seed: every random number follows from it and the row of the sample.
+        batch_size: how many images at once; never changes a number.
+        device: moves the model there; None leaves it where it is.
+        stochastic: whether two forwards may differ; None asks a classifier of this package, else says no.
+        peers: other models by name, for transfer attacks.
+        progress: called with (samples done, samples in all) now and then.
+
+    Returns:
+        One result for each evaluation, or for each part that it is cut into.
+
+    Raises:
+        UserError: if an evaluation or parameter is unknown, or images, labels and model do not fit together.
+
+    Example:
+        >>> from robustbench_snn import evaluate
+        >>> evaluate(model, images, labels, [{"pgd": {"eps": "8/255", "steps": 50}}])[0].accuracy  # doctest: +SKIP
+        0.31
+    """
+    parts = [part for entry in evaluations for part in _parts(entry)]
+    samples = _samples(images, labels)
+    if batch_size < 1:
+        raise UserError(f"batch_size must be at least 1, got {batch_size}")
+    if device is not None:
+        model = model.to(device)
+    target = Target(model, stochastic=stochastic)
+    others = {name: _lend(Target(peer)) for name, peer in (peers or {}).items()}
+    subject = Subject(target, samples, seed, batch_size, str(target.device), progress, others)
+    with target.frozen():
+        _check_classes(target, samples)
+        return [_run(component, parameters, subject) for component, parameters in parts]
+
+
+def _lend(target: Target) -> Callable[[], Target]:
+    return lambda: target
+
+
+def _parts(entry: Entry) -> list[tuple[Component[Any], Mapping[str, Any]]]:
+    """The evaluation of one entry with each set of parameters that it is cut into."""
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if len(entry) != 1:
+        raise UserError(f"an evaluation is a name or one name with parameters: {dict(entry)}")
+    name, parameters = next(iter(entry.items()))
+    component = registry.get(name)
+    try:
+        checked = component.validate(parameters)
+    except ValidationError as error:
+        raise UserError(f"{name}: {'; '.join(explain(error, component.parameters))}") from None
+    return [(component, part) for part in component.target.split(checked)]
+
+
+def _run(component: Component[Any], parameters: Mapping[str, Any], subject: Subject) -> Result:
+    begun = time.perf_counter()
+    outcome: Outcome = component.create(**parameters).run(subject)
+    return Result(
+        name=component.declaration.name,
+        version=component.declaration.version,
+        parameters=component.validate(parameters),
+        seed=subject.seed,
+        metrics=dict(outcome.metrics),
+        columns=dict(outcome.columns),
+        details=dict(outcome.details),
+        flags=tuple(outcome.flags),
+        arrays=dict(outcome.arrays),
+        comparable=outcome.comparable,
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _samples(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> ArraySamples:
+    pixels = images if isinstance(images, Tensor) else torch.as_tensor(np.asarray(images))
+    classes = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
+    pixels, classes = pixels.detach().cpu(), classes.detach().cpu()
+    if pixels.ndim != 4 or classes.ndim != 1 or len(pixels) != len(classes) or not len(pixels):
+        raise UserError(
+            f"images must be (N, C, H, W) and labels (N,), N at least 1: got {tuple(pixels.shape)} and "
+            f"{tuple(classes.shape)}"
+        )
+    if pixels.dtype != torch.uint8:
+        pixels = pixels.to(torch.float32)
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= 0.0 and high <= 1.0):  # also when not a number
+            raise UserError(
+                f"images lie between {low:.4g} and {high:.4g}; they must be raw pixels in [0, 1]: "
+                "put normalisation inside the model"
+            )
+    return ArraySamples(pixels, classes)
+
+
+def _check_classes(target: Target, samples: ArraySamples) -> None:
+    with torch.no_grad():
+        classes = target(samples.images(torch.arange(1)).to(target.device), None).shape[1]
+    low, high = int(samples.labels.min()), int(samples.labels.max())
+    if low < 0 or high >= classes:
+        raise UserError(
+            f"labels lie between {low} and {high}, but the model has {classes} classes (0 to {classes - 1})"
+        )
