@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
+from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation import Column, Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.samples import Batch
-from robustbench_snn.scoring import correct
-from robustbench_snn.spiking.condition import Condition, ConditionSpec, Shown
+from robustbench_snn.spiking.condition import Condition, ConditionSpec
 from robustbench_snn.spiking.curve import curve_metrics
-from robustbench_snn.spiking.sweep import AtTimesteps, Sweep, classifier_of, plan_sweep, trained_timesteps
+from robustbench_snn.spiking.judging import probe_of, shares_right
+from robustbench_snn.spiking.sweep import classifier_of, plan_sweep, trained_timesteps
 
 Steps = Annotated[int, Field(ge=1, le=1024)]
 CLEAN: list[Condition] = [Condition()]
-PROBE = 8
-"""Samples on which one pass is compared with separate runs."""
 
 
 @register_evaluation("timesteps", version=1)
@@ -46,7 +43,7 @@ class Timesteps(Evaluation):
     ) -> None:
         names = [condition.name for condition in conditions]
         if len(set(names)) < len(names):
-            raise ValueError(f"conditions are listed twice: {', '.join(names)}")
+            raise UserError(f"conditions are listed twice: {', '.join(names)}")
         self.timesteps = timesteps
         self.conditions = conditions
         self.draws = draws
@@ -56,11 +53,18 @@ class Timesteps(Evaluation):
         trained = trained_timesteps(subject.target)
         wanted = range(1, 2 * trained + 1) if self.timesteps == "auto" else {*self.timesteps, trained}
         sweep = plan_sweep(subject.target, tuple(wanted), *probe_of(subject))
+        done, total = 0, len(subject.samples) * len(self.conditions)
+
+        def report(samples: int) -> None:
+            nonlocal done
+            done += samples
+            subject.progress(done, total)
+
         metrics: dict[str, float] = {}
         columns: dict[str, Column] = {}
         curves: dict[str, Any] = {}
         for number, condition in enumerate(self.conditions):
-            hits = self._hits(subject, sweep, condition, number)
+            hits = shares_right(subject, sweep, condition, self.draws, report)
             accuracies = hits.double().mean(1).tolist()
             front, back = ("", "") if number == 0 else (f"{condition.name}/", f"_{condition.name}")
             found = curve_metrics(sweep.timesteps, accuracies, trained)
@@ -77,41 +81,6 @@ class Timesteps(Evaluation):
             "conditions": curves,
         }
         return Outcome(metrics=metrics, columns=columns, details=details)
-
-    def _hits(self, subject: Subject, sweep: Sweep, condition: Condition, number: int) -> Tensor:
-        """Share of draws that were right, float32 (S, N)."""
-        total, before = len(subject.samples) * len(self.conditions), len(subject.samples) * number
-        parts: list[Tensor] = []
-        for shown in condition.batches(subject, sweep.timesteps):
-            parts.append(self._judge(subject, sweep, shown).cpu())
-            subject.progress(before + sum(part.shape[1] for part in parts), total)
-        return torch.cat(parts, 1)
-
-    def _judge(self, subject: Subject, sweep: Sweep, shown: Shown) -> Tensor:
-        draws = self.draws if subject.target.stochastic else 1
-        batch = shown.batch
-        hits = torch.zeros(len(sweep.timesteps), len(batch), device=batch.labels.device)
-        for draw in range(draws):
-            random = batch.random(subject.seed, "clean", draw)
-            with torch.no_grad():
-                if shown.by_timesteps is None:
-                    logits = sweep.logits(subject.target, batch.images, random)
-                else:  # every T has images of its own
-                    logits = torch.stack(
-                        [
-                            AtTimesteps(subject.target, steps)(shown.by_timesteps[steps], random)
-                            for steps in sweep.timesteps
-                        ]
-                    )
-            hits += torch.stack([correct(answer, batch.labels) for answer in logits])
-        return hits / draws
-
-
-def probe_of(subject: Subject) -> tuple[Tensor, Any]:
-    """The first few images and their streams: the same ones whatever the batch size."""
-    rows = torch.arange(min(PROBE, len(subject.samples)))
-    batch: Batch = next(iter(subject.samples.batches(PROBE, subject.device, rows)))
-    return batch.images, batch.random(subject.seed, "probe")
 
 
 def _columns(timesteps: Sequence[int], shares: Tensor, trained: int, back: str) -> dict[str, Column]:

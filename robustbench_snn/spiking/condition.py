@@ -17,37 +17,11 @@ from robustbench_snn.estimating import EstimatorSpec, stage
 from robustbench_snn.evaluation import Epsilon, Subject
 from robustbench_snn.registry import attacks, corruptions
 from robustbench_snn.samples import Batch, Samples
+from robustbench_snn.spiking.corrupted import CorruptedSamples
 from robustbench_snn.spiking.sweep import AtTimesteps
 
 CHUNK = 16
 """Batches attacked together: those still standing are packed into full batches again."""
-
-
-class CorruptedSamples(Samples):
-    """Samples whose images are corrupted as they are fetched; never all in memory at once.
-
-    Args:
-        samples: the clean ones.
-        corruption: a registered corruption's name.
-        severity: 1 to 5.
-        seed: with the sample's id, the key of the corruption's random numbers.
-    """
-
-    def __init__(self, samples: Samples, corruption: str, severity: int, seed: int) -> None:
-        super().__init__(samples.labels, samples.ids)
-        self.samples = samples
-        self.corruption = corruption
-        self.severity = severity
-        self.seed = seed
-
-    def images(self, positions: Tensor) -> Tensor:
-        from robustbench_snn.corrupting import corrupt
-
-        clean = self.samples.images(positions)
-        return corrupt(clean, self.corruption, self.severity, self.seed, sample_ids=self.ids[positions])
-
-    def subset(self, positions: Tensor) -> CorruptedSamples:
-        return CorruptedSamples(self.samples.subset(positions), self.corruption, self.severity, self.seed)
 
 
 @dataclass(frozen=True)
@@ -131,15 +105,15 @@ class Condition(BaseModel):
         assert self.attack is not None
         return stage(self.attack, attacks.create(self.attack, **self.parameters), self.estimator)
 
-    def samples(self, samples: Samples, seed: int) -> Samples:
+    def samples(self, samples: Samples, seed: int, device: str = "cpu") -> Samples:
         """The samples after the corruption, before any attack."""
         if self.corruption is None or self.severity is None:
             return samples
-        return CorruptedSamples(samples, self.corruption, self.severity, seed)
+        return CorruptedSamples(samples, self.corruption, self.severity, seed, device)
 
     def batches(self, subject: Subject, timesteps: Sequence[int]) -> Iterator[Shown]:
         """All samples of a subject, in order, as the model gets to see them at these T."""
-        samples = self.samples(subject.samples, subject.seed)
+        samples = self.samples(subject.samples, subject.seed, subject.device)
         if self.attack is None or self.eps is None:
             yield from map(Shown, samples.batches(subject.batch_size, subject.device))
             return

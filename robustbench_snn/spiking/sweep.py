@@ -15,7 +15,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.target import Target
 
-Way = Literal["one pass", "separate runs"]
+Way = Literal["one pass", "separate runs", "as trained"]
 TOLERANCE = 1e-5
 """Largest difference of logits between a prefix and a run of its own that still counts as the same computation."""
 
@@ -47,13 +47,16 @@ class Sweep:
 
     Attributes:
         timesteps: the T, rising.
-        way: one pass at the largest T, or separate runs.
+        way: one pass at the largest T, or separate runs; or ``as trained``, a single run of any model, ours or not.
         reason: why.
     """
 
     timesteps: tuple[int, ...]
     way: Way
     reason: str
+
+    def __len__(self) -> int:
+        return len(self.timesteps)
 
     def logits(self, target: Target, images: Tensor, random: SampleRandom | None = None) -> Tensor:
         """What the model answers at each T, (S, B, K).
@@ -63,6 +66,8 @@ class Sweep:
             images: (B, C, H, W) in [0, 1].
             random: one stream a sample; every T sees the same draws, as far as its steps go.
         """
+        if self.way == "as trained":
+            return target(images, random)[None]
         if self.way == "separate runs":
             return separate_runs(target, self.timesteps, images, random)
         classifier = classifier_of(target)
@@ -106,6 +111,11 @@ def why_not_causal(classifier: Classifier) -> str | None:
     if classifier.readout == "last_segment":
         return "the readout by segment depends on T"
     return None
+
+
+def as_trained(target: Target) -> Sweep:
+    """No sweep: the model as it is, at the T of training (0 if it is not ours to know)."""
+    return Sweep((target.timesteps or 0,), "as trained", "no other timesteps were asked for")
 
 
 def plan_sweep(target: Target, timesteps: Sequence[int], probe: Tensor, random: SampleRandom | None = None) -> Sweep:

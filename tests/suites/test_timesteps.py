@@ -197,3 +197,17 @@ def test_conditions_do_not_depend_on_the_batch():
 def test_bad_parameters_get_a_message(parameters, message):
     with pytest.raises((UserError, ValueError), match=message):
         evaluations.create("timesteps", **parameters)
+
+
+@pytest.mark.parametrize("encoder", ["direct", "burst"])
+def test_corruptions_crossed_with_timesteps(encoder):
+    of = subject(make(encoder))
+    with of.target.frozen():
+        crossed = evaluations.create("corruptions", types=["contrast"], severities=[1, 4], timesteps=[1, 2]).run(of)
+        plain = evaluations.create("corruptions", types=["contrast"], severities=[1, 4]).run(of)
+        alone = evaluations.create(
+            "timesteps", timesteps=[1, 2], conditions=[{"corruption": "contrast", "severity": 4}]
+        ).run(of)
+    assert crossed.metrics["accuracy"] == plain.metrics["accuracy"]
+    assert crossed.details["timesteps"] == [1, 2, 3]
+    assert crossed.details["by_timesteps"]["contrast"]["4"] == alone.details["conditions"]["contrast_4"]["accuracies"]

@@ -1,0 +1,93 @@
+"""Corrupted images as a set of samples, fetched batch by batch: generated here, or read from a published set."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robustbench_snn.corrupting import corrupt
+from robustbench_snn.errors import DatasetError
+from robustbench_snn.published_corruptions import PublishedCorruptions
+from robustbench_snn.samples import Samples
+
+
+class CorruptedSamples(Samples):
+    """Samples whose images are corrupted as they are fetched; never all in memory at once.
+
+    Args:
+        samples: the clean ones.
+        corruption: a registered corruption's name.
+        severity: 1 to 5.
+        seed: with the sample's id, the key of the corruption's random numbers.
+        device: where to corrupt.
+    """
+
+    def __init__(self, samples: Samples, corruption: str, severity: int, seed: int, device: str = "cpu") -> None:
+        super().__init__(samples.labels, samples.ids)
+        self.samples = samples
+        self.corruption = corruption
+        self.severity = severity
+        self.seed = seed
+        self.device = device
+
+    def images(self, positions: Tensor) -> Tensor:
+        clean = self.samples.images(positions).to(self.device)
+        return corrupt(clean, self.corruption, self.severity, self.seed, sample_ids=self.ids[positions.cpu()])
+
+    def subset(self, positions: Tensor) -> CorruptedSamples:
+        part = self.samples.subset(positions)
+        return CorruptedSamples(part, self.corruption, self.severity, self.seed, self.device)
+
+
+class PublishedSamples(Samples):
+    """The images of a published set that stand for these samples, read as they are fetched.
+
+    Args:
+        samples: the clean ones; their ids are row numbers of the published test set.
+        published: the set.
+        corruption: one of its types.
+        severity: 1 to 5.
+
+    Raises:
+        DatasetError: if an id is beyond the set, or the labels differ.
+    """
+
+    def __init__(self, samples: Samples, published: PublishedCorruptions, corruption: str, severity: int) -> None:
+        super().__init__(samples.labels, samples.ids)
+        self.published = published
+        self.corruption = corruption
+        self.severity = severity
+        labels = torch.tensor(published.labels(corruption, severity))
+        if len(self) and not 0 <= int(self.ids.min()) <= int(self.ids.max()) < len(labels):
+            raise DatasetError(
+                f"{published.kind} has {len(labels)} images a severity, but the samples' ids run from "
+                f"{int(self.ids.min())} to {int(self.ids.max())}: evaluate on the test set that it was made from"
+            )
+        different = int((labels[self.ids] != self.labels).sum())
+        if different:
+            raise DatasetError(
+                f"{different} of {len(self)} labels of {published.kind} at {published.root} are not those of the "
+                "evaluated samples: evaluate on the test set that it was made from"
+            )
+
+    def images(self, positions: Tensor) -> Tensor:
+        rows = self.ids[positions.cpu()].tolist()
+        found = [self.published.images(self.corruption, self.severity, row, row + 1) for row in rows]
+        pixels = torch.from_numpy(np.concatenate(found)).permute(0, 3, 1, 2)
+        return pixels.to(torch.float32) / 255.0
+
+    def subset(self, positions: Tensor) -> PublishedSamples:
+        return PublishedSamples(
+            _Chosen(self.labels[positions], self.ids[positions]), self.published, self.corruption, self.severity
+        )
+
+
+class _Chosen(Samples):
+    """Labels and ids alone."""
+
+    def images(self, positions: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def subset(self, positions: Tensor) -> _Chosen:
+        return _Chosen(self.labels[positions], self.ids[positions])
