@@ -83,8 +83,7 @@ class Component(Generic[T]):
         try:
             checked = self.validate(parameters)
         except ValidationError as error:
-            problems = "; ".join(explain_problem(problem, self.parameters) for problem in error.errors())
-            raise UserError(f"{self.declaration.name}: {problems}") from None
+            raise UserError(f"{self.declaration.name}: {'; '.join(explain(error, self.parameters))}") from None
         return self.target(*context, **checked)
 
 
@@ -243,16 +242,31 @@ def parameter_model(target: Callable[..., Any], name: str, preset: Mapping[str, 
     return create_model(f"{name}_parameters", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 
 
-def explain_problem(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
-    """One pydantic error as one sentence with its path, and for an unknown key the nearest known one."""
-    path = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = sorted(model.model_fields)
-        hint = did_you_mean(str(problem["loc"][-1]), known) or f" It takes: {', '.join(known) or 'no parameters'}."
-        return f"unknown parameter '{path}'.{hint}"
-    if problem["type"] == "missing":
-        return f"parameter '{path}' is required"
-    return f"'{path}': {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """All problems that pydantic found, a sentence each; the branches of a union are one problem."""
+    by_path: dict[str, list[str]] = {}
+    for problem in error.errors():
+        names = [str(part) for part in problem["loc"] if not _is_union_branch(part)]
+        path = ".".join(names)
+        if problem["type"] == "extra_forbidden":
+            known = sorted(model.model_fields)
+            hint = did_you_mean(names[-1], known) or f" It takes: {', '.join(known) or 'no parameters'}."
+            message = f"unknown parameter '{path}'.{hint}"
+        elif problem["type"] == "missing":
+            message = f"parameter '{path}' is required"
+        else:
+            text = problem["msg"].removeprefix("Value error, ")
+            message = f"'{path}': {text[0].lower()}{text[1:]}, got {problem['input']!r}"
+        by_path.setdefault(path, []).append(message)
+    return ["; or ".join(dict.fromkeys(messages)) for messages in by_path.values()]
+
+
+_BRANCHES = frozenset({"float", "int", "str", "bool", "list", "dict"})
+
+
+def _is_union_branch(part: str | int) -> bool:
+    """Whether pydantic put this part of a location there to say which branch of a union it tried."""
+    return isinstance(part, str) and (not part.isidentifier() or part in _BRANCHES)
 
 
 def _summary(docstring: str | None) -> str:

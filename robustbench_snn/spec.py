@@ -35,12 +35,12 @@ def _component(value: Any) -> Any:
     """Brings the three ways to write a component into one."""
     if isinstance(value, str):
         return {"name": value}
-    if not isinstance(value, Mapping) or isinstance(value.get("parameters"), Mapping):
+    if isinstance(value, ComponentSpec):
         return value
-    if "name" in value:
+    if isinstance(value, Mapping) and "name" in value:
         rest = {key: item for key, item in value.items() if key not in ("name", "label")}
         return {"name": value["name"], "label": value.get("label"), "parameters": rest}
-    if len(value) == 1:
+    if isinstance(value, Mapping) and len(value) == 1:
         ((name, parameters),) = value.items()
         if parameters is None or isinstance(parameters, Mapping):
             rest = dict(parameters or {})

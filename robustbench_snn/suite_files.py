@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from robustbench_snn.errors import UserError, did_you_mean
-from robustbench_snn.registry import KINDS, Registry, backbones, datasets, encoders, evaluations, explain_problem, models
+from robustbench_snn.registry import KINDS, Registry, backbones, datasets, encoders, evaluations, explain, models
 from robustbench_snn.spec import Component, ComponentSpec, GridSpec, ModelSpec, SuiteSpec, TableSpec
 
 _COMPONENT: TypeAdapter[ComponentSpec] = TypeAdapter(Component)
@@ -188,8 +188,8 @@ def _check(registry: Registry[Any], component: ComponentSpec, path: str) -> Iter
     except UserError as error:
         yield path, str(error)
     except ValidationError as error:
-        for problem in error.errors():
-            yield f"{path}.{component.name}", explain_problem(problem, found.parameters)
+        for message in explain(error, found.parameters):
+            yield f"{path}.{component.name}", message
 
 
 def _check_recipe(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,7 @@ class Clean(Evaluation):
         draws = self.draws if subject.target.stochastic else 1
         shares: list[Tensor] = []
         for batch in subject.samples.batches(subject.batch_size, subject.device):
-            hits = torch.zeros(len(batch), device=batch.images.device)
+            hits = torch.zeros(len(batch), dtype=torch.float64, device=batch.images.device)
             for draw in range(draws):
                 random = batch.random(subject.seed, "clean", draw)
                 with torch.no_grad():

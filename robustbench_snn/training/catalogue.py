@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
-from robustbench_snn.registry import explain_problem
+from robustbench_snn.registry import explain
 from robustbench_snn.training.recipe import Recipe
 
 _FOLDER = resources.files("robustbench_snn.training") / "recipes"
@@ -45,5 +45,4 @@ def resolve_recipe(values: Mapping[str, Any] | str) -> Recipe:
     try:
         return Recipe.model_validate(base | given)
     except ValidationError as error:
-        problems = "; ".join(explain_problem(problem, Recipe) for problem in error.errors())
-        raise UserError(f"training: {problems}") from None
+        raise UserError(f"training: {'; '.join(explain(error, Recipe))}") from None

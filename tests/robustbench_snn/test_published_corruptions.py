@@ -112,7 +112,9 @@ def test_imagenet_folders(imagenet: Path) -> None:
 
 def test_imagenet_with_a_file_missing(imagenet: Path) -> None:
     (imagenet / "fog/3/n02/a.png").unlink()
-    with pytest.raises(UserError, match=r"fog/3 does not hold the same classes and files as shot_noise/1 \(3 against 4"):
+    with pytest.raises(
+        UserError, match=r"fog/3 does not hold the same classes and files as shot_noise/1 \(3 against 4"
+    ):
         PublishedCorruptions(imagenet, "imagenet-c").labels("fog", 3)
 
 

@@ -27,7 +27,7 @@ SUITE = {
     "dataset": {"name": "digits", "limit": 40, "train_limit": 320},
     "timesteps": 2,
     "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}},
-    "recipe": {"epochs": 3, "lr": 4e-3, "batch_size": 32},
+    "recipe": {"epochs": 5, "lr": 4e-3, "batch_size": 16},
     "models": [{"name": "direct", "encoder": "direct"}, {"name": "rate", "encoder": "rate"}],
     "evaluations": [{"clean": {"draws": 3}}, {"pgd": {"eps": "24/255", "steps": 3, "draws": 2, "evaluations": 3}}],
 }
@@ -71,7 +71,7 @@ def copy_of_trained(reference, folder):
 def test_the_models_learn(reference):
     session, found = reference
     accuracies = [metrics["accuracy"] for metrics, _ in found.values()]
-    assert max(accuracies) > 0.5
+    assert min(accuracies) > 0.3
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 16])
@@ -155,7 +155,7 @@ def test_provenance_is_complete(reference):
     assert found.peak_memory_bytes > 10_000_000
     assert found.wall_seconds > 0
     assert found.started < found.finished
-    assert len(record.details["history"]) == 3
+    assert len(record.details["history"]) == 5
 
 
 class _OutOfMemoryAbove(Evaluation):
@@ -214,7 +214,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
     session = session_of(store, batch_size=64)
     assert numbers(session.store, run_here(session)) == reference[1]
     for cell in session.plan.train:
-        assert session.store.weights(cell.key).read_bytes() == reference[0].store.weights(cell.key).read_bytes()
+        assert session.store.get(cell.key).weights_sha256 == reference[0].store.get(cell.key).weights_sha256
 
 
 def test_samples_have_stable_ids(reference):

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from robustbench_snn.statistics import adjust, compare, detectable_difference, mcnemar, paired_bootstrap, sign_flip, wilson
+from robustbench_snn.statistics import (
+    adjust,
+    compare,
+    detectable_difference,
+    mcnemar,
+    paired_bootstrap,
+    sign_flip,
+    wilson,
+)
 
 
 @given(st.integers(0, 500), st.integers(1, 500), st.sampled_from([0.8, 0.95, 0.99]))
