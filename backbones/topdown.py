@@ -155,8 +155,8 @@ class ControlModule(nn.Module):
     ====  ============================================================================================
     CM1   :math:`K = \mathrm{SN}(\mathrm{BN}(W_{bu} S_{bu} + W_{td} S_{td}))` [text], Q and V from S_bu alone
     CM2   the same for V instead of K [text]
-    CM3   the attention's input becomes :math:`S_{bu} + \mathrm{SN}(W_{td} S_{td})` [text: it enters there; inferred:
-          as spikes added, the way these backbones join branches]
+    CM3   the attention's input becomes :math:`S_{bu} + \mathrm{SN}(\mathrm{BN}(W_{td} S_{td}))` [text: it enters
+          there; inferred: as spikes added, the way these backbones join branches, the BN without parameters]
     ====  ============================================================================================
 
     Args:
@@ -188,7 +188,8 @@ class ControlModule(nn.Module):
         super().__init__()
         self.control = control
         self.feedback = nn.Linear(width, width, bias=False) if literal else token_mixer(processing, width, grid)
-        self.neuron = neuron.build() if control == "cm3" else nn.Identity()
+        spiking = nn.Sequential(TokenNorm(width, affine=False), neuron.build())
+        self.spiking = spiking if control == "cm3" else nn.Identity()
         with torch.no_grad():
             for weight in self.feedback.parameters():
                 weight.normal_().mul_(attention.key.linear.weight.std())
@@ -200,7 +201,7 @@ class ControlModule(nn.Module):
             return attended
         drive = self.feedback(top_down)
         if self.control == "cm3":
-            attended = attention(bottom_up + self.neuron(drive))
+            attended = attention(bottom_up + self.spiking(drive))
             return attended
         spikes = attention.entry(bottom_up)
         query = attention.query(spikes)

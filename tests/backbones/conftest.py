@@ -12,6 +12,7 @@ from robustbench_snn.classifier import Classifier
 from robustbench_snn.model_summary import direct_classifier
 from robustbench_snn.neurons import spiking_neurons
 from robustbench_snn.task import Task
+from robustbench_snn.testing.models import settle
 
 SMALL = {"depth": 2, "width": 32, "heads": 2}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -36,7 +37,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def lively() -> Build:
-    """Builds a classifier whose thresholds are a fifth of the usual, so that all its layers fire untrained."""
+    """Builds a classifier of lowered thresholds, so that all its layers fire untrained."""
 
     def build(name: str, *, size: int = 8, timesteps: int = 4, **parameters: Any) -> Classifier:
         torch.manual_seed(0)
@@ -44,9 +45,8 @@ def lively() -> Build:
         classifier = direct_classifier(name, {**SHAPES.get(name, {}), **parameters}, task)
         for neuron in spiking_neurons(classifier):
             neuron.v_threshold *= 0.2
-        for module in classifier.modules():
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.affine:
-                torch.nn.init.normal_(module.bias, 0.2, 0.1)
+        draws = torch.rand(16, 1, size, size, generator=torch.Generator().manual_seed(2))
+        settle(classifier, lambda model: model(draws))
         return classifier.eval()
 
     return build
