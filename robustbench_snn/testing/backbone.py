@@ -12,7 +12,7 @@ from robustbench_snn.backbone import Backbone
 from robustbench_snn.neurons import reset, spiking_neurons
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones
-from robustbench_snn.testing.models import BATCH, copy_weights, make_task, other_device, settle, stir
+from robustbench_snn.testing.models import BATCH, copy_weights, make_task, mixed_weights, other_device, settle, stir
 from robustbench_snn.testing.results import CheckResult, require, run_checks
 
 
@@ -107,7 +107,7 @@ class BackboneConformance:
         backbone = self.build()
         spikes = self.spikes(backbone).requires_grad_()
         logits = self.classify(backbone, spikes)
-        (gradient,) = torch.autograd.grad((logits * torch.linspace(-1, 1, logits.shape[-1])).sum(), spikes)
+        (gradient,) = torch.autograd.grad((logits * mixed_weights(logits)).sum(), spikes)
         require(bool(torch.isfinite(gradient).all()), "the gradient at the input spikes is not finite")
         alive = (gradient != 0).transpose(0, 1).flatten(1).any(1)
         require(bool(alive.all()), "no gradient reaches the input spikes")
