@@ -34,7 +34,7 @@ class _Split:
 @register_dataset(
     "image_folder",
     version=1,
-    files=("train", "[vt][ae][ls]*"),
+    files=("train",),
     install="put images in train/CLASS/ and in test/CLASS/ or val/CLASS/ (ImageNet: from image-net.org)",
 )
 def image_folder(

@@ -21,16 +21,15 @@ def roots(name: str, root: str | None = None) -> list[Path]:
         return [Path(root).expanduser()]
     if value := os.environ.get(variable(name)):
         return [Path(value).expanduser()]
-    return [Path(place).expanduser() for place in datasets.declaration(name).traits["places"]]
+    return [Path(place).expanduser() for place in _trait(name, "places")]
 
 
 def locate(name: str, root: str | None = None) -> Path | None:
     """The first folder that holds the dataset's files, or None; imports nothing of the dataset's own."""
-    traits = datasets.declaration(name).traits
-    patterns: Sequence[str] = traits["files"]
+    patterns = _trait(name, "files")
     for place in roots(name, root):
-        for part in traits["inside"]:
-            folder: Path = place / part
+        for part in _trait(name, "inside") or (".",):
+            folder = place / part
             if folder.is_dir() and all(any(folder.glob(pattern)) for pattern in patterns):
                 return folder
     return None
@@ -49,13 +48,17 @@ def find(name: str, root: str | None = None) -> Path:
 
 
 def _missing(name: str, root: str | None) -> str:
-    traits = datasets.declaration(name).traits
+    install: str = datasets.declaration(name).traits.get("install", "")
     looked = [str(place) for place in roots(name, root)]
-    where = f"Looked for {_listed(traits['files'])} in: {', '.join(looked)}." if looked else "No folder was named."
+    where = (
+        f"Looked for {', '.join(_trait(name, 'files'))} in: {', '.join(looked)}." if looked else "No folder was named."
+    )
     setting = f"set dataset.root, or the environment variable {variable(name)}, to the folder that holds it"
-    advice = f"{traits['install']}; or {setting}" if traits["install"] else setting
+    advice = f"{install}; or {setting}" if install else setting
     return f"dataset '{name}' was not found. {where} {advice[0].upper()}{advice[1:]}."
 
 
-def _listed(patterns: Sequence[str]) -> str:
-    return ", ".join(patterns)
+def _trait(name: str, trait: str) -> Sequence[str]:
+    """What the dataset's decorator says under this name; read from the source, so defaults are absent."""
+    said: Sequence[str] = datasets.declaration(name).traits.get(trait, ())
+    return said

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import torch
-from PIL import Image
-from timm.data.auto_augment import rand_augment_transform
 from timm.data.mixup import Mixup, mixup_target
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
+from robustbench_snn.training.randaugment import RandAugment
 from robustbench_snn.training.recipe import Recipe
 
 
@@ -32,6 +30,7 @@ class Augmentation:
         self.mix: Mixup | None = None
         if mixing and recipe.mixes:
             self.mix = Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.label_smoothing, num_classes=classes)
+        self.randaugment = None if recipe.randaugment is None else RandAugment(recipe.randaugment, mean)
         self.erase = RandomErasing(probability=recipe.random_erasing, mode="const", device="cpu")
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,25 +49,12 @@ class Augmentation:
         if recipe.horizontal_flip:
             flipped = torch.rand(len(images)) < recipe.horizontal_flip
             images = torch.where(flipped[:, None, None, None], images.flip(3), images)
-        if recipe.randaugment is not None:
-            images = self._randaugment(images, recipe.randaugment)
+        if self.randaugment is not None:
+            images = self.randaugment(images)
         if self.mix is None:
             return self._erase(images), mixup_target(labels, self.classes, smoothing=self.smoothing)
         mixed, targets = self.mix(images.clone(), labels)  # in place, each image with its mirror in the batch
         return self._erase(mixed), targets
-
-    def _randaugment(self, images: Tensor, notation: str) -> Tensor:
-        mean = tuple(min(255, round(255 * value)) for value in self.mean)
-        hparams = {
-            "translate_const": int(min(images.shape[2:]) * 0.45),  # timm's choice for small images
-            "img_mean": mean if len(mean) == 3 else mean[0],
-        }
-        transform: Callable[[Image.Image], Image.Image] = rand_augment_transform(notation, hparams)
-        pixels = images.mul(255.0).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-        done = [np.asarray(transform(Image.fromarray(p.squeeze(2) if p.shape[2] == 1 else p))) for p in pixels]
-        stacked = torch.from_numpy(np.stack(done))
-        stacked = stacked.unsqueeze(1) if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2)
-        return stacked.to(torch.float32).div(255.0).contiguous()
 
     def _erase(self, images: Tensor) -> Tensor:
         if not self.recipe.random_erasing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 import torch
@@ -49,5 +50,10 @@ def clean_objective(recipe: Recipe) -> Objective:
 
 
 def objective_of(recipe: Recipe) -> Objective:
-    """The objective that a recipe asks for."""
-    return clean_objective(recipe)
+    """The objective that a recipe asks for: the clean one, or what adversarial training makes of it."""
+    clean = clean_objective(recipe)
+    if recipe.adversarial is None:
+        return clean
+    module = importlib.import_module("robustbench_snn.adversarial_training")
+    adversarial: Objective = module.adversarial_objective(module.AdversarialConfig(**recipe.adversarial), clean)
+    return adversarial

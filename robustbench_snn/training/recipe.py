@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -44,7 +45,8 @@ class Recipe(BaseModel):
         crop_padding: pixels of black around the image before a random crop of its size; 0 for none.
         gradient_clip: largest norm of the gradient over all weights; None for no clipping.
         mixed_precision: ``off``, ``bf16`` or ``fp16`` (CUDA only, with loss scaling).
-        adversarial: adversarial training, see :mod:`robustbench_snn.adversarial_training`; None for none.
+        adversarial: parameters of adversarial training, those of ``AdversarialConfig`` in
+            :mod:`robustbench_snn.adversarial_training`; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,6 +80,15 @@ class Recipe(BaseModel):
     @classmethod
     def _read_off(cls, value: object) -> object:
         return "off" if value is False else value  # YAML 1.1 reads a bare off as False
+
+    @field_validator("adversarial")
+    @classmethod
+    def _check_adversarial(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        module = importlib.import_module("robustbench_snn.adversarial_training")  # only for those who want it
+        checked: dict[str, Any] = module.AdversarialConfig.model_validate(value).model_dump(mode="json")
+        return checked
 
     @field_validator("randaugment")
     @classmethod

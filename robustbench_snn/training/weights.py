@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,15 +17,20 @@ from torch import Tensor, nn
 
 from robustbench_snn.errors import StoreError
 
+_HEADER = "robustbench_snn"
+
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Writes tensors and facts (anything JSON) to a safetensors file, wholly or not at all.
+
+    The same tensors and facts give the same bytes.
 
     Raises:
         StoreError: if the folder cannot be written.
     """
     flat = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    content = save(flat, metadata={"facts": json.dumps(dict(facts)), "sha256": tensor_digest(flat)})
+    header = json.dumps({"facts": dict(facts), "sha256": tensor_digest(flat)}, sort_keys=True)
+    content = save(flat, metadata={_HEADER: header})  # one entry: safetensors writes several in any order
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,12 +40,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
             os.fsync(file.fileno())  # a machine that dies must not leave an empty file under the final name
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise StoreError(f"cannot write {path}: {error.strerror or error}; is the disk full or read-only?") from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads what :func:`write_tensors` wrote.
+    """Reads what :func:`write_tensors` wrote; of another writer's file the tensors, and no facts.
 
     Raises:
         StoreError: if the file is missing, truncated, or its content does not match its checksum.
@@ -48,14 +55,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        facts = json.loads(metadata.get("facts", "{}"))
+        header = json.loads(metadata.get(_HEADER, "{}"))
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise StoreError(f"{path} is not a whole safetensors file: {error}; delete it and run again") from error
-    if metadata.get("sha256", tensor_digest(tensors)) != tensor_digest(tensors):
+    if "sha256" in header and header["sha256"] != tensor_digest(tensors):
         raise StoreError(f"{path} is damaged: its content does not match its checksum; delete it and run again")
-    return tensors, facts
+    return tensors, header.get("facts", {})
 
 
 def tensor_digest(tensors: Mapping[str, Tensor]) -> str:

@@ -1,0 +1,67 @@
+"""Recipes: the published values, overrides, and one clear message for each mistake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from robustbench_snn.errors import UnknownNameError, UserError
+from robustbench_snn.training import Recipe, recipe_names, resolve_recipe
+
+SPIKFORMER = {
+    "epochs": 300, "cooldown_epochs": 10, "batch_size": 128, "optimizer": "adamw", "lr": 5e-4, "weight_decay": 6e-2,
+    "schedule": "cosine", "schedule_by": "epoch", "min_lr": 1e-5, "warmup_epochs": 20, "warmup_lr": 1e-5,
+    "label_smoothing": 0.1, "randaugment": "rand-m9-n1-mstd0.4-inc1", "mixup": 0.5, "cutmix": 0.0,
+    "mixup_off_epoch": 200, "random_erasing": 0.25, "horizontal_flip": 0.5, "crop_padding": 0,
+    "gradient_clip": None, "mixed_precision": "fp16", "loss": "ce", "adversarial": None,
+}  # fmt: skip
+CHANGES = {
+    "spikformer_cifar": {},
+    "sdt_cifar": {"batch_size": 64, "lr": 3e-4, "mixed_precision": "off"},
+    "spikingformer_cifar": {"epochs": 400, "batch_size": 64},
+    "qkformer_cifar": {"epochs": 400, "batch_size": 64, "lr": 1e-3},
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_published_values(name: str) -> None:
+    recipe = resolve_recipe(name)
+    assert recipe.model_dump(exclude={"momentum"}) == SPIKFORMER | CHANGES[name]
+    assert recipe.total_epochs == recipe.epochs + 10
+
+
+def test_every_shipped_recipe_resolves() -> None:
+    assert {*CHANGES, "digits_quick"} <= set(recipe_names())
+    for name in recipe_names():
+        assert resolve_recipe({"name": name}) == resolve_recipe(name)
+
+
+def test_overrides_and_defaults() -> None:
+    recipe = resolve_recipe({"name": "spikformer_cifar", "epochs": 30, "mixed_precision": False})
+    assert (recipe.epochs, recipe.lr, recipe.mixed_precision) == (30, 5e-4, "off")
+    assert resolve_recipe({}) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "spikformer_cifr"}, "Did you mean 'spikformer_cifar'"),
+        ({"epoch": 3}, "Did you mean 'epochs'"),
+        ({"lr": 0}, "'lr'.*greater than 0.*got 0"),
+        ({"mixup": 0.2, "batch_size": 63}, "even batch_size, got 63"),
+        ({"epochs": 2, "warmup_epochs": 2}, "fewer than epochs"),
+        ({"randaugment": "rand-x9"}, "rand-m9-n1-mstd0.4-inc1"),
+        ({"min_lr": 1.0}, "must not exceed lr"),
+        ({"optimizer": "lion"}, "adamw"),
+        ({"epoch": 3, "lrr": 1}, "epochs.*lr"),
+    ],
+)
+def test_mistakes(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        resolve_recipe(values)
+
+
+def test_unknown_names_are_unknown_names() -> None:
+    with pytest.raises(UnknownNameError, match="digits_quick"):
+        resolve_recipe("nothing_like_it")

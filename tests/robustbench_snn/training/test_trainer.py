@@ -1,0 +1,258 @@
+"""Training: it learns, it repeats itself to the bit, it survives kill -9, and it says why it stops."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from robustbench_snn.classifier import Classifier
+from robustbench_snn.datasets import Dataset, load_dataset
+from robustbench_snn.errors import StoreError, UserError
+from robustbench_snn.training import Recipe, TrainingError, TrainResult, train
+from robustbench_snn.training.weights import tensor_digest
+
+RECIPE = Recipe(
+    epochs=4, batch_size=32, lr=0.01, mixup=0.5, mixup_off_epoch=3, randaugment="rand-m9-n1-mstd0.4-inc1",
+    random_erasing=0.25, horizontal_flip=0.5, crop_padding=1, label_smoothing=0.1, weight_decay=0.01, warmup_epochs=1,
+)  # fmt: skip
+Build = Callable[..., Classifier]
+
+
+def numbers(result: TrainResult) -> list[dict[str, Any]]:
+    return [record.model_dump(exclude={"seconds"}) for record in result.history]
+
+
+class StopAfter:
+    """Raises at the end of an epoch's last batch but one, before its checkpoint."""
+
+    def __init__(self, epoch: int) -> None:
+        self.stop = epoch
+
+    def batch(self, epoch: int, epochs: int, batch: int, batches: int, images_per_second: float) -> None:
+        if epoch == self.stop and batch == batches - 1:
+            raise KeyboardInterrupt
+
+    def epoch(self, *facts: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_resumed_equals_uninterrupted(build: Build, digits: Dataset, tmp_path: Path, optimizer: Any) -> None:
+    recipe = RECIPE.model_copy(update={"optimizer": optimizer})
+    whole = build()
+    expected = numbers(train(whole, digits, recipe, seed=7))
+    broken = build()
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, digits, recipe, seed=7, checkpoint_dir=tmp_path, progress=StopAfter(3))
+    torch.manual_seed(99)  # nothing of the caller's generators may matter
+    fresh = build("rate")
+    result = train(fresh, digits, recipe, seed=7, checkpoint_dir=tmp_path, workers=1)
+    assert result.resumed_from == 2
+    assert numbers(result) == expected
+    assert tensor_digest(fresh.state_dict()) == tensor_digest(whole.state_dict())
+    assert not fresh.training
+
+
+SCRIPT = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from robustbench_snn.classifier import Classifier
+from robustbench_snn.datasets import load_dataset
+from robustbench_snn.registry import backbones, encoders
+from robustbench_snn.training import Recipe, train
+from robustbench_snn.training.weights import tensor_digest
+
+class Killer:
+    def batch(self, epoch, epochs, batch, batches, speed):
+        if sys.argv[2] == "kill" and (epoch, batch) == (2, 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+    def epoch(self, *facts):
+        pass
+
+data = load_dataset("digits", train_limit=96)
+torch.manual_seed(0)
+backbone = backbones.create("spikformer", data.task(2), depth=1, width=32, heads=2, pooling="1100")
+model = Classifier(encoders.create("rate", backbone.stem), backbone, 2)
+recipe = Recipe(epochs=3, batch_size=32, lr=0.01, mixup=0.5, randaugment="rand-m9-n1-mstd0.4-inc1", random_erasing=0.5)
+result = train(model, data, recipe, seed=3, checkpoint_dir=Path(sys.argv[1]), progress=Killer())
+history = [record.model_dump(exclude={"seconds"}) for record in result.history]
+print(json.dumps([tensor_digest(model.state_dict()), result.resumed_from, history]))
+"""
+
+
+def test_kill_9_and_resume(tmp_path: Path) -> None:
+    def run(folder: str, mode: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", SCRIPT, str(tmp_path / folder), mode]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+    whole = run("whole", "run")
+    assert whole.returncode == 0, whole.stderr
+    assert run("broken", "kill").returncode == -9
+    assert [path.name for path in (tmp_path / "broken").iterdir()] == ["epoch-00001.safetensors"]
+    resumed = run("broken", "run")
+    assert resumed.returncode == 0, resumed.stderr
+    digest, resumed_from, history = json.loads(resumed.stdout)
+    assert resumed_from == 1
+    assert [digest, history] == json.loads(whole.stdout)[::2]
+
+
+def test_it_learns(build: Build) -> None:
+    model = build("direct")
+    data = load_dataset("digits")
+    result = train(model, data, Recipe(epochs=6, batch_size=32, lr=0.02, schedule_by="batch"), seed=0)
+    accuracy = (model(data.test.images(torch.arange(400))).argmax(1) == data.test.labels).float().mean()
+    assert accuracy > 0.85
+    assert result.history[-1].loss < result.history[0].loss
+    assert result.history[-1].images == 1197 // 32 * 32
+    assert result.images_per_second > 0
+
+
+def test_seeds_differ_and_generators_are_put_back(build: Build, digits: Dataset) -> None:
+    digests = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(5), np.random.seed(5), random.seed(5)
+        model = build()
+        torch.manual_seed(5)
+        train(model, digits, RECIPE.model_copy(update={"epochs": 2}), seed=seed)
+        digests.append(tensor_digest(model.state_dict()))
+        drawn = (torch.rand(1).item(), np.random.rand(), random.random())
+        torch.manual_seed(5), np.random.seed(5), random.seed(5)
+        assert drawn == (torch.rand(1).item(), np.random.rand(), random.random())
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_finished_training_is_not_done_again(build: Build, digits: Dataset, tmp_path: Path) -> None:
+    first, second = build(), build()
+    done = train(first, digits, RECIPE, seed=0, checkpoint_dir=tmp_path)
+    again = train(second, digits, RECIPE, seed=0, checkpoint_dir=tmp_path)
+    assert again.resumed_from == RECIPE.total_epochs
+    assert again.history == done.history
+    assert tensor_digest(first.state_dict()) == tensor_digest(second.state_dict())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-00003.safetensors", "epoch-00004.safetensors"]
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    build: Build, digits: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = build()
+    expected = train(whole, digits, RECIPE, seed=0, checkpoint_dir=tmp_path)
+    newest, older = (tmp_path / f"epoch-0000{n}.safetensors" for n in (4, 3))
+    content = newest.read_bytes()
+    for damage in (content[: len(content) // 2], b"", content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]):
+        newest.write_bytes(damage)
+        fresh = build()
+        with caplog.at_level(logging.WARNING):
+            result = train(fresh, digits, RECIPE, seed=0, checkpoint_dir=tmp_path)
+        assert result.resumed_from == 3
+        assert "epoch-00004.safetensors" in caplog.text
+        assert numbers(result) == numbers(expected)
+        assert tensor_digest(fresh.state_dict()) == tensor_digest(whole.state_dict())
+    newest.write_bytes(b"")
+    older.write_bytes(b"")
+    with pytest.raises(StoreError, match=r"no checkpoint in .* is whole"):
+        train(build(), digits, RECIPE, seed=0, checkpoint_dir=tmp_path)
+
+
+def test_a_checkpoint_of_another_training_is_refused(build: Build, digits: Dataset, tmp_path: Path) -> None:
+    train(build(), digits, RECIPE, seed=0, checkpoint_dir=tmp_path)
+    with pytest.raises(StoreError, match="of another training"):
+        train(build(), digits, RECIPE, seed=1, checkpoint_dir=tmp_path)
+
+
+def test_an_unwritable_folder(build: Build, digits: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot write"):
+        train(build(), digits, RECIPE, seed=0, checkpoint_dir=tmp_path / "file" / "folder")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops(build: Build, digits: Dataset, tmp_path: Path, value: float) -> None:
+    model = build()
+    with torch.no_grad():
+        model.backbone.head.bias.fill_(value)  # type: ignore[union-attr]
+    with pytest.raises(TrainingError, match=r"loss is nan in epoch 1, batch 1, at learning rate 0\.01; lower"):
+        train(model, digits, Recipe(epochs=2, batch_size=32, lr=0.01), seed=0, checkpoint_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_memory_running_out_names_the_batch_size(
+    build: Build, digits: Dataset, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Classifier, "step_logits", fail)
+    with pytest.raises(TrainingError, match="batch size 32 and 3 timesteps"):
+        train(build(), digits, RECIPE, seed=0)
+
+
+def test_other_errors_pass_through(build: Build, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(Classifier, "step_logits", fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        train(build(), digits, RECIPE, seed=0)
+
+
+def test_precision(build: Build, digits: Dataset) -> None:
+    with pytest.raises(UserError, match="fp16 needs a CUDA device"):
+        train(build(), digits, Recipe(mixed_precision="fp16"), seed=0)
+    model = build("direct")
+    result = train(model, digits, Recipe(epochs=2, mixed_precision="bf16", batch_size=32), seed=0)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert all(record.loss < 5 for record in result.history)
+
+
+def test_gradient_clipping_bounds_the_step(build: Build, digits: Dataset) -> None:
+    model = build("direct")
+    before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+    one = load_dataset("digits", train_limit=32)
+    recipe = Recipe(epochs=1, batch_size=32, optimizer="sgd", momentum=0.0, lr=0.5, gradient_clip=1e-3)
+    train(model, one, recipe, seed=0)
+    after = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert 0 < float((after - before).norm()) <= 0.5e-3 * 1.001
+
+
+def test_progress_is_told(build: Build, digits: Dataset) -> None:
+    told: list[tuple[str, tuple[Any, ...]]] = []
+
+    class Watch:
+        def batch(self, *facts: Any) -> None:
+            told.append(("batch", facts))
+
+        def epoch(self, *facts: Any) -> None:
+            told.append(("epoch", facts))
+
+    train(build(), digits, Recipe(epochs=2, batch_size=50), seed=0, progress=Watch())
+    assert [kind for kind, _ in told] == ["batch", "batch", "epoch"] * 2
+    assert [facts[:4] for kind, facts in told if kind == "batch"] == [
+        (1, 2, 1, 2),
+        (1, 2, 2, 2),
+        (2, 2, 1, 2),
+        (2, 2, 2, 2),
+    ]
+    last = told[-1][1]
+    assert last[:2] == (2, 2)
+    assert last[5] == 0.0
+    assert told[2][1][5] > 0.0
