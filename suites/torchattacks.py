@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.attacking.evaluations import Count, Images
+from robustbench_snn.attacking.plain import Plain
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation import Epsilon, Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.randomness import key_of
@@ -124,19 +125,6 @@ class Torchattacks(Evaluation):
             finally:
                 np.random.set_state(state)
         return adversarial.detach()
-
-
-class Plain(nn.Module):
-    """A target as the module that other packages expect: it resets itself and pads its batches."""
-
-    def __init__(self, target: Target) -> None:
-        super().__init__()
-        self.model = target.model
-        self._target = target
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, C, H, W)."""
-        return self._target(images)
 
 
 def _share_right(subject: Subject, batch: Batch, images: Tensor, draws: int) -> Tensor:

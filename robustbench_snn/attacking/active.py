@@ -136,7 +136,7 @@ class ActiveSet:
             loss: a name, or a function of (logits, labels, *extra).
             extra: more arguments of the loss, one row a sample.
         """
-        parts = [self._gradient(chunk, images, loss, extra) for chunk in self._chunks()]
+        parts = [self._gradient(chunk, images, loss, extra) for chunk in self.chunks()]
         logits, values, slopes = (torch.cat(list(column)) for column in zip(*parts, strict=True))
         kept = self._note(images, logits)
         return Slope(logits[kept].mean(1), kept, values[kept], slopes[kept])
@@ -148,7 +148,7 @@ class ActiveSet:
         with torch.no_grad():
             parts = [
                 torch.stack([self._forward(images[chunk], chunk, draw) for draw in range(self.draws)], 1)
-                for chunk in self._chunks()
+                for chunk in self.chunks()
             ]
         logits = torch.cat(parts)
         kept = self._note(images, logits)
@@ -182,7 +182,8 @@ class ActiveSet:
         """
         return self._note(images, logits[:, None], queries)
 
-    def _chunks(self) -> Iterator[slice]:
+    def chunks(self) -> Iterator[slice]:
+        """The active samples, a batch at a time."""
         for begin in range(0, len(self), self.batch_size):
             yield slice(begin, min(begin + self.batch_size, len(self)))
 

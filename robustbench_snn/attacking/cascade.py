@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -128,6 +128,13 @@ class Siege:
         """Mean share of right answers under the worst attack so far."""
         return float(self.share.double().mean())
 
+    def widen(self, ball: Ball) -> None:
+        """Goes on with a larger ball of the same norm; what was broken stays broken."""
+        assert ball.norm == self.ball.norm, "images of one norm's ball need not lie in another's"
+        assert ball.eps >= self.ball.eps, "a smaller ball need not hold the images found so far"
+        self.ball = ball
+        self._verdict = replace(self._verdict, ball=ball)
+
     def attack(self, stage: Stage) -> StageReport:
         """Runs one stage on the samples still standing and verifies what it claims."""
         begun, left = time.perf_counter(), self.standing
@@ -150,7 +157,20 @@ class Siege:
         self.reports.append(report)
         return report
 
+    def joined(self, other: Siege) -> Siege:
+        """The union of two sieges of the same samples: each sample at its worst; takes over this one."""
+        offset = len(self.reports)
+        fallen = (other.broken_by > 0) & (self.broken_by == SURVIVED)
+        self.broken_by[fallen] = other.broken_by[fallen] + offset
+        self.images |= {row: image for row, image in other.images.items() if row < len(fallen) and bool(fallen[row])}
+        self.share = torch.minimum(self.share, other.share)
+        self.queries += other.queries
+        self.reports += [replace(report, robust_accuracy=self.robust_accuracy) for report in other.reports]
+        return self
+
     def _batches(self, positions: Tensor, count: int = 1) -> Iterator[Batch]:
+        if not len(positions):  # one batch of nobody would else come out
+            return iter(())
         return self.subject.samples.batches(self.subject.batch_size * count, self.subject.device, positions)
 
     def _run(self, stage: Stage, batch: Batch) -> ActiveSet:

@@ -1,0 +1,21 @@
+"""A target as other packages expect a model to be."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from robustbench_snn.target import Target
+
+
+class Plain(nn.Module):
+    """A module that resets itself and pads its batches; its parameters are the model's own."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self.model = target.model
+        self._target = target
+        self.eval()  # torchattacks puts its model back into the mode it was given in
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
+        return self._target(images)

@@ -1,0 +1,117 @@
+"""What each flag of a record means, and what to do about it: ``rbsnn explain FLAG``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from robustbench_snn.errors import UnknownNameError, did_you_mean
+
+FLAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "zero_gradient": (
+            "More than 1 % of the samples have an input gradient of exactly zero under every backward pass tried. "
+            "Gradient attacks stand still there, which looks like robustness and is none. Look for an encoder or a "
+            "layer under no_grad, a rounding without a straight-through gradient, or a saturated surrogate; give the "
+            "encoder a backward pass (BPDA) and evaluate again."
+        ),
+        "accuracy_rises_with_eps": (
+            "Robust accuracy is higher at a larger eps. A larger ball holds every image of a smaller one, so the "
+            "attack at the larger eps failed: more steps, more restarts, another estimator."
+        ),
+        "more_steps_help_defender": (
+            "The same attack with more steps left more samples standing, by more than one point. It has not "
+            "converged, or follows gradients that mislead it."
+        ),
+        "unbounded_attack_fails": (
+            "With eps = 1 any image is allowed, and accuracy should be about zero; more than 5 % were still right. "
+            "The attack is broken for this model, most often because its gradients are masked."
+        ),
+        "black_box_beats_white_box": (
+            "Square, which sees no gradient, broke more than 1 % of the samples that the white-box attack could not: "
+            "the usual sign of masked gradients. Do not quote the white-box number; run snn_standard."
+        ),
+        "noise_beats_attack": (
+            "Random noise of the same size left fewer samples standing than the attack did. The attack follows a "
+            "gradient that leads nowhere."
+        ),
+        "restarts_matter": (
+            "Four more random starts lowered robust accuracy by more than 5 points: one start is not enough here, and "
+            "five may not be. Use snn_standard, or more restarts."
+        ),
+        "loss_still_rising": (
+            "The attack's mean loss rose by more than 2 % in the last tenth of its steps. It has not converged: "
+            "double the steps until robust accuracy falls by less than a point."
+        ),
+        "last_iterate_gap": (
+            "The last iterate leaves more than 5 points more samples standing than the best one. A number that was "
+            "taken from last iterates, as torchattacks' PGD reports, would be too high by that much."
+        ),
+        "foreign_gradients_stronger": (
+            "Adversarial images made under another surrogate gradient break more than 1 % of the samples that the "
+            "model's own training surrogate could not. The training surrogate hides attack directions; "
+            "white-box numbers made with it alone are too high."
+        ),
+        "not_deterministic": (
+            "Five forward passes of one batch did not agree bit for bit, but the model was not declared stochastic. "
+            "Either it draws random numbers (declare it: stochastic=True) or it keeps state between forwards "
+            "that reset does not clear."
+        ),
+        "state_leaks": (
+            "Run twice without a reset in between, the model answers differently, and does not reset itself. "
+            "Evaluations here reset it before every forward; anyone else who forgets gets other numbers, in silence."
+        ),
+        "batch_dependent": (
+            "A sample's logits differ by more than 1e-4 when it is alone and when it is in a batch: batch "
+            "statistics at test time, or neurons that mix samples. Its numbers depend on the batch size."
+        ),
+        "eval_train_gradients_differ": (
+            "In train mode with frozen batch norm the input gradient differs from that in eval mode. Some versions "
+            "of SpikingJelly lost neuron gradients in eval mode (0.0.0.0.14); require 2.0 or newer. Dropout and other "
+            "layers that act in train mode only are left out of the comparison."
+        ),
+        "rounding_undoes_attack": (
+            "More than 5 % of the adversarial images are classified correctly again, or leave the ball, once they are "
+            "stored as 8-bit pixels and read back. The attack relies on perturbations below one grey level."
+        ),
+        "unverified": (
+            "Some images that fooled the model inside the attack did not in a fresh forward pass; they were counted "
+            "as survivors. A deterministic model must not do this: look for state that reset does not clear."
+        ),
+        "not_converged": (
+            "The convergence rule of snn_standard stopped at its limit while robust accuracy was still falling by "
+            "more than a point with every doubling of steps. The true number is lower; raise most_steps."
+        ),
+        "not_for_publication": (
+            "A quick form of the attack set, for development. Its number is an upper bound that may be far too high; "
+            "publish snn_standard."
+        ),
+        "torchattacks_autoattack": (
+            "torchattacks.AutoAttack runs APGD and FAB for 10 iterations instead of 100. It must not be quoted as "
+            "AutoAttack."
+        ),
+        "outside_ball": (
+            "Some perturbations that this attack returned are larger than eps; the number is not one of that ball."
+        ),
+        "external_rejected": (
+            "Some images of an external adversarial set were not admissible (not finite, outside [0, 1] or outside "
+            "the ball) and were counted as failed attacks."
+        ),
+        "paper_protocol": (
+            "Made by the STF authors' protocol: inputs are perturbed after normalisation and clamped to [0, 1] there, "
+            "and the last iterate counts. eps is then not what it says. Compare with nothing else."
+        ),
+    }
+)
+"""Every flag that an evaluation of this package may raise, and its explanation."""
+
+
+def explain(flag: str) -> str:
+    """What a flag means and what to do about it.
+
+    Raises:
+        UnknownNameError: if there is no such flag, with the nearest name.
+    """
+    if flag not in FLAGS:
+        raise UnknownNameError(f"Unknown flag '{flag}'.{did_you_mean(flag, FLAGS)} There are: {', '.join(FLAGS)}")
+    return FLAGS[flag]

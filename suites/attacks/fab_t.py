@@ -1,0 +1,53 @@
+"""FAB-T: fast adaptive boundary attack, targeted (Croce, Hein, 2020, arXiv:1907.02044)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.attacking.plain import Plain
+
+
+@register_attack("fab_t", version=1)
+class FABT(Attack):
+    """The implementation of torchattacks, with AutoAttack's settings: nine target classes, one start.
+
+    Looks for the nearest decision boundary; what lies within the ball counts. On SNNs it adds little to APGD.
+
+    Args:
+        steps: iterations for each target class; AutoAttack takes 100.
+        targets: how many of the most likely wrong classes are tried.
+    """
+
+    def __init__(self, *, steps: Annotated[int, Field(ge=1)] = 100, targets: Annotated[int, Field(ge=1)] = 9) -> None:
+        self.steps = steps
+        self.targets = targets
+
+    def run(self, active: ActiveSet) -> None:
+        """All target classes on those still standing, from the clean images."""
+        look = active.note(active.clean)
+        if len(active):
+            classes = look.logits.shape[1]
+            images = [self._perturb(active, chunk, classes) for chunk in active.chunks()]
+            active.note(active.project(torch.cat(images)))
+
+    def _perturb(self, active: ActiveSet, chunk: slice, classes: int) -> Tensor:
+        from torchattacks import FAB
+
+        attack = FAB(
+            Plain(active.target),
+            norm="Linf" if active.ball.norm == "linf" else "L2",
+            eps=active.ball.eps,
+            steps=self.steps,
+            n_restarts=1,
+            multi_targeted=True,
+            n_classes=min(self.targets + 1, classes),
+        )
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            images: Tensor = attack(active.clean[chunk], active.labels[chunk])
+        return images.detach()

@@ -1,0 +1,66 @@
+"""AutoAttack: four attacks without parameters to tune (Croce, Hein, 2020, arXiv:2003.01690)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from robustbench_snn.attacking.ball import Norm
+from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attacking.members import Member
+from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
+
+_APGD_T = Member("apgd_t-100", "apgd_t", {"steps": 100})
+_FAB_T = Member("fab_t-100", "fab_t", {"steps": 100})
+_SQUARE = Member("square-5000", "square", {"queries": 5000})
+
+VERSIONS = {
+    "standard": (Member("apgd_ce-100", "apgd_ce", {"steps": 100}), _APGD_T, _FAB_T, _SQUARE),
+    "plus": (
+        Member("apgd_ce-100 x5", "apgd_ce", {"steps": 100, "restarts": 5}),
+        Member("apgd_dlr-100 x5", "apgd_dlr", {"steps": 100, "restarts": 5}),
+        _APGD_T,
+        _FAB_T,
+        _SQUARE,
+    ),
+    "rand": (
+        Member("apgd_ce-100", "apgd_ce", {"steps": 100}),
+        Member("apgd_dlr-100", "apgd_dlr", {"steps": 100}),
+    ),
+}
+
+
+@register_evaluation("autoattack", version=1)
+class AutoAttack(AttackEvaluation):
+    """AutoAttack's cascade with this package's members, under the training surrogate.
+
+    ``standard``: APGD-CE, APGD-T, FAB-T, 100 iterations each, Square with 5,000 queries; ``plus``: five restarts of
+    APGD-CE and APGD-DLR before the rest (FAB untargeted is left out); ``rand``, for stochastic models: APGD-CE and
+    APGD-DLR with EOT. In L2, Square is left out. On SNNs this is an upper bound: see ``snn_standard``.
+
+    Args:
+        eps: radius of the ball in pixel units; a list gives one cell each.
+        norm: ``linf`` or ``l2``.
+        set: which cascade; None takes ``rand`` for stochastic models, else ``standard``.
+        draws: EOT draws, for stochastic models.
+        evaluations: fresh draws that judge a stochastic model.
+        keep_images: adversarial images to keep, of the first so many samples.
+    """
+
+    def __init__(
+        self,
+        *,
+        eps: Eps,
+        norm: Norm = "linf",
+        set: Literal["standard", "plus", "rand"] | None = None,  # noqa: A002 - the word a suite file uses
+        draws: Count = 20,
+        evaluations: Count = 20,
+        keep_images: Images = 0,
+    ) -> None:
+        super().__init__(eps=only_one(eps), norm=norm, draws=draws, evaluations=evaluations, keep_images=keep_images)
+        self.set = set
+
+    def run(self, subject: Subject) -> Outcome:
+        """Runs the cascade."""
+        chosen = self.set or ("rand" if subject.target.stochastic else "standard")
+        usable = [member for member in VERSIONS[chosen] if self.ball.norm == "linf" or member.attack != "square"]
+        return self.attack(subject, *(member.stage() for member in usable))

@@ -1,0 +1,72 @@
+"""Robust accuracy over a list of eps, in one run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from robustbench_snn.attacking.ball import Ball, Norm
+from robustbench_snn.attacking.cascade import SURVIVED, Siege
+from robustbench_snn.attacking.evaluations import Count
+from robustbench_snn.attacking.members import NOT_FOR_PUBLICATION, Tier, last, members
+from robustbench_snn.evaluation import Epsilon, Evaluation, Outcome, Subject, register_evaluation
+
+
+@register_evaluation("epsilon_curve", version=1)
+class EpsilonCurve(Evaluation):
+    """How robust accuracy falls as the ball grows, and the area under that curve.
+
+    A sample broken at a smaller eps is not attacked again at a larger one, whose ball holds the same image; so the
+    curve cannot rise. ``accuracy`` is the mean height of the curve from 0 to the largest eps (trapezoids, clean
+    accuracy at 0); ``accuracy_at`` gives the points.
+
+    Args:
+        eps: radii in pixel units, at least one.
+        norm: ``linf`` or ``l2``.
+        tier: which part of the standard SNN attack set, without its convergence rule.
+        draws: EOT draws, for stochastic models.
+        evaluations: fresh draws that judge a stochastic model.
+    """
+
+    def __init__(
+        self,
+        *,
+        eps: list[Epsilon],
+        norm: Norm = "linf",
+        tier: Tier = "fast",
+        draws: Count = 10,
+        evaluations: Count = 20,
+    ) -> None:
+        if not eps or min(eps) <= 0.0:
+            raise ValueError("eps is a list of at least one radius, each above 0")
+        self.eps = sorted(set(eps))
+        self.norm: Norm = norm
+        self.tier: Tier = tier
+        self.draws = draws
+        self.evaluations = evaluations
+
+    def run(self, subject: Subject) -> Outcome:
+        """Runs the cascade at each eps, smallest first."""
+        with subject.target.frozen():
+            siege = Siege(subject, Ball(self.eps[0], self.norm), self.draws, self.evaluations)
+            clean = siege.robust_accuracy
+            points: list[dict[str, Any]] = []
+            smallest = torch.full((len(subject.samples),), torch.inf)
+            smallest[siege.broken_by != SURVIVED] = 0.0
+            for eps in self.eps:
+                siege.widen(Ball(eps, self.norm))
+                for member in (*members(self.tier, self.norm), *last(self.tier, self.norm)):
+                    siege.attack(member.stage())
+                fallen = (siege.broken_by != SURVIVED) & smallest.isinf()
+                smallest[fallen] = eps
+                points.append({"eps": eps, "accuracy": siege.robust_accuracy, "broken": int(fallen.sum())})
+        heights = [clean, *(point["accuracy"] for point in points)]
+        area = float(np.trapezoid(heights, [0.0, *self.eps])) / self.eps[-1]
+        return Outcome(
+            metrics={"accuracy": area, "area": area, "clean_accuracy": clean, "largest_eps_accuracy": heights[-1]},
+            columns={"correct": siege.share.numpy(), "smallest_eps": smallest.numpy()},
+            details={"norm": self.norm, "tier": self.tier, "curve": [{"eps": 0.0, "accuracy": clean}, *points]},
+            flags=["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else [],
+        )

@@ -1,0 +1,65 @@
+"""Transfer: adversarial images of the suite's other models, tried on this one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from robustbench_snn.attacking.ball import Norm
+from robustbench_snn.attacking.cascade import SURVIVED
+from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attacking.outcome import siege_outcome
+from robustbench_snn.estimating import stage
+from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
+from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
+from robustbench_snn.suites.attacks.transfer import Transfer
+
+
+@register_evaluation("transfer", version=1)
+class TransferEvaluation(AttackEvaluation):
+    """One row of the transfer matrix: each other model of the suite as the source, this one as the target.
+
+    Sources are attacked with MI-FGSM to the end, not to their first error. Every source attacks all samples;
+    ``details.sources`` holds the accuracy under each alone, and ``accuracy`` that under their union.
+
+    Args:
+        eps: radius of the ball in pixel units; a list gives one cell each.
+        norm: ``linf`` or ``l2``.
+        steps: of MI-FGSM.
+        draws: EOT draws, for stochastic sources and targets.
+        evaluations: fresh draws that judge a stochastic model.
+        keep_images: adversarial images to keep, of the first so many samples.
+    """
+
+    needs_peers: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        eps: Eps,
+        norm: Norm = "linf",
+        steps: Count = 20,
+        draws: Count = 10,
+        evaluations: Count = 20,
+        keep_images: Images = 0,
+    ) -> None:
+        super().__init__(eps=only_one(eps), norm=norm, draws=draws, evaluations=evaluations, keep_images=keep_images)
+        self.steps = steps
+
+    def run(self, subject: Subject) -> Outcome:
+        """Attacks every source, and looks at the target."""
+        union = None
+        sources: dict[str, Any] = {}
+        with subject.target.frozen():
+            for name in sorted(subject.peers):
+                source = subject.peers[name]()
+                siege = self.siege(subject)
+                with source.frozen():
+                    siege.attack(stage(f"transfer from {name}", Transfer(source, MIFGSM(steps=self.steps))))
+                sources[name] = {
+                    "accuracy": siege.robust_accuracy,
+                    "broken": int((siege.broken_by == 1).sum()),
+                    "attacked": int(((siege.broken_by == 1) | (siege.broken_by == SURVIVED)).sum()),
+                }
+                union = siege if union is None else union.joined(siege)
+            union = union or self.siege(subject)
+        return siege_outcome(union, details={"sources": sources})
