@@ -13,6 +13,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.neurons import reset
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import Component, encoders
+from robustbench_snn.settling import settle
 from robustbench_snn.task import Task
 from robustbench_snn.testing.models import (
     BATCH,
@@ -21,7 +22,6 @@ from robustbench_snn.testing.models import (
     mixed_weights,
     other_device,
     sample_images,
-    settle,
     stir,
 )
 from robustbench_snn.testing.results import CheckResult, require, run_checks

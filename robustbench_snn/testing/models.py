@@ -1,11 +1,9 @@
-"""What the conformance classes share: tasks, images, and modules with settled batch norms."""
+"""What the conformance classes share: tasks, images, weights and devices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,7 +12,6 @@ from torch import Tensor, nn
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.task import Task
 
-M = TypeVar("M", bound=nn.Module)
 BATCH = 8
 
 
@@ -35,23 +32,6 @@ def stir(model: nn.Module) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-
-
-def settle(model: M, run: Callable[[M], object]) -> M:
-    """Lets batch norms take the statistics of one run, then puts the model in eval mode.
-
-    An untrained network hardly fires: its batch norms assume inputs of unit variance.
-    """
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    model.train()
-    with torch.no_grad():
-        run(model)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    return model.eval()
 
 
 def mixed_weights(output: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Pictures, drawn with matplotlib off screen: every one as PNG and SVG."""
