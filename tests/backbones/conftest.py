@@ -12,7 +12,6 @@ from robustbench_snn.classifier import Classifier
 from robustbench_snn.model_summary import direct_classifier
 from robustbench_snn.neurons import spiking_neurons
 from robustbench_snn.task import Task
-from robustbench_snn.testing.models import settle
 
 SMALL = {"depth": 2, "width": 32, "heads": 2}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -37,7 +36,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def lively() -> Build:
-    """Builds a classifier of lowered thresholds, so that all its layers fire untrained."""
+    """Builds a classifier of lowered thresholds and settled batch norms, so that all its layers fire."""
 
     def build(name: str, *, size: int = 8, timesteps: int = 4, **parameters: Any) -> Classifier:
         torch.manual_seed(0)
@@ -45,8 +44,13 @@ def lively() -> Build:
         classifier = direct_classifier(name, {**SHAPES.get(name, {}), **parameters}, task)
         for neuron in spiking_neurons(classifier):
             neuron.v_threshold *= 0.2
-        draws = torch.rand(16, 1, size, size, generator=torch.Generator().manual_seed(2))
-        settle(classifier, lambda model: model(draws))
+        norms = [module for module in classifier.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+        for norm in norms:  # the statistics of one run: an untrained network's signals are far from unit variance
+            norm.momentum = 1.0
+        with torch.no_grad():
+            classifier.train()(torch.rand(16, 1, size, size, generator=torch.Generator().manual_seed(2)))
+        for norm in norms:
+            norm.momentum = 0.1
         return classifier.eval()
 
     return build
