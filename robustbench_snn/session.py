@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject
 from robustbench_snn.model import build_model
@@ -22,7 +24,8 @@ from robustbench_snn.records import Failure, Record
 from robustbench_snn.registry import evaluations, models
 from robustbench_snn.store import Store, write_samples
 from robustbench_snn.target import Target
-from robustbench_snn.training.weights import load_weights, save_weights, tensor_digest
+from robustbench_snn.training.weights import save_weights, tensor_digest
+from robustbench_snn.weights import load_weights
 
 if TYPE_CHECKING:
     from robustbench_snn.training import TrainingProgress
@@ -88,9 +91,10 @@ class Session:
             try:
                 model = self._build(cell)
                 details = self._train(cell, model)
+                facts = details.pop("normalization", {})
                 record = self._train_record(cell, model, watch, details)
                 with self.store.writing(record) as folder:
-                    save_weights(model, folder / "weights.safetensors")
+                    save_weights(model, folder / "weights.safetensors", facts)
                 self.store.clear_work(cell.key)
             except Exception as error:
                 record = self._failed(cell, cell.key, {**cell.identity}, model, watch, error)
@@ -122,7 +126,7 @@ class Session:
                     batch_size=self.options.batch_size,
                     device=self.options.device,
                     progress=told,
-                    peers={name: lambda peer=peer: self._target(peer) for name, peer in peers.items()},
+                    peers={name: partial(self._target, peer) for name, peer in peers.items()},
                 )
                 outcome, batch_size = run_in_memory(evaluation, subject)
                 record = self._evaluate_record(cell, key, target, watch, outcome, batch_size)
@@ -155,9 +159,9 @@ class Session:
 
         if cell.model.model is not None:
             return {"weights": "as the plug-in returned them"}
+        assert isinstance(model, Classifier)
         if cell.model.weights is not None:
-            load_weights(model, Path(cell.model.weights))
-            return {"weights": cell.model.weights}
+            return {"weights": cell.model.weights, "normalization": _load(model, Path(cell.model.weights))}
         assert cell.model.recipe is not None
         recipe = resolve_recipe(cell.model.recipe)
         result = train(
@@ -176,7 +180,8 @@ class Session:
         if cell.key not in self._targets:
             model = self._build(cell)
             if cell.model.model is None:
-                load_weights(model, self.store.weights(cell.key))
+                assert isinstance(model, Classifier)
+                _load(model, self.store.weights(cell.key))
             while len(self._targets) >= 4:
                 self._targets.pop(next(iter(self._targets)))
             stochastic = None
@@ -274,6 +279,16 @@ class Session:
             provenance=self._provenance(watch, model, self.options.batch_size),
             **self._common(cell, key, identity, model),
         )
+
+
+def _load(model: Classifier, path: Path) -> dict[str, Any]:
+    """Fills a model with weights; returns the normalization that goes with them, if it is not the dataset's own."""
+    facts = load_weights(path, model)
+    found: dict[str, Any] = {name: facts[name] for name in ("mean", "std") if name in facts}
+    for name, values in found.items():
+        buffer: torch.Tensor = getattr(model.encoder, name)
+        buffer.copy_(torch.tensor(values).reshape(buffer.shape))
+    return found
 
 
 def run_in_memory(evaluation: Evaluation, subject: Subject) -> tuple[Outcome, int]:

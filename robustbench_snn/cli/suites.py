@@ -59,6 +59,7 @@ def run(
         _show_plan(plan, store)
         return
 
+    from robustbench_snn.cli.progress import RunProgress
     from robustbench_snn.running import RunSettings, run_plan
 
     settings = RunSettings(
@@ -68,7 +69,8 @@ def run(
         jobs=jobs,
         plugins=tuple(str(file) for file in plugin or []),
     )
-    finished = run_plan(plan, store, results, settings)
+    with RunProgress(errors, len(plan.train) + len(plan.evaluate)) as progress:
+        finished = run_plan(plan, store, results, settings, progress)
     _report(finished.folder, results, spec)
     if finished.failed:
         for title, message in finished.failed:
