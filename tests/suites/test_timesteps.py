@@ -13,9 +13,10 @@ from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones, encoders, evaluations
 from robustbench_snn.samples import ArraySamples
 from robustbench_snn.scoring import correct
+from robustbench_snn.settling import settle
 from robustbench_snn.spiking.sweep import plan_sweep, separate_runs
 from robustbench_snn.target import Target
-from robustbench_snn.testing.models import make_task, sample_images, settle
+from robustbench_snn.testing.models import make_task, sample_images
 
 torch.set_num_threads(1)
 TASK = make_task(channels=1, timesteps=3)

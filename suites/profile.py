@@ -1,0 +1,135 @@
+"""What the spikes do, what they cost, and how they change when the images do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from statistics import median
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from robustbench_snn.classifier import Classifier
+from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.provenance import peak_memory
+from robustbench_snn.samples import Batch
+from robustbench_snn.spiking.condition import Condition, ConditionSpec
+from robustbench_snn.spiking.distance import Recorded, SpikeDistance
+from robustbench_snn.spiking.operations import count_operations
+from robustbench_snn.spiking.portrait import Portrait
+from robustbench_snn.spiking.watching import watched
+
+NONE: list[Condition] = []
+
+
+@register_evaluation("profile", version=1)
+class Profile(Evaluation):
+    """Firing rates, spike-pattern diversity, mutual information, operations, energy, speed and memory.
+
+    It has no accuracy. Everything but ``images_per_second`` and ``peak_memory_mb`` is exactly repeatable; these two
+    are measured on the machine at hand, at the batch size of the run.
+
+    Args:
+        conditions: corrupted or adversarial images whose spikes are compared with those of the clean ones, layer by
+            layer and step by step (see :class:`robustbench_snn.spiking.distance.SpikeDistance`).
+        count_images: operations are counted one image at a time, on the first so many.
+        measure: time the model, and note peak memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        conditions: list[ConditionSpec] = NONE,
+        count_images: Annotated[int, Field(ge=1)] = 8,
+        measure: bool = True,
+    ) -> None:
+        self.conditions = conditions
+        self.count_images = count_images
+        self.measure = measure
+
+    def run(self, subject: Subject) -> Outcome:
+        """One pass for rates and words, one a condition, and a few images for the operations."""
+        passes = 1 + len(self.conditions)
+        spikes = Portrait(subject)
+        for batch in subject.samples.batches(subject.batch_size, subject.device):
+            spikes.add(batch)
+            subject.progress(spikes.done, passes * len(subject.samples))
+        metrics, columns, details = spikes.found()
+        if details["layers"]:
+            details["distance"] = {
+                condition.name: self._distance(subject, condition, number)
+                for number, condition in enumerate(self.conditions, start=1)
+            }
+        metrics["parameters"] = float(sum(p.numel() for p in subject.target.model.parameters()))
+        details["operations"] = self._operations(subject, metrics)
+        if self.measure:
+            metrics["images_per_second"] = images_per_second(subject)
+            metrics["peak_memory_mb"] = peak_memory(subject.device) / 2**20
+        return Outcome(metrics=metrics, columns=columns, details=details)
+
+    def _operations(self, subject: Subject, metrics: dict[str, float]) -> Mapping[str, Any]:
+        rows = torch.arange(min(self.count_images, len(subject.samples)))
+        batch = next(subject.samples.batches(len(rows), subject.device, rows))
+        streams = iter(
+            [batch.random(subject.seed, "clean", 0)[slice(i, i + 1)] for i in range(len(rows)) for _ in "ab"]
+        )
+        model = subject.target.model
+
+        def run(image: Tensor) -> Tensor:
+            random = next(streams)  # no padding here: copies would be counted
+            found: Tensor = model(image, random=random) if isinstance(model, Classifier) else model(image)
+            return found
+
+        counted = count_operations(model, batch.images, run)
+        metrics |= {
+            "synops": counted.synops,
+            "ac": counted.ac,
+            "mac": counted.mac,
+            "compute_energy_uj": counted.compute_pj / 1e6,
+            "memory_energy_uj": counted.memory_pj / 1e6,
+            "formula_energy_uj": counted.formula_pj / 1e6,
+        }
+        return {"images": len(rows), **vars(counted)}
+
+    def _distance(self, subject: Subject, condition: Condition, number: int) -> Mapping[str, Any]:
+        distance, done, total = SpikeDistance(), 0, (1 + len(self.conditions)) * len(subject.samples)
+        steps = (subject.target.timesteps or 0,)
+        clean_batches = subject.samples.batches(subject.batch_size, subject.device)
+        for clean, shown in zip(clean_batches, condition.batches(subject, steps), strict=True):
+            assert torch.equal(clean.ids, shown.batch.ids)
+            images = shown.batch.images if shown.by_timesteps is None else shown.by_timesteps[steps[0]]
+            distance.add(_spikes(subject, clean, clean.images), _spikes(subject, clean, images))
+            done += len(clean)
+            subject.progress(number * len(subject.samples) + done, total)
+        return {"distance": distance.by_layer(), "chance": distance.chance(), **condition.details()}
+
+
+def images_per_second(subject: Subject, passes: int = 5) -> float:
+    """Images by second of a forward pass over one batch of the run's size, by the median of a few passes."""
+    rows = torch.arange(min(subject.batch_size, len(subject.samples)))
+    batch = next(subject.samples.batches(len(rows), subject.device, rows))
+    random = batch.random(subject.seed, "clean", 0)
+    seconds = []
+    for _ in range(passes + 1):
+        _wait(subject.device)
+        begun = time.perf_counter()
+        with torch.no_grad():
+            subject.target(batch.images, random)
+        _wait(subject.device)
+        seconds.append(time.perf_counter() - begun)
+    return len(rows) / median(seconds[1:])
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def _spikes(subject: Subject, batch: Batch, images: Tensor) -> dict[str, Tensor]:
+    """All spikes of a forward pass, bool (T, B, ...) by layer."""
+    recorded = Recorded(samples=len(batch))
+    with torch.no_grad(), watched(subject.target.model, recorded.observe):
+        subject.target(images, batch.random(subject.seed, "clean", 0))
+    return recorded.layers()
