@@ -10,7 +10,7 @@ from robustbench_snn.errors import UnknownNameError, did_you_mean
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
         "zero_gradient": (
-            "More than 1 % of the samples have an input gradient of exactly zero under every backward pass tried. "
+            "More than 1 % of the samples have an input gradient of exactly zero under the model's own backward pass. "
             "Gradient attacks stand still there, which looks like robustness and is none. Look for an encoder or a "
             "layer under no_grad, a rounding without a straight-through gradient, or a saturated surrogate; give the "
             "encoder a backward pass (BPDA) and evaluate again."
@@ -48,18 +48,14 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "taken from last iterates, as torchattacks' PGD reports, would be too high by that much."
         ),
         "foreign_gradients_stronger": (
-            "Adversarial images made under another surrogate gradient break more than 1 % of the samples that the "
-            "model's own training surrogate could not. The training surrogate hides attack directions; "
-            "white-box numbers made with it alone are too high."
+            "PGD under another surrogate gradient leaves fewer samples standing, by more than one point, than PGD "
+            "under the model's own. The training surrogate hides attack directions: white-box numbers made with it "
+            "alone are too high. Common among SNNs; run snn_standard."
         ),
         "not_deterministic": (
             "Five forward passes of one batch did not agree bit for bit, but the model was not declared stochastic. "
             "Either it draws random numbers (declare it: stochastic=True) or it keeps state between forwards "
             "that reset does not clear."
-        ),
-        "state_leaks": (
-            "Run twice without a reset in between, the model answers differently, and does not reset itself. "
-            "Evaluations here reset it before every forward; anyone else who forgets gets other numbers, in silence."
         ),
         "batch_dependent": (
             "A sample's logits differ by more than 1e-4 when it is alone and when it is in a batch: batch "

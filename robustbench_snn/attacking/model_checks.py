@@ -1,0 +1,91 @@
+"""Checks of the model alone: is what an attack sees of it what it is?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attacking.ball import Ball
+from robustbench_snn.neurons import reset
+from robustbench_snn.samples import Batch
+from robustbench_snn.target import Target
+
+FORWARDS = 5
+TOLERANCE = 1e-4
+
+
+def zero_gradients(target: Target, batch: Batch, size: int) -> Tensor:
+    """Whether each sample's input gradient of the margin is exactly zero, bool (B,), on the CPU."""
+    active = ActiveSet(target, batch, Ball(1.0), batch.random("zero gradients"), batch_size=size, leave=False)
+    gradient = active.gradient(batch.images, "margin").gradient
+    return (gradient == 0).flatten(1).all(1).cpu()
+
+
+def deterministic(target: Target, batch: Batch) -> bool:
+    """Whether five forward passes of a batch agree bit for bit."""
+    with torch.no_grad():
+        first, *rest = (target(batch.images) for _ in range(FORWARDS))
+    return all(torch.equal(first, other) for other in rest)
+
+
+def resets_itself(target: Target, batch: Batch) -> bool:
+    """Whether the bare model gives the same logits twice without a reset from outside."""
+    reset(target.model)
+    with torch.no_grad():
+        first, second = target.model(batch.images), target.model(batch.images)
+    reset(target.model)
+    return torch.equal(first, second)
+
+
+def batch_gap(target: Target, batch: Batch) -> float:
+    """Largest difference between a sample's logits in the batch and alone."""
+    streams = batch.random("batch gap")
+    with torch.no_grad():
+        together = target(batch.images, streams)
+        alone = [target(batch.images[row : row + 1], streams[row : row + 1]) for row in range(len(batch))]
+    return float((together - torch.cat(alone)).abs().max())
+
+
+def mode_gap(target: Target, batch: Batch) -> float:
+    """Largest difference of the input gradients in eval mode and in train mode with frozen batch norm, relative.
+
+    Only layers of neurons change mode: whatever else acts in train mode (batch norm, dropout) stays in eval mode.
+    """
+    gradients = []
+    for training in (False, True):
+        for neuron in target.neurons:
+            for module in neuron.modules():
+                module.training = training
+        leaf = batch.images.clone().requires_grad_()
+        logits = target(leaf, batch.random("mode gap"))
+        chosen = logits.gather(1, batch.labels[:, None]).sum()
+        (gradient,) = torch.autograd.grad(chosen, leaf, allow_unused=True) if chosen.requires_grad else (None,)
+        gradients.append(torch.zeros_like(leaf) if gradient is None else gradient)
+    for neuron in target.neurons:
+        for module in neuron.modules():
+            module.training = False
+    scale = max(float(gradient.abs().max()) for gradient in gradients)
+    return float((gradients[0] - gradients[1]).abs().max()) / scale if scale else 0.0
+
+
+def check_model(target: Target, batch: Batch) -> tuple[dict[str, Any], list[str]]:
+    """Runs the checks on one small batch; the target is frozen.
+
+    Returns:
+        What was measured, and the flags raised.
+    """
+    found: dict[str, Any] = {"mode_gap": mode_gap(target, batch)}
+    flags = ["eval_train_gradients_differ"] if found["mode_gap"] > TOLERANCE else []
+    if target.stochastic:
+        return found, flags
+    found |= {
+        "deterministic": deterministic(target, batch),
+        "batch_gap": batch_gap(target, batch),
+        "resets_itself": resets_itself(target, batch),
+    }
+    flags += [] if found["deterministic"] else ["not_deterministic"]
+    flags += ["batch_dependent"] if found["batch_gap"] > TOLERANCE else []
+    return found, flags

@@ -1,0 +1,68 @@
+"""Is the number believable? Checks that masked gradients and broken attacks fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from robustbench_snn.attacking.attack_checks import AttackChecks
+from robustbench_snn.attacking.ball import Norm
+from robustbench_snn.attacking.evaluations import Count
+from robustbench_snn.attacking.model_checks import check_model, zero_gradients
+from robustbench_snn.evaluation import Epsilon, Evaluation, Outcome, Subject, register_evaluation
+
+CHECKS = 14
+SMALL = 16
+"""Samples that the checks of the model alone look at."""
+
+
+@register_evaluation("diagnostics", version=1)
+class Diagnostics(Evaluation):
+    """Fourteen checks of whether robust accuracy on this model can be believed; each failure is a flag.
+
+    They are necessary, not sufficient: a plain SNN can pass every cheap one while its PGD-10 number is ten times too
+    high. ``passed`` is the share of checks passed; ``details`` holds what was measured; ``rbsnn explain FLAG`` says
+    what a flag means. The column ``zero_gradient`` names the samples whose gradient is all zero.
+
+    Args:
+        eps: radius in pixel units.
+        norm: ``linf`` or ``l2``.
+        samples: how many samples the attacks run on, the first so many.
+        steps: PGD steps; some checks take twice as many.
+        queries: of Square.
+    """
+
+    def __init__(
+        self,
+        *,
+        eps: Epsilon,
+        norm: Norm = "linf",
+        samples: Count = 64,
+        steps: Count = 20,
+        queries: Count = 500,
+    ) -> None:
+        self.eps = eps
+        self.norm: Norm = norm
+        self.samples = samples
+        self.steps = steps
+        self.queries = queries
+
+    def run(self, subject: Subject) -> Outcome:
+        """The model first, then the attacks."""
+        few = subject.samples.subset(torch.arange(min(self.samples, len(subject.samples))))
+        with subject.target.frozen():
+            batches = subject.samples.batches(subject.batch_size, subject.device)
+            zero = torch.cat([zero_gradients(subject.target, batch, subject.batch_size) for batch in batches])
+            small = next(few.batches(SMALL, subject.device))
+            found, flags = check_model(subject.target, small)
+            checks = AttackChecks(replace(subject, samples=few), self.eps, self.norm, self.steps, self.queries)
+            checks.run()
+        share = float(zero.double().mean())
+        flags = [*(["zero_gradient"] if share > 0.01 else []), *flags, *checks.flags]
+        return Outcome(
+            metrics={"passed": 1.0 - len(flags) / CHECKS, "zero_gradient_share": share},
+            columns={"zero_gradient": zero.numpy()},
+            details={"eps": self.eps, "norm": self.norm, "samples": len(few), "model": found, "attacks": checks.found},
+            flags=flags,
+        )
