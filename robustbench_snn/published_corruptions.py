@@ -136,14 +136,16 @@ class PublishedCorruptions:
         wanted = (len(SEVERITIES) * self.samples,)
         if array.shape != wanted or not np.issubdtype(array.dtype, np.integer):
             raise DatasetError(f"{path} must hold {wanted[0]} whole numbers, it is {array.dtype} of {array.shape}")
-        labels = np.asarray(array, dtype=np.int64).reshape(len(SEVERITIES), -1)
+        labels: Labels = np.asarray(array, dtype=np.int64).reshape(len(SEVERITIES), -1)
         if (labels != labels[0]).any():
             raise DatasetError(f"{path}: labels differ between severities, but all hold the same images")
         if labels.min() < 0 or labels.max() >= _CLASSES[self.kind]:
             raise DatasetError(
-                f"{path}: labels run from {labels.min()} to {labels.max()}, {self.kind} has {_CLASSES[self.kind]} classes"
+                f"{path}: labels run from {labels.min()} to {labels.max()}, "
+                f"{self.kind} has {_CLASSES[self.kind]} classes"
             )
-        return labels[0]
+        first: Labels = labels[0]
+        return first
 
     def _files(self, name: str, severity: int) -> list[tuple[Path, int]]:
         """Files of an ImageNet-C type with their labels, the same for every type and severity."""

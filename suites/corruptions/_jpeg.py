@@ -94,14 +94,18 @@ def to_rgb(luminance: Tensor, chroma: Tensor) -> Tensor:
     """Back to whole RGB levels, float32 (B, 3, H, W); luminance (B, H, W) and chroma (B, 2, H, W) are int32."""
     blue, red = (chroma - 128).unbind(1)
     half = 1 << 15
-    return torch.stack(
-        [
-            luminance + (91881 * red + half >> 16),
-            luminance + (-22554 * blue - 46802 * red + half >> 16),
-            luminance + (116130 * blue + half >> 16),
-        ],
-        dim=1,
-    ).clamp_(0, 255).float()
+    return (
+        torch.stack(
+            [
+                luminance + (91881 * red + half >> 16),
+                luminance + (-22554 * blue - 46802 * red + half >> 16),
+                luminance + (116130 * blue + half >> 16),
+            ],
+            dim=1,
+        )
+        .clamp_(0, 255)
+        .float()
+    )
 
 
 def halve(chroma: Tensor) -> Tensor:

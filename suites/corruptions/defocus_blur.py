@@ -58,8 +58,6 @@ def _maps(
     maps = []
     for rank in np.flatnonzero(values > 1e-7 * values[0]):
         scale = np.sqrt(values[rank])
-        pair = [
-            band_matrix(size, scale * vector) for size, vector in ((height, left[:, rank]), (width, right[rank]))
-        ]
+        pair = [band_matrix(size, scale * vector) for size, vector in ((height, left[:, rank]), (width, right[rank]))]
         maps.append(tuple(torch.from_numpy(fixed_point(matrix)).to(device) for matrix in pair))
     return [(rows, columns) for rows, columns in maps]

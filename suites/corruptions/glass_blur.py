@@ -38,26 +38,36 @@ def glass_blur(images: Tensor, random: SampleRandom, sigma: float, reach: int, i
 
 
 def shuffle_once(random: SampleRandom, height: int, width: int, reach: int) -> Tensor:
-    """Where each pixel's value comes from after one pass, flat indices (B, H·W), int64.
-
-    The original goes from the lower right to the upper left, and its exchange of two pixels is a copy (it
-    exchanges views of one array): pixel i takes what its partner holds at that moment. That is the partner's
-    new value if the partner's turn came before, else its old one. So every pixel points at another one's new or
-    old value; following all pointers at once, twice as far each time, replaces the loop over pixels.
-    """
-    device = random.keys.device
-    pixels = torch.arange(height * width, device=device)
+    """Where each pixel's value comes from after one pass, flat indices (B, H·W), int64."""
+    pixels = torch.arange(height * width, device=random.keys.device)
     row, column = pixels // width, pixels % width
-    inner = (row > reach) & (row <= height - reach) & (column > reach) & (column <= width - reach)
+    turns = (row > reach) & (row <= height - reach) & (column > reach) & (column <= width - reach)
     bits = random.bits(height * width)
     down = ((bits & 0x7FFFFFFF) * (2 * reach) >> 31) - reach
     right = ((bits >> 32 & 0x7FFFFFFF) * (2 * reach) >> 31) - reach
-    partner = torch.where(inner, pixels + down * width + right, pixels)
-    if reach == 1:  # partners lie above or to the left: their turn never came before
-        return partner
-    came_before = inner[partner] & (partner > pixels)
-    pointer = torch.where(came_before, partner, partner + height * width)  # old values lie behind the new ones
-    old = (pixels + height * width).expand(len(random), -1)
-    while bool((pointer < height * width).any()):
+    return follow(torch.where(turns, pixels + down * width + right, pixels), turns)
+
+
+def follow(partners: Tensor, turns: Tensor) -> Tensor:
+    """Where values come from if pixels copy their partners one after another, last pixel first.
+
+    The original's exchange of two pixels is such a copy, for it exchanges views of one array: pixel i takes what
+    its partner holds at that moment. That is the partner's new value if its turn came before, else its old one.
+    So every pixel points at another one's new or old value; following all pointers at once, twice as far each
+    time, replaces the loop over pixels.
+
+    Args:
+        partners: (B, P), int64, the pixel that each one copies; itself where it has no turn.
+        turns: (P,), bool, which pixels have a turn.
+
+    Returns:
+        (B, P), int64.
+    """
+    batch, count = partners.shape
+    pixels = torch.arange(count, device=partners.device)
+    came_before = turns[partners] & (partners > pixels)
+    pointer = torch.where(came_before, partners, partners + count)  # old values lie behind the new ones
+    old = (pixels + count).expand(batch, -1)
+    while bool((pointer < count).any()):
         pointer = torch.cat([pointer, old], dim=1).gather(1, pointer)
-    return pointer - height * width
+    return pointer - count

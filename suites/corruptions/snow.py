@@ -36,7 +36,7 @@ LUMINANCE = (0.299, 0.587, 0.114)
         (0.55, 0.3, 2.5, 0.85, 12, 12.0, 0.55),
     ),
 )
-def snow(  # noqa: PLR0913 - the columns of the published table
+def snow(
     images: Tensor,
     random: SampleRandom,
     mean: float,
@@ -68,7 +68,7 @@ def snow(  # noqa: PLR0913 - the columns of the published table
     angle = random.fold("angle").uniform() * 90 - 135
     flakes = streak(flakes, angle, radius, sigma).round_()
     whitened = torch.maximum(images, luminance(images) * 1.5 + 127.5)
-    return mix * images + (1 - mix) * whitened + flakes + flakes.flip(-1, -2)
+    return (images * mix).add_(whitened.mul_(1 - mix)).add_(flakes).add_(flakes.flip(-1, -2))
 
 
 def luminance(images: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ _LIGHT = (((-1, -1), -2), ((-1, 0), -1), ((0, -1), -1), ((0, 0), 1), ((0, 1), 1)
         (0.67, 0.4, 1.0, 0.65, 1.5, 1),
     ),
 )
-def spatter(  # noqa: PLR0913 - the columns of the published table
+def spatter(
     images: Tensor,
     random: SampleRandom,
     mean: float,

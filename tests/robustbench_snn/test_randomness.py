@@ -79,7 +79,7 @@ def test_numbers_do_not_depend_on_batch_mates(draw: str) -> None:
 
 def test_uniform_distribution() -> None:
     draws = SampleRandom.for_samples(3, sample_ids=range(64)).uniform(4096).flatten()
-    assert 0 <= float(draws.min())
+    assert float(draws.min()) >= 0
     assert float(draws.max()) < 1
     counts = torch.histc(draws, 64, 0, 1)
     expected = len(draws) / 64
