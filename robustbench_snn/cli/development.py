@@ -1,0 +1,111 @@
+"""Commands for those who build components: new, check, explain, import-weights."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_snn.cli.console import output
+from robustbench_snn.errors import UserError
+
+
+class Format(StrEnum):
+    """Whose names a published checkpoint has."""
+
+    spikformer = "spikformer"
+    spikingformer = "spikingformer"
+    sdt = "sdt"
+    qkformer = "qkformer"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(check)
+    app.command()(new)
+    app.command()(explain)
+    app.command("import-weights")(import_weights)
+
+
+def check(
+    kind: Annotated[str, typer.Argument(help="encoder, backbone or evaluation.")],
+    file: Annotated[Path, typer.Argument(help="The Python file that registers it.")],
+) -> None:
+    """Run the conformance kit on a file: what passed, what failed, and why."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from robustbench_snn.testing import check_file
+
+    kinds = ("encoder", "backbone", "evaluation")
+    if kind.removesuffix("s") not in kinds:
+        raise UserError(f"there are checks for {', '.join(kinds)}; not for '{kind}'")
+    wanted = kind.removesuffix("s")
+    results = [result for result in check_file(file) if result.component.startswith(wanted)]
+    if not results:
+        raise UserError(f"{file} registers no {wanted}; decorate a class with @register_{wanted}")
+    table = Table("component", "check", "", "why", title=str(file), title_justify="left")
+    for result in results:
+        state = Text("passed", style="green") if result.passed else Text("failed", style="bold red")
+        table.add_row(result.component, result.name, state, Text(result.reason))
+    output.print(table)
+    failed = sum(not result.passed for result in results)
+    output.print(f"{len(results) - failed} passed, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+def new(
+    kind: Annotated[str, typer.Argument(help="encoder.")],
+    name: Annotated[str, typer.Argument(help="Its name in suite files, such as my_code.")],
+    folder: Annotated[Path, typer.Option(help="Where to write the files.")] = Path(),
+) -> None:
+    """Write a working component and its test, to start from."""
+    from robustbench_snn.scaffold import new_encoder
+
+    if kind.removesuffix("s") != "encoder":
+        raise UserError(f"rbsnn new writes an encoder; not a '{kind}'")
+    for path in new_encoder(name, folder):
+        output.print(f"wrote {path}", highlight=False)
+    output.print(f"next: rbsnn check encoder {folder / name}.py", highlight=False)
+
+
+def explain(flag: Annotated[str, typer.Argument(help="A flag of a leaderboard.")]) -> None:
+    """Say what a flag of a leaderboard means, and what to do about it."""
+    from robustbench_snn.flags import explain as meaning
+
+    output.print(meaning(flag), markup=False, highlight=False)
+
+
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="A published checkpoint (.pth).")],
+    format: Annotated[Format, typer.Option(help="Whose checkpoint it is.")] = Format.spikformer,  # noqa: A002
+    to: Annotated[Path | None, typer.Option(help="Where to write; beside the file without it.")] = None,
+    heads: Annotated[int | None, typer.Option(min=1, help="Attention heads; the authors' without it.")] = None,
+    timesteps: Annotated[int, typer.Option(min=1, help="T.")] = 4,
+    image_size: Annotated[int, typer.Option(min=1, help="Height and width in pixels.")] = 32,
+    normalize: Annotated[bool, typer.Option(help="Whether it was trained on normalised pixels.")] = True,
+) -> None:
+    """Convert the authors' checkpoint to a safetensors file that a suite can name as weights:."""
+    import yaml
+
+    from robustbench_snn.weights import ImportOptions, import_weights_report, save_imported
+
+    options = ImportOptions(
+        format=format.value, heads=heads, timesteps=timesteps, image_size=image_size, normalize=normalize
+    )
+    report = import_weights_report(file, **options)
+    output.print(report.explain(), markup=False, highlight=False)
+    target = to or file.with_suffix(".safetensors")
+    facts = save_imported(file, target, **options)
+    output.print(f"wrote {target}; in a suite:", highlight=False)
+    model = {
+        "name": target.stem,
+        "encoder": facts["encoder"],
+        "backbone": {"name": facts["backbone"]["name"], **facts["backbone"]["parameters"]},
+        "timesteps": facts["timesteps"],
+        "weights": str(target),
+    }
+    output.print(yaml.safe_dump({"models": [model]}, sort_keys=False), markup=False, highlight=False)
