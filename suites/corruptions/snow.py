@@ -68,7 +68,7 @@ def snow(
     angle = random.fold("angle").uniform() * 90 - 135
     flakes = streak(flakes, angle, radius, sigma).round_()
     whitened = torch.maximum(images, luminance(images) * 1.5 + 127.5)
-    return (images * mix).add_(whitened.mul_(1 - mix)).add_(flakes).add_(flakes.flip(-1, -2))
+    return images * mix + whitened * (1 - mix) + flakes + flakes.flip(-1, -2)
 
 
 def luminance(images: Tensor) -> Tensor:
@@ -76,7 +76,8 @@ def luminance(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images
     red, green, blue = images.split(1, dim=1)
-    return red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
+    grey: Tensor = red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
+    return grey
 
 
 @lru_cache(maxsize=16)
