@@ -26,7 +26,7 @@ def main() -> None:
         "# Gallery of encoders",
         "",
         f"One 8x8 digit through every shipped encoder, untrained, T = {TIMESTEPS}, 48 channels. Top: the image and, "
-        "where the encoder shows frames to the shared stem, these. Middle: spikes of each step, mean over the channels. "
+        "where the encoder shows frames to the shared stem, these. Middle: spikes of each step, mean over channels. "
         "Bottom: share of neurons that fire, and the words of T bits that the neurons say (first step leftmost).",
         "",
         "Made by `python docs/scripts/encoder_gallery.py`; one of your own: `rbsnn plot encoder NAME --image FILE`.",
