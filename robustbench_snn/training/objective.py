@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from robustbench_snn.adversarial_training import adversarial_objective
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.training.recipe import Recipe
 
@@ -54,6 +54,4 @@ def objective_of(recipe: Recipe) -> Objective:
     clean = clean_objective(recipe)
     if recipe.adversarial is None:
         return clean
-    module = importlib.import_module("robustbench_snn.adversarial_training")
-    adversarial: Objective = module.adversarial_objective(module.AdversarialConfig(**recipe.adversarial), clean)
-    return adversarial
+    return adversarial_objective(recipe.adversarial, clean)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from robustbench_snn.adversarial_training import AdversarialConfig
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 _RAND_AUGMENT = re.compile(r"rand(-(m\d+|n\d+|p\d+(\.\d+)?|mstd\d+(\.\d+)?|mmax\d+|inc[01]))*")
@@ -45,8 +46,7 @@ class Recipe(BaseModel):
         crop_padding: pixels of black around the image before a random crop of its size; 0 for none.
         gradient_clip: largest norm of the gradient over all weights; None for no clipping.
         mixed_precision: ``off``, ``bf16`` or ``fp16`` (CUDA only, with loss scaling).
-        adversarial: parameters of adversarial training, those of ``AdversarialConfig`` in
-            :mod:`robustbench_snn.adversarial_training`; None for none.
+        adversarial: adversarial training, on the augmented images; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,21 +74,12 @@ class Recipe(BaseModel):
     crop_padding: int = Field(default=0, ge=0)
     gradient_clip: float | None = Field(default=None, gt=0.0)
     mixed_precision: Literal["off", "bf16", "fp16"] = "off"
-    adversarial: dict[str, Any] | None = None
+    adversarial: AdversarialConfig | None = None
 
     @field_validator("mixed_precision", mode="before")
     @classmethod
     def _read_off(cls, value: object) -> object:
         return "off" if value is False else value  # YAML 1.1 reads a bare off as False
-
-    @field_validator("adversarial")
-    @classmethod
-    def _check_adversarial(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is None:
-            return None
-        module = importlib.import_module("robustbench_snn.adversarial_training")  # only for those who want it
-        checked: dict[str, Any] = module.AdversarialConfig.model_validate(value).model_dump(mode="json")
-        return checked
 
     @field_validator("randaugment")
     @classmethod

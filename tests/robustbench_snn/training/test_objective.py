@@ -51,3 +51,16 @@ def test_tet_is_the_mean_over_steps(build: Callable[..., Classifier], targets: t
     assert torch.equal(logits, model(images))
     assert not logits.requires_grad
     assert loss.requires_grad
+
+
+def test_adversarial_training_sees_other_images_inside_the_ball(build: Callable[..., Classifier]) -> None:
+    model, seen = build("direct"), []
+    inner = model.step_logits
+    model.step_logits = lambda images, **k: (seen.append((images.detach(), model.training)), inner(images, **k))[1]  # type: ignore[method-assign]
+    images, targets = torch.rand(8, 1, 8, 8), F.one_hot(torch.arange(8), CLASSES).float()
+    recipe = Recipe.model_validate({"adversarial": {"eps": "16/255", "steps": 2}})
+    loss, _ = objective_of(recipe)(model.train(), images, targets)
+    assert loss.requires_grad
+    trained_on = [batch for batch, training in seen if training]
+    assert len(trained_on) == 1
+    assert 0 < float((trained_on[0] - images).abs().max()) <= 16 / 255 + 1e-6

@@ -54,6 +54,7 @@ def test_overrides_and_defaults() -> None:
         ({"randaugment": "rand-x9"}, "rand-m9-n1-mstd0.4-inc1"),
         ({"min_lr": 1.0}, "must not exceed lr"),
         ({"optimizer": "lion"}, "adamw"),
+        ({"adversarial": {"eps": "8/255", "stepz": 3}}, "adversarial.stepz"),
         ({"epoch": 3, "lrr": 1}, "epochs.*lr"),
     ],
 )

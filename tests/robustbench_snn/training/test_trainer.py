@@ -18,7 +18,7 @@ import torch
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.datasets import Dataset, load_dataset
 from robustbench_snn.errors import StoreError, UserError
-from robustbench_snn.training import Recipe, TrainingError, TrainResult, train
+from robustbench_snn.training import Recipe, TrainingError, TrainResult, resolve_recipe, train
 from robustbench_snn.training.weights import tensor_digest
 
 RECIPE = Recipe(
@@ -61,6 +61,16 @@ def test_resumed_equals_uninterrupted(build: Build, digits: Dataset, tmp_path: P
     assert numbers(result) == expected
     assert tensor_digest(fresh.state_dict()) == tensor_digest(whole.state_dict())
     assert not fresh.training
+
+
+def test_adversarial_training_is_resumed_too(build: Build, digits: Dataset, tmp_path: Path) -> None:
+    recipe = resolve_recipe({"epochs": 2, "batch_size": 32, "adversarial": {"eps": "8/255", "steps": 1}})
+    whole, fresh = build(), build()
+    train(whole, digits, recipe, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(build(), digits, recipe, seed=0, checkpoint_dir=tmp_path, progress=StopAfter(2))
+    assert train(fresh, digits, recipe, seed=0, checkpoint_dir=tmp_path).resumed_from == 1
+    assert tensor_digest(fresh.state_dict()) == tensor_digest(whole.state_dict())
 
 
 SCRIPT = """
