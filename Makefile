@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
+# Frost needs this package's photographs, and none of the code that it would otherwise bring along.
+TEXTURES := $(BIN)/python -m pip install --quiet --no-deps imagecorruptions-imaug==1.1.5
 SHELL := /bin/bash
 
 .PHONY: quickstart test lint schema clean
@@ -27,15 +29,18 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[corruptions]'
+	$(BIN)/python -m pip install --quiet --editable '.'
+	$(TEXTURES)
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[corruptions,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(TEXTURES)
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[corruptions,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(TEXTURES)
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-test
 
 clean:

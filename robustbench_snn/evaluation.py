@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from robustbench_snn.registry import evaluations
 from robustbench_snn.samples import Samples
@@ -34,7 +34,14 @@ def _pixels(value: object) -> float:
     return size
 
 
-Epsilon = Annotated[float, BeforeValidator(_pixels)]
+_PIXELS_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "minimum": 0.0, "maximum": 1.0},
+        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(/\s*\d+)?\s*$"},
+    ]
+}
+
+Epsilon = Annotated[float, BeforeValidator(_pixels), WithJsonSchema(_PIXELS_SCHEMA, mode="validation")]
 """Size of a perturbation in pixel units on [0, 1]; suite files may write an exact fraction, "8/255"."""
 
 

@@ -41,57 +41,58 @@ def _point(entry: dict[str, Any], reference: str) -> None:
     """Replaces the general component of a property by the one of its registry."""
     if entry.get("type") == "array":
         entry["items"] = {"$ref": reference}
-    elif "anyOf" in entry:
-        entry["anyOf"] = [{"$ref": reference}, {"type": "null"}]
     else:
-        entry.pop("$ref", None)
-        entry.pop("default", None)
-        entry["allOf"] = [{"$ref": reference}]
+        options = [{"$ref": reference}, *({"type": "null"} for option in entry.get("anyOf", []) if "type" in option)]
+        entry.clear()
+        entry["anyOf"] = options
 
 
 def _component_schema(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A name, ``{name: x, a: 1}`` or ``{x: {a: 1}}``."""
     options: list[dict[str, Any]] = [{"enum": registry.names()}]
     for name in registry:
         parameters = _lift(registry.get(name).parameters.model_json_schema(), definitions)
-        summary = registry.declaration(name).summary
-        options += _forms(name, parameters, summary)
+        own = {
+            "type": "object",
+            "description": registry.declaration(name).summary,
+            "properties": {
+                "name": {"const": name},
+                "label": {"type": "string", "description": "title of the column"},
+                **parameters.get("properties", {}),
+            },
+            "required": parameters.get("required", []),
+            "additionalProperties": False,
+        }
+        place = f"{registry.kind}.{name}"
+        definitions[place] = _without_titles(own)
+        reference = {"$ref": f"#/$defs/{place}"}
+        nested = reference if own["required"] else {"anyOf": [reference, {"type": "null"}]}
+        options.append({"allOf": [reference], "required": ["name"]})
+        options.append(
+            {"type": "object", "properties": {name: nested}, "required": [name], "additionalProperties": False}
+        )
     return {"anyOf": options}
 
 
-def _forms(name: str, parameters: dict[str, Any], summary: str) -> list[dict[str, Any]]:
-    """``{name: x, a: 1}`` and ``{x: {a: 1}}``."""
-    label = {"label": {"type": "string", "description": "title of the column"}}
-    flat = {"name": {"const": name}, **label, **parameters.get("properties", {})}
-    nested = {"type": ["object", "null"], "properties": {**label, **parameters.get("properties", {})}}
-    closed = {"additionalProperties": False}
-    required = parameters.get("required", [])
-    return [
-        {"type": "object", "description": summary, "properties": flat, "required": ["name", *required], **closed},
-        {
-            "type": "object",
-            "description": summary,
-            "properties": {name: {**nested, "required": required, **closed}},
-            "required": [name],
-            **closed,
-        },
-    ]
-
-
 def _recipe_schema(definitions: dict[str, Any]) -> dict[str, Any]:
+    """A name, or values in place of a named recipe's or of the defaults."""
     from robustbench_snn.training import Recipe, recipe_names
 
-    parameters = _lift(Recipe.model_json_schema(), definitions)
-    parameters["required"] = []
-    parameters["properties"].pop("name", None)
-    return {
-        "anyOf": [
-            {"enum": recipe_names()},
-            *(form for name in recipe_names() for form in _forms(name, parameters, "training recipe")),
-        ]
-    }
+    values = _without_titles(_lift(Recipe.model_json_schema(), definitions))
+    values["properties"]["name"] = {"enum": recipe_names()}
+    return {"anyOf": [{"enum": recipe_names()}, values]}
 
 
 def _lift(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """Moves a component's own definitions to the top, where its references point."""
     definitions.update(schema.pop("$defs", {}))
     return schema
+
+
+def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out the titles that pydantic makes of field names: they say nothing and double the file."""
+    properties = {
+        name: {key: value for key, value in entry.items() if key != "title"}
+        for name, entry in schema["properties"].items()
+    }
+    return {key: value for key, value in schema.items() if key != "title"} | {"properties": properties}
