@@ -42,9 +42,9 @@ def _point(entry: dict[str, Any], reference: str) -> None:
     if entry.get("type") == "array":
         entry["items"] = {"$ref": reference}
     else:
-        options = [{"$ref": reference}, *({"type": "null"} for option in entry.get("anyOf", []) if "type" in option)]
+        optional = {"type": "null"} in entry.get("anyOf", [])
         entry.clear()
-        entry["anyOf"] = options
+        entry["anyOf"] = [{"$ref": reference}, *([{"type": "null"}] if optional else [])]
 
 
 def _component_schema(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
