@@ -49,7 +49,8 @@ class ConvLIF(nn.Module):
             frames = frames + self.noise * torch.randn_like(frames)
         spikes = self.spike1(self.first(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]))
         spikes = self.spike2(self.second(spikes.flatten(0, 1)).unflatten(0, frames.shape[:2]))
-        return self.read(spikes.flatten(2)).mean(0)
+        logits: Tensor = self.read(spikes.flatten(2)).mean(0)
+        return logits
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -85,16 +86,10 @@ def official(model: nn.Module, images: Tensor, labels: Tensor, stochastic: bool)
 
     target = Target(model, stochastic=stochastic)
     with target.frozen():
-        attack = AutoAttack(
-            Plain(target),
-            norm="Linf",
-            eps=EPS,
-            version="rand" if stochastic else "standard",
-            device="cpu",
-            verbose=False,
-        )
-        adversarial = attack.run_standard_evaluation(images, labels, bs=len(images))
-        if isinstance(adversarial, tuple):
+        version = "rand" if stochastic else "standard"
+        attack = AutoAttack(Plain(target), norm="Linf", eps=EPS, version=version, device="cpu", seed=0)
+        adversarial = attack.run_standard_evaluation(images, labels, batch_size=len(images))
+        if not isinstance(adversarial, Tensor):
             adversarial = adversarial[0]
         with torch.no_grad():
             draws = [correct(target(adversarial), labels) for _ in range(20 if stochastic else 1)]
@@ -126,7 +121,7 @@ SLOW_FOR_STOCHASTIC = {"FAB-T-100", "Square-5000", "APGD-T-100"}
 
 
 def main() -> None:
-    """Trains, attacks, writes JSON as it goes."""
+    """Trains, attacks, writes JSON as it goes; rows already there are not computed again."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--stochastic-samples", type=int, default=40)
@@ -141,7 +136,7 @@ def main() -> None:
         "adversarially trained": (ConvLIF, config, False),
         "stochastic": (lambda: ConvLIF(noise=0.2), None, True),
     }
-    table: dict[str, dict[str, Any]] = {}
+    table: dict[str, dict[str, Any]] = json.loads(options.out.read_text()) if options.out.exists() else {}
     for name, (build, adversarial, stochastic) in recipes.items():
         if options.only and name not in options.only:
             continue
@@ -150,20 +145,20 @@ def main() -> None:
         train(model, images[:1300], labels[:1300], 20 if adversarial else 12, adversarial)
         count = options.stochastic_samples if stochastic else options.samples
         test = images[1300 : 1300 + count], labels[1300 : 1300 + count]
-        table[name] = {"samples": count}
+        done = table.setdefault(name, {"samples": count})
         for row, entry in ROWS:
-            if stochastic and row in SLOW_FOR_STOCHASTIC:
+            if row in done or (stochastic and row in SLOW_FOR_STOCHASTIC):
                 continue
             begun = time.perf_counter()
             (result,) = evaluate(model, *test, [entry], stochastic=stochastic, batch_size=128)
-            table[name][row] = result.accuracy
+            done[row] = result.accuracy
             sys.stderr.write(f"{name}: {row}: {result.accuracy:.3f} ({time.perf_counter() - begun:.0f} s)\n")
             if row == "**snn_standard**":
-                table[name]["convergence"] = result.details["convergence"]
-                table[name]["stages"] = result.details["stages"]
+                done |= {"convergence": result.details["convergence"], "stages": result.details["stages"]}
             options.out.parent.mkdir(parents=True, exist_ok=True)
             options.out.write_text(json.dumps(table, indent=1) + "\n")
-        table[name]["official AutoAttack"] = official(model, *test, stochastic)
+        if "official AutoAttack" not in done:
+            done["official AutoAttack"] = official(model, *test, stochastic)
         options.out.write_text(json.dumps(table, indent=1) + "\n")
 
 
