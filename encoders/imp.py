@@ -64,7 +64,7 @@ class IMP(Encoder):
         self.scope: Literal["backbone", "encoder", "all"] = scope
         self.sigmoid = sigmoid
         self.drive = stem.conv_bn()
-        self.neuron = stem.spiking()
+        self.neuron = stem.spiking_only("imp")
         self.membranes = nn.ModuleList()
         if scope != "backbone":
             self._begin(self.neuron, (stem.channels, stem.height, stem.width))

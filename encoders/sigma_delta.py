@@ -42,7 +42,7 @@ class SigmaDelta(FrameEncoder):
         super().__init__(stem)
         self.threshold = threshold
         self.backward: Literal["surrogate", "straight-through", "none"] = backward
-        self.fire = stem.spiking().surrogate_function
+        self.fire = stem.spiking_only("sigma_delta").surrogate_function
         self.declare(gradient=backward)
 
     def frames(self, images: Tensor, timesteps: int) -> Tensor:

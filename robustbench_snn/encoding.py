@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.embedding import Overrun, PositionEmbedding, sincos_position_embedding
 from robustbench_snn.gradients import Backward, blurred, coded_with_backward
+from robustbench_snn.errors import UserError
 from robustbench_snn.neurons import NeuronConfig, StepMode
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
@@ -109,9 +110,22 @@ class Stem:
         ]
         return nn.Sequential(*layers, *([nn.MaxPool2d(3, 2, 1)] if self.pool else []))
 
-    def spiking(self, *, step_mode: StepMode = "m") -> BaseNode:
-        """A layer of the backbone's neurons."""
+    def spiking(self, *, step_mode: StepMode = "m") -> nn.Module:
+        """A layer of the backbone's neurons; for the ANN twin a ReLU."""
         return self.neuron.build(step_mode=step_mode)
+
+    def spiking_only(self, encoder: str) -> BaseNode:
+        """A layer of neurons, for an encoder that needs their membrane or their surrogate gradient.
+
+        Raises:
+            UserError: if the backbone is an ANN, whose first layer has neither.
+        """
+        layer = self.spiking()
+        if not isinstance(layer, BaseNode):
+            raise UserError(
+                f"encoder '{encoder}' needs spiking neurons, and this backbone has none; use 'direct' with an ANN"
+            )
+        return layer
 
     def position_embedding(self, overrun: Overrun = "hold") -> PositionEmbedding:
         """The feature form of the position embedding, one map (C_e, H_e, W_e) a step."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.attacking.ball import norms_of_samples
 from robustbench_snn.attacking.losses import negative_margin
 from robustbench_snn.attacking.rows import Rows
 from robustbench_snn.errors import UserError
@@ -21,8 +22,8 @@ class CarliniWagner(Attack):
 
     .. math:: \min_w \lVert x(w) - x \rVert_2^2 + c \max(z_y - \max_{i \ne y} z_i, -\kappa)
 
-    with Adam, for each c of a binary search that doubles c while no point in the ball fools. An iterate outside
-    the ball is also tried after projection, so that the attack answers whether the ball holds an adversarial image.
+    with Adam, for each c of a binary search by sample: c grows tenfold until some iterate fools, then is bisected.
+    Iterates may lie outside the ball; those inside count, and so does the smallest fooling one after projection.
 
     Args:
         steps: Adam steps for each c.
@@ -36,7 +37,7 @@ class CarliniWagner(Attack):
         self,
         *,
         steps: Annotated[int, Field(ge=1)] = 100,
-        search: Annotated[int, Field(ge=1)] = 4,
+        search: Annotated[int, Field(ge=1)] = 6,
         initial: Annotated[float, Field(gt=0)] = 1.0,
         rate: Annotated[float, Field(gt=0)] = 0.01,
         confidence: Annotated[float, Field(ge=0)] = 0.0,
@@ -55,26 +56,48 @@ class CarliniWagner(Attack):
         """
         if active.ball.norm != "l2":
             raise UserError("cw minimises the L2 norm; set norm: l2")
-        for trial in active.steps(self.search):
-            self._descend(active, self.initial * 10.0**trial)
+        weights = torch.full_like(active.labels, self.initial, dtype=torch.float32)
+        bounds = Rows(weight=weights, low=torch.zeros_like(weights), high=torch.full_like(weights, torch.inf))
+        for _ in active.steps(self.search):
+            found = self._descend(active, bounds)
+            bounds.low = torch.where(found, bounds.low, bounds.weight)
+            bounds.high = torch.where(found, bounds.weight, bounds.high)
+            middle = (bounds.low + bounds.high) / 2.0
+            bounds.weight = torch.where(bounds.high.isinf(), bounds.weight * 10.0, middle)
 
-    def _descend(self, active: ActiveSet, weight: float) -> None:
+    def _descend(self, active: ActiveSet, bounds: Rows) -> Tensor:
+        """One run of Adam at the present c; whether any iterate of a sample fooled, inside the ball or out."""
         start = torch.atanh((2.0 * active.clean - 1.0).clamp(-1.0 + 1e-6, 1.0 - 1e-6))
-        state = Rows(w=start, first=torch.zeros_like(start), second=torch.zeros_like(start))
+        state = Rows(
+            w=start,
+            first=torch.zeros_like(start),
+            second=torch.zeros_like(start),
+            nearest=active.clean,
+            size=torch.full_like(bounds.weight, torch.inf),
+        )
+
+        def loss(logits: Tensor, labels: Tensor) -> Tensor:
+            return negative_margin(logits, labels).clamp_max(self.confidence)
+
         for step in active.steps(self.steps):
-            raw = (state.w.tanh() + 1.0) / 2.0
-            images = active.project(raw)
-
-            def loss(logits: Tensor, labels: Tensor) -> Tensor:
-                return negative_margin(logits, labels).clamp_max(self.confidence)
-
+            images = (state.w.tanh() + 1.0) / 2.0
             slope = active.gradient(images, loss)
             state.cut(slope.kept)
-            (raw,) = slope.survivors(raw)
-            pull = 2.0 * (raw - active.clean) - weight * slope.gradient
-            gradient = pull * (1.0 - (2.0 * raw - 1.0).square()) / 2.0
+            bounds.cut(slope.kept)
+            (images,) = slope.survivors(images)
+            delta = images - active.clean
+            size = norms_of_samples(delta).flatten()
+            nearer = (negative_margin(slope.logits, active.labels) >= 0) & (size < state.size)
+            state.size = torch.where(nearer, size, state.size)
+            state.nearest = torch.where(nearer.reshape(-1, 1, 1, 1), images, state.nearest)
+            pull = 2.0 * delta - bounds.weight.reshape(-1, 1, 1, 1) * slope.gradient
+            gradient = pull * (1.0 - (2.0 * images - 1.0).square()) / 2.0
             state.first = 0.9 * state.first + 0.1 * gradient
             state.second = 0.999 * state.second + 0.001 * gradient.square()
             first = state.first / (1.0 - 0.9 ** (step + 1))
             second = state.second / (1.0 - 0.999 ** (step + 1))
             state.w = state.w - self.rate * first / (second.sqrt() + 1e-8)
+        look = active.note(active.project(state.nearest))
+        bounds.cut(look.kept)
+        (size,) = look.survivors(state.size)
+        return size.isfinite()

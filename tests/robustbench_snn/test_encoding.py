@@ -8,9 +8,11 @@ from torch import nn
 
 from robustbench_snn.encoding import Encoder, EncoderTraits, FrameEncoder, PixelCoding, Stem, register_encoder
 from robustbench_snn.errors import UserError
+from robustbench_snn.neurons import NeuronConfig
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
 from robustbench_snn.task import Task
+from robustbench_snn.testing.models import make_task
 
 TASK = Task(3, 9, 7, 10, 4, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
 
@@ -116,3 +118,10 @@ def test_base_classes_are_abstract():
 def test_attach_does_nothing_by_default():
     backbone = nn.Linear(2, 2)
     assert Plain(Stem(TASK, 16)).attach(backbone) is None
+
+
+@pytest.mark.parametrize("name", ["imp", "sigma_delta"])
+def test_an_encoder_that_needs_neurons_says_so_to_an_ann(name):
+    task = make_task()
+    with pytest.raises(UserError, match="needs spiking neurons"):
+        encoders.create(name, Stem(task, 16, neuron=NeuronConfig(type="relu")))
