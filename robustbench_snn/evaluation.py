@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -94,6 +95,9 @@ class Evaluation(ABC):
 
     needs_peers: ClassVar[bool] = False
     """Whether the suite's other models must be trained first."""
+
+    shown: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Metrics besides ``accuracy`` that a table shows: heading by metric. A heading ending in % shows a share."""
 
     @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

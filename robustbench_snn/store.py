@@ -82,6 +82,17 @@ class Store:
             return None
         return read_record(path)
 
+    def find(self, prefix: str) -> Record:
+        """The one finished record whose key begins like this.
+
+        Raises:
+            StoreError: if there is none, or several.
+        """
+        keys = sorted(entry.name for entry in (self.root / "cells").iterdir() if entry.name.startswith(prefix))
+        if len(keys) != 1:
+            raise StoreError(f"{len(keys) or 'no'} records in {self.root} begin with '{prefix}'; give more of the key")
+        return read_record(self.folder(keys[0]) / "record.json")
+
     def failure(self, key: str) -> Record | None:
         """The record of the last failed try, or None."""
         path = self.root / "failed" / f"{key}.json"

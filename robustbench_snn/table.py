@@ -80,6 +80,20 @@ class Row(Strict):
     training: tuple[str, ...]
 
 
+class Measure(Strict):
+    """A metric besides accuracy that the table shows.
+
+    Attributes:
+        label: of the evaluation.
+        metric: its name.
+        heading: of the column; ending in % for shares.
+    """
+
+    label: str
+    metric: str
+    heading: str
+
+
 class Table(Strict):
     """A whole table.
 
@@ -94,6 +108,7 @@ class Table(Strict):
         dataset: name of the dataset.
         samples: evaluation samples.
         columns: evaluation labels, in order.
+        measures: what is shown besides accuracies.
         confidence: of the intervals.
         rows: the models.
     """
@@ -108,6 +123,7 @@ class Table(Strict):
     dataset: str
     samples: int
     columns: tuple[str, ...]
+    measures: tuple[Measure, ...] = ()
     confidence: float
     rows: tuple[Row, ...]
 
@@ -143,6 +159,11 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
         dataset=plan.dataset.name,
         samples=len(plan.dataset.test),
         columns=tuple(labels),
+        measures=tuple(
+            Measure(label=label, metric=metric, heading=heading)
+            for entry, label in zip(suite.evaluations, labels, strict=True)
+            for metric, heading in evaluations.get(entry.name).target.shown.items()
+        ),
         confidence=suite.table.confidence,
         rows=tuple(compared),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,11 +45,8 @@ def encoder(
         if not sign:
             raise UserError(f"--set takes key=value, got '{setting}'")
         parameters[key] = yaml.safe_load(value)
-    written = plot_encoder(
-        name, _image(image), timesteps=timesteps, parameters=parameters, path=to or Path(f"encoder_{name}")
-    )
-    for path in written:
-        output.print(f"wrote {path}", highlight=False)
+    base = to or Path(f"encoder_{name}")
+    _tell(plot_encoder(name, _image(image), timesteps=timesteps, parameters=parameters, path=base))
 
 
 def _image(path: Path | None) -> Tensor:
@@ -69,3 +67,62 @@ def _image(path: Path | None) -> Tensor:
         raise UserError(f"image {path} cannot be read: {error}") from None
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(np.ascontiguousarray(planes)).to(torch.float32) / 255.0
+
+
+Results = Annotated[Path, typer.Option(help="Folder of the published tables.")]
+StoreFolder = Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")]
+Target = Annotated[Path | None, typer.Option(help="Where to write, without an ending.")]
+
+
+@plot.command()
+def timesteps(
+    table: Annotated[str, typer.Argument(help="A published table with an evaluation timesteps.")],
+    evaluation: Annotated[str, typer.Option(help="Its label.")] = "timesteps",
+    results: Results = Path("results"),
+    to: Target = None,
+) -> None:
+    """Draw accuracy over inference T, for all models of a table."""
+    from robustbench_snn.plotting.timesteps import plot_timesteps
+    from robustbench_snn.versions import load_table
+
+    _tell(plot_timesteps(load_table(results, table), to or Path(f"timesteps_{table}"), evaluation))
+
+
+@plot.command()
+def matrix(
+    table: Annotated[str, typer.Argument(help="A published table whose grid has several timesteps.")],
+    evaluation: Annotated[str, typer.Option(help="Label of the evaluation that sweeps T.")] = "timesteps",
+    results: Results = Path("results"),
+    to: Target = None,
+) -> None:
+    """Draw accuracy by T at training and T at inference, one heat map a model."""
+    from robustbench_snn.plotting.timesteps import plot_timestep_matrix
+    from robustbench_snn.spiking.matrix import timestep_matrices
+    from robustbench_snn.versions import load_table
+
+    for found in timestep_matrices(load_table(results, table), evaluation):
+        name = found.name.replace(" ", "_")
+        _tell(plot_timestep_matrix(found, (to or Path(f"matrix_{table}")).with_name(f"matrix_{table}_{name}")))
+
+
+@plot.command()
+def spikes(
+    record: Annotated[str, typer.Argument(help="Key of a profile record, or its first characters.")],
+    condition: Annotated[str | None, typer.Option(help="Which condition's distance; the first without it.")] = None,
+    store: StoreFolder = Path("runs"),
+    to: Target = None,
+) -> None:
+    """Draw firing rates by layer and, for a profile with conditions, how spikes move away from the clean ones."""
+    from robustbench_snn.plotting.spikes import plot_firing_rates, plot_spike_distance
+    from robustbench_snn.store import Store
+
+    found = Store(store).find(record)
+    base = to or Path(f"spikes_{found.key[:12]}")
+    _tell(plot_firing_rates(found.details, base.with_name(f"{base.name}_rates"), found.model))
+    if found.details.get("distance"):
+        _tell(plot_spike_distance(found.details, base.with_name(f"{base.name}_distance"), condition))
+
+
+def _tell(paths: Iterable[Path]) -> None:
+    for path in paths:
+        output.print(f"wrote {path}", highlight=False)

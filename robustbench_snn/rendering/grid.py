@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_snn.table import Cell, Row, Table
+from robustbench_snn.table import Cell, Measure, Row, Table
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,28 @@ def differences(table: Table) -> Grid | None:
     shown = [label for label in table.columns if any(label in row.cells and row.cells[label].against for row in rows)]
     body = tuple((row.model, *(_difference(row.cells.get(label)) for label in shown)) for row in rows)
     return Grid(("model", *shown), body)
+
+
+def measures(table: Table) -> Grid | None:
+    """What the table shows besides accuracies; None if there is nothing."""
+    shown = [
+        measure
+        for measure in table.measures
+        if any(measure.label in row.cells and measure.metric in row.cells[measure.label].metrics for row in table.rows)
+    ]
+    if not shown:
+        return None
+    several = len({measure.label for measure in shown}) > 1
+    headings = [f"{measure.label}: {measure.heading}" if several else measure.heading for measure in shown]
+    rows = tuple((row.model, *(_measure(row.cells.get(item.label), item) for item in shown)) for row in table.rows)
+    return Grid(("model", *headings), rows)
+
+
+def _measure(cell: Cell | None, measure: Measure) -> str:
+    value = None if cell is None else cell.metrics.get(measure.metric)
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f}" if measure.heading.endswith("%") else f"{value:,.4g}"
 
 
 def _has_accuracy(row: Row, label: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from robustbench_snn.rendering.grid import Grid, differences, make_grid
+from robustbench_snn.rendering.grid import Grid, differences, make_grid, measures
 from robustbench_snn.rendering.markdown import DIFFERENCE_NOTE, notes
 from robustbench_snn.table import Table
 
@@ -32,6 +32,9 @@ def render_html(table: Table, version: str) -> str:
         _grid(make_grid(table)),
         "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes(table)) + "</ul>",
     ]
+    measured = measures(table)
+    if measured is not None:
+        parts += ["<h2>Besides accuracy</h2>", _grid(measured)]
     compared = differences(table)
     if compared is not None:
         parts += ["<h2>Against the baseline</h2>", _grid(compared), f"<p>{escape(DIFFERENCE_NOTE)}</p>"]

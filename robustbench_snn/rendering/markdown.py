@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from robustbench_snn.rendering.grid import Grid, differences, make_grid, row_flags
+from robustbench_snn.rendering.grid import Grid, differences, make_grid, measures, row_flags
 from robustbench_snn.table import Table
 
 
@@ -14,6 +14,9 @@ def render_markdown(table: Table, version: str) -> str:
     if table.description:
         lines += [table.description, ""]
     lines += [*_grid(make_grid(table)), "", *(f"- {note}" for note in notes(table)), ""]
+    measured = measures(table)
+    if measured is not None:
+        lines += ["## Besides accuracy", "", *_grid(measured), ""]
     compared = differences(table)
     if compared is not None:
         lines += ["## Against the baseline", "", *_grid(compared), "", DIFFERENCE_NOTE, ""]

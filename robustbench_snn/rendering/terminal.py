@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from robustbench_snn.rendering.grid import Grid, differences, make_grid
+from robustbench_snn.rendering.grid import Grid, differences, make_grid, measures
 from robustbench_snn.rendering.markdown import notes
 from robustbench_snn.table import Table
 
@@ -14,6 +14,9 @@ from robustbench_snn.table import Table
 def render_terminal(table: Table, version: str) -> RenderableType:
     """What ``rbsnn run`` and ``rbsnn leaderboard`` show."""
     parts: list[RenderableType] = [_grid(make_grid(table), f"{table.title} {version}")]
+    measured = measures(table)
+    if measured is not None:
+        parts.append(_grid(measured, "besides accuracy"))
     compared = differences(table)
     if compared is not None:
         parts.append(_grid(compared, "against the baseline: points [interval], corrected p"))

@@ -8,14 +8,14 @@ import pytest
 from robustbench_snn.errors import StoreError
 from robustbench_snn.statistics import wilson
 from robustbench_snn.store import read_samples
-from robustbench_snn.table import Against, Cell, Row, Table
+from robustbench_snn.table import Against, Cell, Measure, Row, Table
 from robustbench_snn.versions import load_table, publish, tables, versions
 
 
 def cell(accuracy=0.5, **changes):
     values = {
         "accuracy": accuracy,
-        "half_width": wilson(accuracy, 10).half_width,
+        "half_width": None if accuracy is None else wilson(accuracy, 10).half_width,
         "spread": None,
         "samples": 10,
         "metrics": {"accuracy": accuracy},
@@ -110,6 +110,18 @@ def test_the_page_shows_the_number_its_interval_and_what_to_read_with_it(tmp_pat
     assert "a | b" in html
     assert "<script" not in html
     assert json.loads((folder / "table.json").read_text())["protocol_hash"] == "p" * 64
+
+
+def test_other_measures_have_a_table_of_their_own(tmp_path):
+    measures = (
+        Measure(label="profile", metric="firing_rate", heading="firing rate %"),
+        Measure(label="profile", metric="synops", heading="SynOps"),
+    )
+    profile = cell(accuracy=None, half_width=None, metrics={"firing_rate": 0.1234, "synops": 2345678.0})
+    shown = table(row("direct", clean=cell(), profile=profile)).model_copy(update={"measures": measures})
+    page = (publish(shown, outcomes(), tmp_path) / "leaderboard.md").read_text()
+    assert "| model | firing rate % | SynOps |" in page
+    assert "| direct | 12.3 | 2.346e+06 |" in page
 
 
 def test_names_are_escaped_in_html(tmp_path):
