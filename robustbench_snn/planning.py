@@ -53,6 +53,8 @@ class EvaluateCell:
         entry: which of the suite's evaluations this belongs to.
         component: the evaluation with this part's parameters.
         identity: everything that can change the result, but for the weights.
+        part: which of the entry's parts.
+        detail: what sets this part apart from the others, for people.
     """
 
     train: TrainCell
@@ -60,6 +62,7 @@ class EvaluateCell:
     component: ComponentSpec
     identity: Mapping[str, Any]
     part: int = 0
+    detail: str = ""
 
     def key(self, weights_sha256: str, peers: Mapping[str, str] | None = None) -> str:
         """The content key, known once the model is trained.
@@ -73,8 +76,8 @@ class EvaluateCell:
     @property
     def title(self) -> str:
         """For progress and messages."""
-        part = f" part {self.part + 1}" if self.part else ""
-        return f"{self.component.label or self.component.name}{part} on {self.train.model.name}, seed {self.train.seed}"
+        what = f"{self.component.label or self.component.name} {self.detail}".strip()
+        return f"{what} on {self.train.model.name}, seed {self.train.seed}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
             train_cells.append(train)
             for index, component in enumerate(suite.evaluations):
                 target = evaluations.get(component.name).target
-                for part, parameters in enumerate(target.split(_parameters(component))):
+                whole = _parameters(component)
+                for part, parameters in enumerate(target.split(whole)):
                     piece = component.model_copy(update={"parameters": dict(parameters)})
                     identity = {
                         "evaluation": resolved(piece, "evaluations"),
@@ -128,7 +132,7 @@ def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
                         "seed": suite.evaluation_seed,
                         "model": _model_identity(model),
                     }
-                    evaluate_cells.append(EvaluateCell(train, index, piece, identity, part))
+                    evaluate_cells.append(EvaluateCell(train, index, piece, identity, part, _difference(parameters, whole)))
     return Plan(suite, dataset, tuple(train_cells), tuple(evaluate_cells), protocol)
 
 
@@ -138,6 +142,12 @@ def _is_trained(model: ModelSpec) -> bool:
 
 def _parameters(component: ComponentSpec) -> dict[str, Any]:
     return evaluations.get(component.name).validate(component.parameters)
+
+
+def _difference(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+    """The values of a part that are not those of the whole entry: ``fog``, ``0.03``."""
+    values = [value for name, value in part.items() if value != whole.get(name)]
+    return ", ".join(str(value[0]) if isinstance(value, list) and len(value) == 1 else str(value) for value in values)
 
 
 def _model_identity(model: ModelSpec) -> dict[str, Any]:
