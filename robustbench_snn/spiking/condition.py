@@ -148,5 +148,5 @@ def _clean(value: Any) -> Any:
     return {} if value == "clean" else value
 
 
-ConditionSpec = Annotated[Condition, BeforeValidator(_clean)]
+ConditionSpec = Annotated[Condition, BeforeValidator(_clean, json_schema_input_type=Literal["clean"] | Condition)]
 """A condition as suite files write it: ``clean``, or a mapping of :class:`Condition`'s fields."""

@@ -82,25 +82,27 @@ def gaussian_copula_information(x: Tensor, y: Tensor) -> float:
         y: (N, E), the same N samples.
 
     Returns:
-        nats; infinite if one set is a function of the other, 0 if one is constant.
+        nats; infinite if one set is a rising function of the other, 0 if one is constant. Columns that are linear
+        combinations of others, as the logits of a few active features are, are left out.
 
     Raises:
         ValueError: unless N exceeds D + E + 1.
     """
     count = len(x)
-    x, y = copula(_varying(x)), copula(_varying(y))
+    x, y = _independent(copula(x)), _independent(copula(y))
     width, other = x.shape[1], y.shape[1]
     if count <= width + other + 1:
         raise ValueError(f"{count} samples are too few for {width} + {other} variables")
     if not width or not other:
         return 0.0
-    covariance = torch.cov(torch.cat([x, y], 1).T).reshape(width + other, width + other)
-    logs = [_log_det(covariance[:width, :width]), _log_det(covariance[width:, width:]), _log_det(covariance)]
-    if logs[2] is None:
+    covariance = torch.cov(torch.cat([x, y], 1).T)
+    together = _log_det(covariance)
+    if together is None:
         return math.inf
-    if logs[0] is None or logs[1] is None:
-        return math.inf
-    biased = (logs[0] + logs[1] - logs[2]) / 2
+    apart = [_log_det(covariance[:width, :width]), _log_det(covariance[width:, width:])]
+    assert apart[0] is not None
+    assert apart[1] is not None  # parts of a matrix that is not singular are not
+    biased = (apart[0] + apart[1] - together) / 2
     return max(0.0, biased - (_bias(width, count) + _bias(other, count) - _bias(width + other, count)))
 
 
@@ -118,9 +120,21 @@ def copula(values: Tensor) -> Tensor:
     return quantiles
 
 
-def _varying(values: Tensor) -> Tensor:
-    """Without the columns that are constant."""
-    return values[:, (values != values[:1]).any(0)]
+def _independent(values: Tensor) -> Tensor:
+    """The columns, in order, that are no linear combination of those before them: the others tell nothing new.
+
+    A column counts as one when less than 0.1 % of its deviation is left.
+    """
+    centered = values - values.mean(0)
+    basis = centered[:, :0]
+    kept = []
+    for index, column in enumerate(centered.T):
+        rest = column - basis @ (basis.T @ column)
+        rest = rest - basis @ (basis.T @ rest)  # twice is enough (Kahan and Parlett)
+        if float(rest.norm()) > 1e-3 * float(column.norm()) and float(column.norm()) > 1e-9:
+            kept.append(index)
+            basis = torch.cat([basis, (rest / rest.norm())[:, None]], 1)
+    return values[:, kept]
 
 
 def _log_det(covariance: Tensor) -> float | None:

@@ -39,6 +39,9 @@ def test_degenerate_variables():
     x = torch.randn(50, 2, generator=torch.Generator().manual_seed(3))
     assert gaussian_copula_information(x, 5 * x[:, :1]) == math.inf
     assert gaussian_copula_information(x, torch.ones(50, 3)) == 0.0
+    y = x + torch.randn(50, 2, generator=torch.Generator().manual_seed(5))
+    doubled = torch.cat([y, y[:, :1], torch.ones(50, 1)], 1)
+    assert gaussian_copula_information(x, doubled) == pytest.approx(gaussian_copula_information(x, y))
     with pytest.raises(ValueError, match="too few"):
         gaussian_copula_information(x[:5], x[:5] + 1)
 
