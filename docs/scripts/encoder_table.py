@@ -21,7 +21,7 @@ from robustbench_snn.task import Task
 
 PAGE = Path(__file__).resolve().parents[1] / "encoders.md"
 MARKERS = "<!-- table: begin -->", "<!-- table: end -->"
-TIMESTEPS, CHANNELS, SIZE, BATCH, ROUNDS = 4, 48, 32, 32, 12
+TIMESTEPS, CHANNELS, SIZE, BATCH, ROUNDS = 4, 48, 32, 32, 30
 STF = "Zheng et al. 2025, [2508.00387](https://arxiv.org/abs/2508.00387)"
 FEEL = "Xu et al., NeurIPS 2024"
 
