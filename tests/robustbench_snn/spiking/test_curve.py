@@ -12,7 +12,7 @@ from robustbench_snn.spiking.curve import area, curve_metrics, smallest_sufficie
 
 @pytest.mark.parametrize(
     ("accuracies", "expected"),
-    [([0.5, 0.9, 0.91, 0.9], 2), ([0.5, 0.899, 0.91, 0.9], 3), ([0.91, 0.9, 0.9, 0.9], 1), ([0.1, 0.2, 0.3, 0.4], 8)],
+    [([0.5, 0.9, 0.91, 0.9], 2), ([0.5, 0.899, 0.91, 0.9], 4), ([0.91, 0.9, 0.9, 0.9], 1), ([0.1, 0.2, 0.3, 0.4], 8)],
 )
 def test_smallest_T_within_one_point_of_the_best(accuracies, expected):
     assert smallest_sufficient([1, 2, 4, 8], accuracies) == expected
