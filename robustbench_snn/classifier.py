@@ -31,9 +31,7 @@ class Classifier(nn.Module):
         - returns: logits (B, K)
     """
 
-    def __init__(
-        self, encoder: Encoder, backbone: Backbone, timesteps: int, readout: Readout | None = None
-    ) -> None:
+    def __init__(self, encoder: Encoder, backbone: Backbone, timesteps: int, readout: Readout | None = None) -> None:
         super().__init__()
         chosen = readout or backbone.readout
         if chosen not in get_args(Readout):
@@ -49,9 +47,7 @@ class Classifier(nn.Module):
         """Whether two forwards of one image may differ."""
         return self.encoder.traits.stochastic
 
-    def forward(
-        self, images: Tensor, *, timesteps: int | None = None, random: SampleRandom | None = None
-    ) -> Tensor:
+    def forward(self, images: Tensor, *, timesteps: int | None = None, random: SampleRandom | None = None) -> Tensor:
         """Logits (B, K).
 
         Args:

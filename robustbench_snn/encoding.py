@@ -16,8 +16,8 @@ from spikingjelly.activation_based.neuron import BaseNode
 from torch import Tensor, nn
 
 from robustbench_snn.embedding import Overrun, PositionEmbedding, sincos_position_embedding
-from robustbench_snn.gradients import Backward, blurred, coded_with_backward
 from robustbench_snn.errors import UserError
+from robustbench_snn.gradients import Backward, blurred, coded_with_backward
 from robustbench_snn.neurons import NeuronConfig, StepMode
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders

@@ -132,7 +132,8 @@ def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
                         "seed": suite.evaluation_seed,
                         "model": _model_identity(model),
                     }
-                    evaluate_cells.append(EvaluateCell(train, index, piece, identity, part, _difference(parameters, whole)))
+                    detail = _difference(parameters, whole)
+                    evaluate_cells.append(EvaluateCell(train, index, piece, identity, part, detail))
     return Plan(suite, dataset, tuple(train_cells), tuple(evaluate_cells), protocol)
 
 

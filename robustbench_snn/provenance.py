@@ -22,7 +22,17 @@ from torch import nn
 from robustbench_snn.neurons import implementation
 from robustbench_snn.records import Provenance
 
-_PACKAGES = ("robustbench_snn", "torch", "torchvision", "spikingjelly", "torchattacks", "timm", "numpy", "scipy", "triton")
+_PACKAGES = (
+    "robustbench_snn",
+    "torch",
+    "torchvision",
+    "spikingjelly",
+    "torchattacks",
+    "timm",
+    "numpy",
+    "scipy",
+    "triton",
+)
 
 
 @dataclass

@@ -173,7 +173,8 @@ class Session:
             checkpoint_dir=self.store.work_folder(cell.key),
             progress=self.progress.training(cell.title) if self.progress else None,
         )
-        return {"history": [epoch.model_dump(mode="json") for epoch in result.history], "images_per_second": result.images_per_second}
+        history = [epoch.model_dump(mode="json") for epoch in result.history]
+        return {"history": history, "images_per_second": result.images_per_second}
 
     def _target(self, cell: TrainCell) -> Target:
         """The trained model on the device; the last few stay loaded."""
@@ -221,9 +222,7 @@ class Session:
             "parameters": sum(p.numel() for p in model.parameters()),
         }
 
-    def _train_record(
-        self, cell: TrainCell, model: nn.Module, watch: Stopwatch, details: Mapping[str, Any]
-    ) -> Record:
+    def _train_record(self, cell: TrainCell, model: nn.Module, watch: Stopwatch, details: Mapping[str, Any]) -> Record:
         return Record(
             kind="train",
             status="done",

@@ -1,11 +1,9 @@
 """Records on disk: one folder a cell, written once and whole.
 
-    <root>/cells/<key>/record.json       the numbers and where they came from
-                      /samples.parquet   one row a sample: id, label, the evaluation's columns
-                      /arrays.npz        adversarial images and the like, where an evaluation keeps them
-                      /weights.safetensors   of a training cell
-    <root>/failed/<key>.json             a failed cell's record, until a later run succeeds
-    <root>/work/<key>/                   checkpoints of a training under way
+``cells/<key>/record.json`` holds the numbers and where they came from, beside it ``samples.parquet`` (one row a
+sample: id, label, the evaluation's columns), ``arrays.npz`` (adversarial images, where an evaluation keeps them) and
+``weights.safetensors`` (of a training). ``failed/<key>.json`` is a failed cell's record until a later run succeeds,
+``work/<key>/`` has the checkpoints of a training under way.
 """
 
 from __future__ import annotations

@@ -179,7 +179,9 @@ def _row(
     outcomes: Outcomes,
     confidence: float,
 ) -> Row:
-    failures = {"train": r.failure.message for _, r in trained if r.failure}
+    failures: dict[str, str] = {}
+    if broken := [record.failure for _, record in trained if record.failure]:
+        failures["train"] = broken[0].message
     cells = {}
     for index, label in enumerate(labels):
         parts = [
@@ -208,9 +210,9 @@ def _row(
 def _cell(parts: Done, store: Store, outcomes: Outcomes, place: tuple[str, str], confidence: float) -> Cell:
     """Joins the parts and seeds of one evaluation of one model."""
     by_seed: dict[int, list[Record]] = {}
-    for cell, record in sorted(parts, key=lambda item: item[0].part if isinstance(item[0], EvaluateCell) else 0):
+    for _, record in sorted(parts, key=lambda item: item[0].part if isinstance(item[0], EvaluateCell) else 0):
         by_seed.setdefault(record.seed, []).append(record)
-        evaluation = evaluations.get(record.identity["evaluation"]["name"]).target
+    evaluation = evaluations.get(parts[0][1].identity["evaluation"]["name"]).target
     metrics = [dict(evaluation.combine(records)) for _, records in sorted(by_seed.items())]
     shares = [
         np.mean([store.samples(record.key)["correct"] for record in records], axis=0)

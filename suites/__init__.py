@@ -1,0 +1,1 @@
+"""The evaluations, one kind a file or folder, and the shipped suite files."""

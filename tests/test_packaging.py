@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-FOLDERS = {"robustbench_snn": "robustbench_snn", **{f"robustbench_snn/{n}": n for n in ("encoders", "backbones", "suites")}}
+LINKED = ("encoders", "backbones", "suites")
+FOLDERS = {"robustbench_snn": "robustbench_snn", **{f"robustbench_snn/{name}": name for name in LINKED}}
 
 
 def files_of_the_tree():
@@ -27,7 +28,8 @@ def files_of_the_tree():
 
 
 def test_every_package_of_the_tree_is_listed():
-    packages = {str(Path(name).parent).replace("/", ".") for name in files_of_the_tree() if name.endswith("__init__.py")}
+    inits = [Path(name) for name in files_of_the_tree() if name.endswith("__init__.py")]
+    packages = {str(path.parent).replace("/", ".") for path in inits}
     assert packages == set(SETUP["packages"])
 
 

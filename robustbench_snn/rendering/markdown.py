@@ -44,9 +44,8 @@ def render_index(newest: Mapping[str, Table], versions: Mapping[str, Sequence[st
     ]
     for name, table in newest.items():
         links = ", ".join(f"[{version}]({name}/{version}/leaderboard.md)" for version in versions[name])
-        lines.append(
-            f"| {table.title} | {versions[name][-1]} | {table.dataset} | {table.samples} | {len(table.rows)} | {links} |"
-        )
+        facts = (table.title, versions[name][-1], table.dataset, str(table.samples), str(len(table.rows)), links)
+        lines.append(f"| {' | '.join(facts)} |")
     return "\n".join(lines) + "\n"
 
 

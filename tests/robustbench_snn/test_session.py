@@ -69,7 +69,7 @@ def copy_of_trained(reference, folder):
 
 
 def test_the_models_learn(reference):
-    session, found = reference
+    _, found = reference
     accuracies = [metrics["accuracy"] for metrics, _ in found.values()]
     assert min(accuracies) > 0.3
 

@@ -74,7 +74,7 @@ def test_a_damaged_record_is_named_with_what_to_do(tmp_path, content):
         pass
     path = tmp_path / "cells" / ("a" * 64) / "record.json"
     path.write_text(content)
-    with pytest.raises(StoreError, match="is damaged.*delete its folder"):
+    with pytest.raises(StoreError, match=r"is damaged.*delete its folder"):
         store.get("a" * 64)
 
 

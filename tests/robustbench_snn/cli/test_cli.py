@@ -136,7 +136,10 @@ def test_a_damaged_record_is_named_and_everything_else_kept(suite, tmp_path):
     assert len(list(tmp_path.glob("runs/cells/*/record.json"))) == 2
 
 
-@pytest.mark.parametrize("kind", ["encoders", "backbones", "evaluations", "datasets", "suites", "attacks", "corruptions"])
+KINDS = ["encoders", "backbones", "evaluations", "datasets", "suites", "attacks", "corruptions"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_list_gives_json_objects_with_a_name(tmp_path, kind):
     found = json.loads(rbsnn("list", kind, "--json", cwd=tmp_path).stdout)
     assert found
@@ -161,7 +164,8 @@ def test_schema_accepts_the_shipped_suites_and_rejects_a_typo(tmp_path):
     schema = json.loads(rbsnn("schema", cwd=tmp_path).stdout)
     for path in (ROOT / "suites").glob("*.yaml"):
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)
-    for mistake in ({"modles": []}, {"models": [{"name": "a", "encoder": {"stf": {"kernl": 1}}}]}, {"evaluations": ["pgdd"]}):
+    typo = {"models": [{"name": "a", "encoder": {"stf": {"kernl": 1}}}]}
+    for mistake in ({"modles": []}, typo, {"evaluations": ["pgdd"]}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(TINY | mistake, schema)
 

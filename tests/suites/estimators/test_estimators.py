@@ -238,7 +238,9 @@ def test_a_model_without_neurons_is_left_alone() -> None:
         assert target(torch.rand(4, 1, 4, 4)).shape == (4, 3)
 
 
-@pytest.mark.parametrize("spec", ["attan", {"atan": {"alhpa": 1.0}}, {"atan": {"alpha": -1.0}}, {"atan": {}, "ste": {}}])
+@pytest.mark.parametrize(
+    "spec", ["attan", {"atan": {"alhpa": 1.0}}, {"atan": {"alpha": -1.0}}, {"atan": {}, "ste": {}}]
+)
 def test_wrong_estimators_are_explained(spec: object) -> None:
     with pytest.raises(UserError):
         make(spec)  # type: ignore[arg-type]
