@@ -40,6 +40,7 @@ class PublishedCorruptions:
         if kind not in get_args(Kind):
             raise UserError(f"unknown corruption set '{kind}'.{did_you_mean(kind, get_args(Kind))}")
         self.root, self.kind, self.samples = Path(root), kind, samples
+        self._listings: dict[tuple[str, int], list[tuple[Path, int]]] = {}
         if not self.root.is_dir():
             raise DatasetError(f"{kind} is not at {root}: no such folder; unpack the published archive there")
         names = [name for name in (*STANDARD, *EXTRA) if self._place(name) is not None]
@@ -149,6 +150,8 @@ class PublishedCorruptions:
 
     def _files(self, name: str, severity: int) -> list[tuple[Path, int]]:
         """Files of an ImageNet-C type with their labels, the same for every type and severity."""
+        if (name, severity) in self._listings:
+            return self._listings[name, severity]
         found = _listing(self._severity_folder(name, severity))
         first = _listing(self._severity_folder(self.names[0], 1))
         if [(file.name, label) for file, label in found] != [(file.name, label) for file, label in first]:
@@ -156,6 +159,7 @@ class PublishedCorruptions:
                 f"{self.root}: {name}/{severity} does not hold the same classes and files as {self.names[0]}/1 "
                 f"({len(found)} against {len(first)} images); is the archive unpacked completely?"
             )
+        self._listings[name, severity] = found
         return found
 
     def _severity_folder(self, name: str, severity: int) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -69,6 +69,14 @@ class Corruptions(Evaluation):
         clean: measure the clean accuracy too, which rPC and relative mCE need; only the first type's cell does.
         draws: forward passes of a stochastic model.
     """
+
+    shown: ClassVar[Mapping[str, str]] = {
+        "mce_unnormalised": "mean error %",
+        "mce": "mCE %",
+        "relative_mce": "relative mCE %",
+        "rpc": "rPC %",
+        "worst_type_accuracy": "worst type %",
+    }
 
     def __init__(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ class EpsilonCurve(Evaluation):
         draws: EOT draws, for stochastic models.
         evaluations: fresh draws that judge a stochastic model.
     """
+
+    shown: ClassVar[Mapping[str, str]] = {"area": "area %", "largest_eps_accuracy": "at the largest eps %"}
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -37,6 +37,19 @@ class Profile(Evaluation):
         count_images: operations are counted one image at a time, on the first so many.
         measure: time the model, and note peak memory.
     """
+
+    shown: ClassVar[Mapping[str, str]] = {
+        "firing_rate": "firing rate %",
+        "diversity": "word entropy %",
+        "spike_information": "spike MI (nats)",
+        "synops": "SynOps",
+        "ac": "AC",
+        "mac": "MAC",
+        "compute_energy_uj": "compute µJ",
+        "memory_energy_uj": "memory µJ",
+        "images_per_second": "images/s",
+        "peak_memory_mb": "peak MB",
+    }
 
     def __init__(
         self,

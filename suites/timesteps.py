@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -33,6 +33,12 @@ class Timesteps(Evaluation):
             images (see :class:`robustbench_snn.spiking.condition.Condition`).
         draws: forward passes of a stochastic model, with the random streams of the evaluation ``clean``.
     """
+
+    shown: ClassVar[Mapping[str, str]] = {
+        "area": "area %",
+        "smallest_timesteps": "smallest T within 1 point",
+        "drop_to_T1": "drop to T=1 %",
+    }
 
     def __init__(
         self,
