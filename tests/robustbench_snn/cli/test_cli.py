@@ -22,19 +22,6 @@ TINY = {
 }
 
 
-def rbsnn(*arguments, cwd, **environment):
-    """Runs the command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "robustbench_snn.cli", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 @pytest.fixture
 def suite(tmp_path):
     path = tmp_path / "tiny.yaml"
@@ -53,8 +40,8 @@ def test_light_commands_do_not_import_torch(tmp_path, arguments):
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False).returncode == 0
 
 
-def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(suite, tmp_path):
-    first = rbsnn("run", suite, cwd=tmp_path)
+def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(rbsnn, suite, tmp_path):
+    first = rbsnn("run", suite)
     assert first.returncode == 0, first.stderr
     assert "direct" in first.stdout
     assert "wrote results/tiny/v1.0" in first.stdout
@@ -63,23 +50,23 @@ def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(suite, tmp_path)
     assert (tmp_path / "results/README.md").is_file()
     records = {path: path.read_bytes() for path in tmp_path.glob("runs/cells/*/record.json")}
     assert len(records) == 2
-    second = rbsnn("run", suite, cwd=tmp_path)
+    second = rbsnn("run", suite)
     assert "wrote results/tiny/v1.1" in second.stdout
     assert {path: path.read_bytes() for path in tmp_path.glob("runs/cells/*/record.json")} == records
-    shown = rbsnn("leaderboard", "tiny", "--json", cwd=tmp_path)
+    shown = rbsnn("leaderboard", "tiny", "--json")
     assert json.loads(shown.stdout)["rows"][0]["model"] == "direct"
 
 
-def test_jobs_find_the_same_accuracy(suite, tmp_path):
-    one = rbsnn("run", suite, "--results", "a", "--store", "one", cwd=tmp_path, OMP_NUM_THREADS="1")
-    two = rbsnn("run", suite, "--results", "b", "--store", "two", "--jobs", "2", cwd=tmp_path, OMP_NUM_THREADS="1")
+def test_jobs_find_the_same_accuracy(rbsnn, suite, tmp_path):
+    one = rbsnn("run", suite, "--results", "a", "--store", "one")
+    two = rbsnn("run", suite, "--results", "b", "--store", "two", "--jobs", "2")
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
     tables = [json.loads((tmp_path / name / "tiny/v1.0/table.json").read_text()) for name in "ab"]
     assert tables[0]["rows"][0]["cells"]["clean"]["metrics"] == tables[1]["rows"][0]["cells"]["clean"]["metrics"]
 
 
-def test_dry_run_shows_the_plan_and_computes_nothing(suite, tmp_path):
-    shown = rbsnn("run", suite, "--dry-run", "--limit", "7", cwd=tmp_path)
+def test_dry_run_shows_the_plan_and_computes_nothing(rbsnn, suite, tmp_path):
+    shown = rbsnn("run", suite, "--dry-run", "--limit", "7")
     assert shown.returncode == 0, shown.stderr
     assert "to do" in shown.stdout
     assert "7 samples of digits" in shown.stdout
@@ -104,20 +91,20 @@ def test_dry_run_shows_the_plan_and_computes_nothing(suite, tmp_path):
         (["leaderboard", "none"], "no published table"),
     ],
 )
-def test_bad_input_is_one_message_and_exit_code_2(suite, tmp_path, arguments, message):
-    found = rbsnn(*arguments, cwd=tmp_path)
+def test_bad_input_is_one_message_and_exit_code_2(rbsnn, suite, arguments, message):
+    found = rbsnn(*arguments)
     assert found.returncode == 2
     assert message in " ".join(found.stderr.split())
     assert "Traceback" not in found.stderr
 
 
-def test_timesteps_beyond_a_refusing_embedding_fail_that_cell_alone(suite, tmp_path):
+def test_timesteps_beyond_a_refusing_embedding_fail_that_cell_alone(rbsnn, suite, tmp_path):
     data = TINY | {
         "models": [{"name": "stf", "encoder": {"stf": {"overrun": "refuse"}}}],
         "evaluations": ["clean", {"timesteps": {"timesteps": [1, 2, 4]}}],
     }
     suite.write_text(yaml.safe_dump(data))
-    found = rbsnn("run", suite, cwd=tmp_path)
+    found = rbsnn("run", suite)
     assert found.returncode == 2
     assert "was trained for 2 timesteps and cannot serve 4" in " ".join(found.stderr.split())
     assert "Traceback" not in found.stderr
@@ -126,11 +113,11 @@ def test_timesteps_beyond_a_refusing_embedding_fail_that_cell_alone(suite, tmp_p
     assert "timesteps" in table["rows"][0]["failures"]
 
 
-def test_a_damaged_record_is_named_and_everything_else_kept(suite, tmp_path):
-    assert rbsnn("run", suite, cwd=tmp_path).returncode == 0
+def test_a_damaged_record_is_named_and_everything_else_kept(rbsnn, suite, tmp_path):
+    assert rbsnn("run", suite).returncode == 0
     record = next(path for path in tmp_path.glob("runs/cells/*/record.json") if '"evaluate"' in path.read_text())
     record.write_text(record.read_text()[:100])
-    found = rbsnn("run", suite, cwd=tmp_path)
+    found = rbsnn("run", suite)
     assert found.returncode == 2
     assert "is damaged" in found.stderr
     assert len(list(tmp_path.glob("runs/cells/*/record.json"))) == 2
@@ -140,28 +127,28 @@ KINDS = ["encoders", "backbones", "evaluations", "datasets", "suites", "attacks"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_list_gives_json_objects_with_a_name(tmp_path, kind):
-    found = json.loads(rbsnn("list", kind, "--json", cwd=tmp_path).stdout)
+def test_list_gives_json_objects_with_a_name(rbsnn, kind):
+    found = json.loads(rbsnn("list", kind, "--json").stdout)
     assert found
     assert all(entry["name"] and entry["summary"] for entry in found)
 
 
-def test_describe_gives_the_published_parameter_counts(tmp_path):
-    found = rbsnn("describe", "backbone", "spikformer_4_384", "--classes", "100", "--json", cwd=tmp_path)
+def test_describe_gives_the_published_parameter_counts(rbsnn):
+    found = rbsnn("describe", "backbone", "spikformer_4_384", "--classes", "100", "--json")
     facts = json.loads(found.stdout)
     assert facts["parameters"] == 9_365_524
     assert facts["parameters_used"] == 9_365_524 - 6_144
 
 
-def test_describe_shows_parameters_with_their_ranges(tmp_path):
-    shown = rbsnn("describe", "evaluation", "pgd", cwd=tmp_path)
+def test_describe_shows_parameters_with_their_ranges(rbsnn):
+    shown = rbsnn("describe", "evaluation", "pgd")
     assert shown.returncode == 0, shown.stderr
     assert "steps" in shown.stdout
     assert "≥ 1" in shown.stdout
 
 
-def test_schema_accepts_the_shipped_suites_and_rejects_a_typo(tmp_path):
-    schema = json.loads(rbsnn("schema", cwd=tmp_path).stdout)
+def test_schema_accepts_the_shipped_suites_and_rejects_a_typo(rbsnn):
+    schema = json.loads(rbsnn("schema").stdout)
     for path in (ROOT / "suites").glob("*.yaml"):
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)
     typo = {"models": [{"name": "a", "encoder": {"stf": {"kernl": 1}}}]}
@@ -170,13 +157,13 @@ def test_schema_accepts_the_shipped_suites_and_rejects_a_typo(tmp_path):
             jsonschema.validate(TINY | mistake, schema)
 
 
-def test_the_committed_schema_is_the_programs(tmp_path):
+def test_the_committed_schema_is_the_programs(rbsnn):
     committed = json.loads((ROOT / "robustbench_snn" / "suite.schema.json").read_text())
-    assert committed == json.loads(rbsnn("schema", cwd=tmp_path).stdout)
+    assert committed == json.loads(rbsnn("schema").stdout)
 
 
-def test_doctor_tells_versions_devices_and_datasets(tmp_path):
-    facts = json.loads(rbsnn("doctor", "--json", cwd=tmp_path).stdout)
+def test_doctor_tells_versions_devices_and_datasets(rbsnn):
+    facts = json.loads(rbsnn("doctor", "--json").stdout)
     assert "torch" in facts["versions"]
     assert facts["neurons"]["cpu"] == "lif: torch-reference"
     assert "test samples" in facts["datasets"]["digits"]

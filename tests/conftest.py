@@ -1,0 +1,6 @@
+"""Settings of the whole test session."""
+
+import torch
+
+# Small tensors gain nothing from threads, and pytest-xdist's workers would fight over the cores.
+torch.set_num_threads(1)

@@ -1,0 +1,98 @@
+"""Commands for those who build components."""
+
+import torch
+
+from robustbench_snn.classifier import Classifier
+from robustbench_snn.model import build_model
+from robustbench_snn.spec import ModelSpec
+from robustbench_snn.task import Task
+from robustbench_snn.training.weights import read_tensors, save_weights
+
+CHEATING = """
+from robustbench_snn.encoding import FrameEncoder, register_encoder
+
+@register_encoder("cheating", version=1, causal=True, stochastic=False)
+class Cheating(FrameEncoder):
+    '''Direct coding under no_grad: its zero gradient looks like robustness.'''
+
+    def frames(self, images, timesteps):
+        return self.normalize(images).detach().expand(timesteps, *images.shape)
+"""
+
+
+def test_a_new_encoder_passes_its_checks(rbsnn, tmp_path):
+    written = rbsnn("new", "encoder", "my_code")
+    assert written.returncode == 0, written.stderr
+    assert (tmp_path / "test_my_code.py").is_file()
+    checked = rbsnn("check", "encoder", "my_code.py")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "0 failed" in checked.stdout
+
+
+def test_an_encoder_that_hides_its_gradient_fails_and_is_told_why(rbsnn, tmp_path):
+    (tmp_path / "cheating.py").write_text(CHEATING)
+    checked = rbsnn("check", "encoder", "cheating.py", COLUMNS="200")
+    assert checked.returncode == 1
+    line = next(line for line in checked.stdout.splitlines() if "input gradient" in line)
+    assert "failed" in line
+
+
+def test_checks_of_a_file_that_registers_nothing_are_a_clear_error(rbsnn, tmp_path):
+    (tmp_path / "empty.py").write_text("")
+    for kind in ("encoder", "nonsense"):
+        found = rbsnn("check", kind, "empty.py")
+        assert found.returncode == 2
+        assert "Traceback" not in found.stderr
+
+
+def test_explain_knows_its_flags_and_what_is_near(rbsnn):
+    assert "gradient" in rbsnn("explain", "zero_gradient").stdout
+    unknown = rbsnn("explain", "zero_grad")
+    assert unknown.returncode == 2
+    assert "Did you mean 'zero_gradient'?" in unknown.stderr
+
+
+def test_plot_encoder_writes_pictures(rbsnn, tmp_path):
+    drawn = rbsnn("plot", "encoder", "stf", "--timesteps", "3", "--set", "kernel=1")
+    assert drawn.returncode == 0, drawn.stderr
+    assert (tmp_path / "encoder_stf.png").stat().st_size > 1000
+    assert (tmp_path / "encoder_stf.svg").stat().st_size > 1000
+
+
+def test_plot_encoder_reads_an_image_and_refuses_what_is_none(rbsnn, tmp_path):
+    (tmp_path / "no.png").write_text("not an image")
+    found = rbsnn("plot", "encoder", "direct", "--image", "no.png")
+    assert found.returncode == 2
+    assert "cannot be read" in found.stderr
+
+
+def test_weights_can_be_named_in_a_suite(rbsnn, tmp_path):
+    """Weights and the normalization that goes with them reach the store as they are."""
+    task = Task(1, 8, 8, 10, 2, (0.3,), (0.4,))
+    backbone = {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0110"}}
+    torch.manual_seed(0)
+    model = build_model(ModelSpec(name="m", encoder="direct", backbone=backbone), task)
+    assert isinstance(model, Classifier)
+    save_weights(model, tmp_path / "mine.safetensors", {"mean": [0.25], "std": [0.5]})
+    (tmp_path / "suite.yaml").write_text(
+        "name: imported\n"
+        "dataset: {name: digits, limit: 10, train_limit: 32}\n"
+        "timesteps: 2\n"
+        "backbone: {spikformer: {depth: 1, width: 128, heads: 4, pooling: '0110'}}\n"
+        "models: [{name: imported, encoder: direct, weights: mine.safetensors}]\n"
+        "evaluations: [clean]\n"
+    )
+    found = rbsnn("run", "suite.yaml")
+    assert found.returncode == 0, found.stderr
+    (stored,) = tmp_path.glob("runs/cells/*/weights.safetensors")
+    tensors, facts = read_tensors(stored)
+    assert facts == {"mean": [0.25], "std": [0.5]}
+    assert all(torch.equal(tensors[name], value) for name, value in model.state_dict().items())
+
+
+def test_damaged_weights_are_named(rbsnn, tmp_path):
+    (tmp_path / "bad.pth").write_bytes(b"PK\x03\x04 truncated")
+    found = rbsnn("import-weights", "bad.pth")
+    assert found.returncode == 2
+    assert "bad.pth" in found.stderr
+    assert "Traceback" not in found.stderr
