@@ -133,6 +133,11 @@ def estimating(
         estimator = make({spec: parameters} if isinstance(spec, str) and parameters else spec)
     with lock_of(target.model):
         before = None if probe is None or _seen(target, estimator) else _logits(target, probe)
+        if before is not None and probe is not None and not torch.equal(before, _logits(target, probe)):
+            raise UserError(
+                f"{type(target.model).__name__} gives other logits for the same images a second time: it draws random "
+                "numbers (declare it stochastic) or keeps state that reset does not clear"
+            )
         with ExitStack() as stack:
             for neuron in target.neurons:
                 stack.enter_context(estimator.applied(neuron))
@@ -142,6 +147,8 @@ def estimating(
 
 
 def _seen(target: Target, estimator: Estimator) -> bool:
+    if isinstance(estimator, TrainingSurrogate) or not target.neurons:
+        return True  # nothing is swapped
     return f"{type(estimator).__qualname__} {target.device}" in _checked.get(target.model, ())
 
 

@@ -79,7 +79,7 @@ def run_plan(
         raise UserError("no evaluation succeeded:\n" + "\n".join(f"  {title}: {why}" for title, why in failed))
     table, outcomes = make_table(plan, done, records)
     users_fault = all(record.failure is not None and record.failure.is_users for _, record in failures)
-    return Finished(publish(table, outcomes, results), failed, users_fault)
+    return Finished(publish(table, outcomes, [record for _, record in done], results), failed, users_fault)
 
 
 def _reason(record: Record) -> str:

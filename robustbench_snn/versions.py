@@ -7,9 +7,11 @@ carry over. A published version is never edited.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +19,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from robustbench_snn.errors import StoreError
+from robustbench_snn.records import Record
 from robustbench_snn.rendering import render_html, render_index, render_markdown
 from robustbench_snn.store import Column, read_samples, write_samples, write_text
-from robustbench_snn.table import Outcomes, Table
+from robustbench_snn.table import Outcomes, Row, Table
 
 _FOLDER = re.compile(r"^v(\d+)\.(\d+)$")
 
@@ -69,12 +72,13 @@ def load_table(results: Path, table: str, version: Version | None = None) -> Tab
         raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
 
 
-def publish(table: Table, outcomes: Outcomes, results: Path) -> Path:
+def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results: Path) -> Path:
     """Writes a table as its next version, and the index of all tables.
 
     Args:
         table: what to publish.
         outcomes: per-sample shares correct, by (model, evaluation label).
+        records: of the cells that its numbers come from.
         results: folder of all tables.
 
     Returns:
@@ -86,11 +90,14 @@ def publish(table: Table, outcomes: Outcomes, results: Path) -> Path:
     known = versions(results, table.name)
     version = Version(1, 0)
     columns = {f"{model}/{label}": shares for (model, label), shares in outcomes.items()}
+    lines = {record.key: record.model_dump_json() for record in records if record.failure is None}
     if known:
         latest, last = load_table(results, table.name), known[-1]
         if latest.protocol_hash == table.protocol_hash:
             version = Version(last.major, last.minor + 1)
-            table, columns = _carry_over(table, columns, latest, results / table.name / str(last))
+            before = results / table.name / str(last)
+            table, columns = _carry_over(table, columns, latest, before)
+            lines = _read_lines(before / "records.jsonl") | lines
         else:
             version = Version(last.major + 1, 0)
     folder = results / table.name / str(version)
@@ -98,6 +105,8 @@ def publish(table: Table, outcomes: Outcomes, results: Path) -> Path:
     try:
         scratch.mkdir(parents=True)
         (scratch / "table.json").write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        wanted = sorted({key for row in table.rows for key in _keys(row)} & set(lines))
+        (scratch / "records.jsonl").write_text("".join(f"{lines[key]}\n" for key in wanted), encoding="utf-8")
         write_samples(scratch / "samples.parquet", _aligned(columns, table.samples))
         (scratch / "leaderboard.md").write_text(render_markdown(table, str(version)), encoding="utf-8")
         (scratch / "leaderboard.html").write_text(render_html(table, str(version)), encoding="utf-8")
@@ -132,6 +141,36 @@ def _carry_over(
         if any(name == f"{row.model}/{label}" for row in kept for label in row.cells)
     }
     return table.model_copy(update={"rows": (*table.rows, *kept)}), {**before, **columns}
+
+
+def load_record(results: Path, table: str, version: Version, prefix: str) -> Record:
+    """The record behind a number of a published table, by the first characters of its key.
+
+    Raises:
+        StoreError: if no record, or more than one, has such a key.
+    """
+    lines = _read_lines(results / table / str(version) / "records.jsonl")
+    found = [line for key, line in lines.items() if key.startswith(prefix)]
+    if len(found) != 1:
+        raise StoreError(f"{len(found) or 'no'} records of {table} {version} begin with '{prefix}'")
+    return Record.model_validate_json(found[0])
+
+
+def _keys(row: Row) -> list[str]:
+    return [*row.training, *(key for cell in row.cells.values() for key in cell.records)]
+
+
+def _read_lines(path: Path) -> dict[str, str]:
+    """Lines of a records file by key.
+
+    Raises:
+        StoreError: if it is missing or damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return {json.loads(line)["key"]: line for line in lines}
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"{path} is missing or damaged ({error}); restore it from version control") from None
 
 
 def _aligned(columns: dict[str, Column], samples: int) -> dict[str, Column]:

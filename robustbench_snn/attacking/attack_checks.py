@@ -164,6 +164,8 @@ class AttackChecks:
         """Stored as 8-bit pixels and read back, adversarial images still fool."""
         siege, broken = self.reference, (self.reference.broken_by > 0).nonzero()[:, 0]
         undone = 0
+        if not len(broken):
+            return
         for batch in self.subject.samples.batches(self.subject.batch_size, self.subject.device, broken):
             images = torch.stack([siege.images[row] for row in batch.positions.tolist()]).to(batch.images.device)
             stored = (images * 255.0).round().to(torch.uint8).to(torch.float32) / 255.0

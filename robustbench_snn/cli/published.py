@@ -23,11 +23,12 @@ def leaderboard(
     version: Annotated[str | None, typer.Option(help="Such as v1.0; the latest without it.")] = None,
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the table's data.")] = False,
+    record: Annotated[str | None, typer.Option(help="Show the record whose key begins like this.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Also draw the table into this SVG file.")] = None,
 ) -> None:
     """Show a published leaderboard, or list them."""
     from robustbench_snn.rendering import render_terminal
-    from robustbench_snn.versions import Version, load_table, tables, versions
+    from robustbench_snn.versions import Version, load_record, load_table, tables, versions
 
     if table is None:
         for name in tables(results):
@@ -42,6 +43,9 @@ def leaderboard(
         if chosen is None:
             raise UserError(f"table '{table}' has no version {version}; there are: {', '.join(map(str, known))}")
     data = load_table(results, table, chosen)
+    if record is not None and chosen is not None:
+        print_json(load_record(results, table, chosen, record).model_dump(mode="json"))
+        return
     if as_json:
         print_json(data.model_dump(mode="json"))
         return

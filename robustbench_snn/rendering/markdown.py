@@ -23,7 +23,12 @@ def render_markdown(table: Table, version: str) -> str:
     flags = sorted({flag for row in table.rows for flag in row_flags(row)})
     if flags:
         lines += ["`rbsnn explain FLAG` says what a flag means.", ""]
-    lines += ["## Records", "", "Every number, and the records that it comes from:", ""]
+    lines += [
+        "## Records",
+        "",
+        "Every number, and the records in `records.jsonl` that it comes from (`rbsnn leaderboard --record KEY`):",
+        "",
+    ]
     for row in table.rows:
         for label, cell in row.cells.items():
             keys = ", ".join(f"`{key[:12]}`" for key in cell.records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -67,7 +68,7 @@ class CarliniWagner(Attack):
 
     def _descend(self, active: ActiveSet, bounds: Rows) -> Tensor:
         """One run of Adam at the present c; whether any iterate of a sample fooled, inside the ball or out."""
-        start = torch.atanh((2.0 * active.clean - 1.0).clamp(-1.0 + 1e-6, 1.0 - 1e-6))
+        start = _stable(torch.atanh, (2.0 * active.clean - 1.0).clamp(-1.0 + 1e-6, 1.0 - 1e-6))
         state = Rows(
             w=start,
             first=torch.zeros_like(start),
@@ -80,7 +81,7 @@ class CarliniWagner(Attack):
             return negative_margin(logits, labels).clamp_max(self.confidence)
 
         for step in active.steps(self.steps):
-            images = (state.w.tanh() + 1.0) / 2.0
+            images = (_stable(torch.tanh, state.w) + 1.0) / 2.0
             slope = active.gradient(images, loss)
             state.cut(slope.kept)
             bounds.cut(slope.kept)
@@ -101,3 +102,8 @@ class CarliniWagner(Attack):
         bounds.cut(look.kept)
         (size,) = look.survivors(state.size)
         return size.isfinite()
+
+
+def _stable(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """In float64: vector libraries round the last bit of float32 by the length of the tensor."""
+    return function(values.to(torch.float64)).to(values.dtype)

@@ -77,6 +77,6 @@ def halving_steps(steps: int) -> list[int]:
     """The iterations at which the step size is halved."""
     period, found, at = 0.22, [], 0.0
     while (at := at + period * steps) < steps:
-        found.append(max(round(at), 1))
+        found.append(round(at))
         period = max(period - 0.03, 0.06)
-    return found
+    return sorted({step for step in found if 0 < step < steps})

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from robustbench_snn import versions as module
 from robustbench_snn.errors import StoreError
+from robustbench_snn.records import Provenance, Record
 from robustbench_snn.statistics import wilson
 from robustbench_snn.store import read_samples
 from robustbench_snn.table import Against, Cell, Measure, Row, Table
-from robustbench_snn.versions import load_table, publish, tables, versions
+from robustbench_snn.versions import Version, load_record, load_table, tables, versions
 
 
 def cell(accuracy=0.5, **changes):
@@ -38,6 +40,41 @@ def row(model, **cells):
     )
 
 
+def record(key):
+    return Record(
+        key=key,
+        kind="evaluate",
+        status="done",
+        suite="tab",
+        model="m",
+        identity={},
+        seed=0,
+        timesteps=4,
+        parameters=1,
+        metrics={"accuracy": 0.5},
+        provenance=PROVENANCE,
+    )
+
+
+PROVENANCE = Provenance(
+    started="2026-01-01T00:00:00+00:00",
+    finished="2026-01-01T00:00:01+00:00",
+    wall_seconds=1.0,
+    peak_memory_bytes=1,
+    device="cpu",
+    hardware="x",
+    driver=None,
+    neuron_implementation="lif: torch-reference",
+    precision={},
+    batch_size=1,
+    command=("rbsnn",),
+    suite_sha256="",
+    git_commit=None,
+    git_dirty=None,
+    packages={},
+)
+
+
 def table(*rows, protocol="p", columns=("clean",)):
     return Table(
         name="tab",
@@ -56,6 +93,11 @@ def table(*rows, protocol="p", columns=("clean",)):
 
 def outcomes(*models):
     return {(model, "clean"): np.full(10, 0.5) for model in models or ("direct",)}
+
+
+def publish(what, per_sample, results):
+    keys = {key for entry in what.rows for key in (*entry.training, *entry.cells["clean"].records)}
+    return module.publish(what, per_sample, [record(key) for key in sorted(keys)], results)
 
 
 def snapshot(folder):
@@ -136,6 +178,15 @@ def test_the_index_links_every_version(tmp_path):
     assert "tab/v1.0/leaderboard.md" in index
     assert "tab/v1.1/leaderboard.md" in index
     assert tables(tmp_path) == ["tab"]
+
+
+def test_every_number_can_be_followed_to_its_record(tmp_path):
+    publish(table(row("direct", clean=cell(records=("a" * 64,)))), outcomes(), tmp_path)
+    publish(table(row("stf", clean=cell(records=("b" * 64,)))), outcomes("stf"), tmp_path)
+    for key in "ab":
+        assert load_record(tmp_path, "tab", Version(1, 1), key * 12).metrics["accuracy"] == 0.5
+    with pytest.raises(StoreError, match="no records"):
+        load_record(tmp_path, "tab", Version(1, 1), "c")
 
 
 def test_missing_and_damaged_tables_are_clear(tmp_path):

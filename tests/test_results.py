@@ -1,0 +1,47 @@
+"""Guards over the published versions: whole, unique, readable, and rendered by this program."""
+
+from pathlib import Path
+
+import pytest
+
+from robustbench_snn.rendering import render_html, render_markdown
+from robustbench_snn.store import read_samples
+from robustbench_snn.table import SCHEMA_VERSION
+from robustbench_snn.versions import load_record, load_table, tables, versions
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+PUBLISHED = [(name, version) for name in tables(RESULTS) for version in versions(RESULTS, name)]
+
+
+def test_there_is_a_published_table():
+    assert PUBLISHED
+
+
+@pytest.mark.parametrize(("name", "version"), PUBLISHED, ids=lambda value: str(value))
+def test_a_published_version_is_whole(name, version):
+    folder = RESULTS / name / str(version)
+    table = load_table(RESULTS, name, version)
+    assert table.schema_version <= SCHEMA_VERSION
+    assert table.name == name
+    models = [row.model for row in table.rows]
+    assert len(models) == len(set(models))
+    columns = read_samples(folder / "samples.parquet")
+    for row in table.rows:
+        for label, cell in row.cells.items():
+            assert all(load_record(RESULTS, name, version, key).key == key for key in cell.records)
+            if cell.accuracy is not None and cell.comparable:
+                assert columns[f"{row.model}/{label}"].mean() == pytest.approx(cell.accuracy, abs=1e-9)
+    assert (folder / "leaderboard.md").read_text() == render_markdown(table, str(version))
+    assert (folder / "leaderboard.html").read_text() == render_html(table, str(version))
+
+
+def test_the_index_names_every_version():
+    index = (RESULTS / "README.md").read_text()
+    assert all(f"({name}/{version}/leaderboard.md)" in index for name, version in PUBLISHED)
+
+
+def test_numbers_of_one_major_version_share_a_protocol():
+    protocols = {}
+    for name, version in PUBLISHED:
+        found = load_table(RESULTS, name, version).protocol_hash
+        assert protocols.setdefault((name, version.major), found) == found
