@@ -3,7 +3,7 @@
     python docs/scripts/gpu_report.py --cifar10 FOLDER --out gpu.json
 
 FOLDER holds CIFAR-10 as train.parquet and test.parquet. Sections run one after the other, each on its own: one that
-fails is reported and the others go on. About eight minutes on an H100.
+fails is reported and the others go on. With ``--device cpu`` small models go the same way, to try the script out.
 """
 
 from __future__ import annotations
@@ -25,21 +25,24 @@ from robustbench_snn.classifier import Classifier
 from robustbench_snn.datasets import Dataset, load_dataset
 from robustbench_snn.estimating import estimating
 from robustbench_snn.neurons import implementation
-from robustbench_snn.provenance import package_versions
+from robustbench_snn.provenance import cpu_name, package_versions, peak_memory
 from robustbench_snn.registry import backbones, corruptions, encoders, estimators
 from robustbench_snn.target import Target
 from robustbench_snn.task import Task
 from robustbench_snn.training import resolve_recipe, train
 
 EPS = "2/255"
+DEVICE = "cuda"
+SMALL = {"depth": 1, "width": 64, "heads": 2}
+"""What every transformer becomes on a CPU."""
 
 
 def build(backbone: str, encoder: str = "direct", timesteps: int = 4, **parameters: Any) -> Classifier:
     """A CIFAR-10 classifier on the GPU."""
     task = Task(3, 32, 32, 10, timesteps, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
     torch.manual_seed(0)
-    body = backbones.create(backbone, task, **parameters)
-    return Classifier(encoders.create(encoder, body.stem), body, timesteps).cuda()
+    body = backbones.create(backbone, task, **(parameters if DEVICE == "cuda" else parameters | SMALL))
+    return Classifier(encoders.create(encoder, body.stem), body, timesteps).to(DEVICE)
 
 
 class Autocast(nn.Module):
@@ -51,7 +54,7 @@ class Autocast(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits in single precision."""
-        with torch.autocast("cuda", dtype=self.dtype):
+        with torch.autocast(DEVICE, dtype=self.dtype):
             return self.model(images).float()
 
 
@@ -59,20 +62,22 @@ class Autocast(nn.Module):
 def timed() -> Iterator[dict[str, float]]:
     """Seconds and peak GPU memory of what happens inside."""
     found: dict[str, float] = {}
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
     begin = time.perf_counter()
     yield found
-    torch.cuda.synchronize()
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
     found["seconds"] = time.perf_counter() - begin
-    found["peak_memory_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    found["peak_memory_mib"] = peak_memory(DEVICE) / 2**20
 
 
 def environment(_: Any) -> dict[str, Any]:
     """What this was measured on."""
     return {
-        "gpu": torch.cuda.get_device_name(),
-        "neurons": implementation(build("spikformer_4_384"), "cuda"),
+        "hardware": torch.cuda.get_device_name() if DEVICE == "cuda" else cpu_name(),
+        "neurons": implementation(build("spikformer_4_384"), DEVICE),
         "packages": package_versions(),
     }
 
@@ -80,7 +85,7 @@ def environment(_: Any) -> dict[str, Any]:
 def training_speed(_: Any) -> dict[str, Any]:
     """Forward and backward images/s at T = 4, batch 128."""
     found: dict[str, Any] = {}
-    images, labels = torch.rand(128, 3, 32, 32, device="cuda"), torch.randint(0, 10, (128,), device="cuda")
+    images, labels = torch.rand(128, 3, 32, 32, device=DEVICE), torch.randint(0, 10, (128,), device=DEVICE)
     for name in ("spikformer_4_384", "tdformer_v1"):
         for compiled in (False, True):
             for precision in ("fp32", "tf32", "bf16", "fp16"):
@@ -92,7 +97,7 @@ def training_speed(_: Any) -> dict[str, Any]:
                     run = torch.compile(model) if compiled else model
 
                     def step(run: Any = run, dtype: Any = dtype) -> None:
-                        with torch.autocast("cuda", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+                        with torch.autocast(DEVICE, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
                             loss = nn.functional.cross_entropy(run(images).float(), labels)
                         loss.backward()
 
@@ -112,7 +117,7 @@ def training_speed(_: Any) -> dict[str, Any]:
 def identity(state: Any) -> dict[str, Any]:
     """Swapping the backward pass leaves the logits as they are, on the GPU too; and batches do not mix."""
     target = Target(state["model"])
-    images = state["images"][:64].cuda()
+    images = state["images"][:64].to(DEVICE)
     found: dict[str, Any] = {}
     with target.frozen(), torch.no_grad():
         plain = target(images)
@@ -150,7 +155,7 @@ def train_model(state: Any) -> dict[str, Any]:
         }
     )
     with timed() as watch:
-        result = train(model, dataset, recipe, seed=0, device="cuda")
+        result = train(model, dataset, recipe, seed=0, device=DEVICE)
     state["model"] = model.eval()
     rows = torch.arange(len(dataset.test))
     state["images"], state["labels"] = dataset.test.images(rows), dataset.test.labels
@@ -189,7 +194,7 @@ def attack_speed(state: Any) -> dict[str, Any]:
                 "queries": passes,
                 **watch,
             }
-            speed = gradient_speed(model, images[:256].cuda(), labels[:256].cuda())
+            speed = gradient_speed(model, images[:256].to(DEVICE), labels[:256].to(DEVICE))
             found[name] |= {"gradient_passes_per_second": speed}
         except Exception as error:
             found[name] = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
@@ -231,11 +236,11 @@ def gradient_speed(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 def attack_memory(state: Any) -> dict[str, Any]:
     """Peak memory of one gradient of the pixels at T = 4, 8, 16, batch 128."""
     found: dict[str, Any] = {}
-    images, labels = state["images"][:128].cuda(), state["labels"][:128].cuda()
+    images, labels = state["images"][:128].to(DEVICE), state["labels"][:128].to(DEVICE)
     for timesteps in (4, 8, 16):
         target = Target(build("spikformer_4_384", timesteps=timesteps).eval())
         with target.frozen():
-            base = torch.cuda.memory_allocated() / 2**20
+            base = torch.cuda.memory_allocated() / 2**20 if DEVICE == "cuda" else 0.0
             with timed() as watch:
                 leaf = images.clone().requires_grad_()
                 torch.autograd.grad(nn.functional.cross_entropy(target(leaf), labels), leaf)
@@ -262,8 +267,8 @@ def standard_set(state: Any) -> dict[str, Any]:
 
 def corruption_speed(state: Any) -> dict[str, Any]:
     """Images/s of every corruption on the GPU, beside a small Spikformer's evaluation."""
-    count = 2048
-    images = state["images"][:count].cuda()
+    images = state["images"][:2048].to(DEVICE)
+    count = len(images)
     small = Target(build("spikformer", depth=2, width=128, heads=4).eval())
     found: dict[str, Any] = {}
     with torch.no_grad():
@@ -292,14 +297,14 @@ def same_as_cpu(state: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in corruptions:
         try:
-            here, there = corrupt(images, name, 3), corrupt(images.cuda(), name, 3).cpu()
+            here, there = corrupt(images, name, 3), corrupt(images.to(DEVICE), name, 3).cpu()
             found[name] = float(((here - there).abs() <= 1.01 / 255).float().mean())
         except Exception as error:
             found[name] = f"{type(error).__name__}: {str(error)[:200]}"
     with torch.no_grad():
-        gpu = Target(state["model"])(images.cuda()).cpu()
+        gpu = Target(state["model"])(images.to(DEVICE)).cpu()
         cpu = Target(state["model"].cpu())(images)
-        state["model"].cuda()
+        state["model"].to(DEVICE)
     found["predictions that agree"] = float((gpu.argmax(1) == cpu.argmax(1)).float().mean())
     return found
 
@@ -312,10 +317,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--samples", type=int, default=1024)
     parser.add_argument("--standard-samples", type=int, default=128)
+    parser.add_argument("--train-samples", type=int, default=None)
+    parser.add_argument("--test-samples", type=int, default=None)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--skip", nargs="*", default=[])
     arguments = parser.parse_args()
+    global DEVICE
+    DEVICE = arguments.device
+    limits = {"limit": arguments.test_samples, "train_limit": arguments.train_samples}
     state: dict[str, Any] = {
-        "dataset": load_dataset("parquet", root=str(arguments.cifar10)),
+        "dataset": load_dataset("parquet", root=str(arguments.cifar10), **limits),
         "epochs": arguments.epochs,
         "samples": arguments.samples,
         "standard_samples": arguments.standard_samples,
