@@ -55,7 +55,7 @@ class Attention(nn.Module, ABC):
 
     def split(self, tokens: Tensor) -> Tensor:
         """(T, B, N, C) to (T, B, heads, N, C / heads)."""
-        return tokens.reshape(*tokens.shape[:-1], self.heads, -1).transpose(2, 3)
+        return tokens.unflatten(-1, (self.heads, tokens.shape[-1] // self.heads)).transpose(2, 3)
 
     def merge(self, tokens: Tensor) -> Tensor:
         """(T, B, heads, N, C / heads) back to (T, B, N, C)."""
