@@ -70,11 +70,11 @@ def digits() -> tuple[Tensor, Tensor]:
 
 
 @cache
-def trained_state() -> dict[str, Tensor]:
+def trained_state(width: int = 8) -> dict[str, Tensor]:
     images, labels = digits()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = ConvLIF()
+        model = ConvLIF(width=width)
         optimizer = torch.optim.Adam(model.parameters(), 4e-3)
         for _ in range(5):
             for rows in torch.randperm(1300).split(64):
@@ -86,10 +86,10 @@ def trained_state() -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def trained(mode: str = "m") -> ConvLIF:
+def trained(mode: str = "m", width: int = 8) -> ConvLIF:
     """A normally trained model, above 95 % on the test samples; trained once a session."""
-    model = ConvLIF(mode)
-    model.load_state_dict(trained_state())
+    model = ConvLIF(mode, width)
+    model.load_state_dict(trained_state(width))
     return model.eval()
 
 
