@@ -120,6 +120,17 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
 SLOW_FOR_STOCHASTIC = {"FAB-T-100", "Square-5000", "APGD-T-100"}
 
 
+def markdown(table: dict[str, dict[str, Any]]) -> str:
+    """The table as docs/attacks.md shows it."""
+    names = [name for name, _ in ROWS] + ["official AutoAttack"]
+    heads = [f"{model} (n = {found['samples']})" for model, found in table.items()]
+    lines = [f"| attack | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    for name in names:
+        cells = [f"{100 * found[name]:.1f}" if name in found else "–" for found in table.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Trains, attacks, writes JSON as it goes; rows already there are not computed again."""
     parser = argparse.ArgumentParser()
@@ -159,7 +170,8 @@ def main() -> None:
             options.out.write_text(json.dumps(table, indent=1) + "\n")
         if "official AutoAttack" not in done:
             done["official AutoAttack"] = official(model, *test, stochastic)
-        options.out.write_text(json.dumps(table, indent=1) + "\n")
+            options.out.write_text(json.dumps(table, indent=1) + "\n")
+    options.out.with_suffix(".md").write_text(markdown(table))
 
 
 if __name__ == "__main__":
