@@ -55,7 +55,8 @@ class Attention(nn.Module, ABC):
 
     def split(self, tokens: Tensor) -> Tensor:
         """(T, B, N, C) to (T, B, heads, N, C / heads)."""
-        return tokens.unflatten(-1, (self.heads, tokens.shape[-1] // self.heads)).transpose(2, 3)
+        size = tokens.shape[-1] // self.heads  # not -1, which an empty batch leaves open
+        return tokens.reshape(*tokens.shape[:-1], self.heads, size).transpose(2, 3)
 
     def merge(self, tokens: Tensor) -> Tensor:
         """(T, B, heads, N, C / heads) back to (T, B, N, C)."""

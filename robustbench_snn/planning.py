@@ -147,7 +147,7 @@ def _parameters(component: ComponentSpec) -> dict[str, Any]:
 
 def _difference(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
     """The values of a part that are not those of the whole entry: ``fog``, ``0.03``."""
-    values = [value for name, value in part.items() if value != whole.get(name)]
+    values = [value for name, value in part.items() if value != whole.get(name) and not isinstance(value, bool)]
     return ", ".join(str(value[0]) if isinstance(value, list) and len(value) == 1 else str(value) for value in values)
 
 

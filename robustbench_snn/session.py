@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,9 @@ from robustbench_snn.records import Failure, Record
 from robustbench_snn.registry import evaluations, models
 from robustbench_snn.store import Store, write_samples
 from robustbench_snn.target import Target
+from robustbench_snn.task import Task
 from robustbench_snn.training.weights import save_weights, tensor_digest
-from robustbench_snn.weights import load_weights
+from robustbench_snn.weights import load_normalized_weights
 
 if TYPE_CHECKING:
     from robustbench_snn.training import TrainingProgress
@@ -90,7 +91,7 @@ class Session:
             model: nn.Module = nn.Identity()
             try:
                 model = self._build(cell)
-                details = self._train(cell, model)
+                details = self._train(cell, model) | {"task": asdict(self._task(cell))}
                 facts = details.pop("normalization", {})
                 record = self._train_record(cell, model, watch, details)
                 with self.store.writing(record) as folder:
@@ -150,8 +151,10 @@ class Session:
 
     def _build(self, cell: TrainCell) -> nn.Module:
         torch.manual_seed(cell.seed)
-        task = self.plan.dataset.task(cell.model.timesteps or self.plan.suite.timesteps)
-        return build_model(cell.model, task)
+        return build_model(cell.model, self._task(cell))
+
+    def _task(self, cell: TrainCell) -> Task:
+        return self.plan.dataset.task(cell.model.timesteps or self.plan.suite.timesteps)
 
     def _train(self, cell: TrainCell, model: nn.Module) -> dict[str, Any]:
         """Trains the model in place, or fills it with the weights that the suite names."""
@@ -161,7 +164,8 @@ class Session:
             return {"weights": "as the plug-in returned them"}
         assert isinstance(model, Classifier)
         if cell.model.weights is not None:
-            return {"weights": cell.model.weights, "normalization": _load(model, Path(cell.model.weights))}
+            normalization = load_normalized_weights(Path(cell.model.weights), model)
+            return {"weights": cell.model.weights, "normalization": normalization}
         assert cell.model.recipe is not None
         recipe = resolve_recipe(cell.model.recipe)
         result = train(
@@ -182,7 +186,7 @@ class Session:
             model = self._build(cell)
             if cell.model.model is None:
                 assert isinstance(model, Classifier)
-                _load(model, self.store.weights(cell.key))
+                load_normalized_weights(self.store.weights(cell.key), model)
             while len(self._targets) >= 4:
                 self._targets.pop(next(iter(self._targets)))
             stochastic = None
@@ -278,16 +282,6 @@ class Session:
             provenance=self._provenance(watch, model, self.options.batch_size),
             **self._common(cell, key, identity, model),
         )
-
-
-def _load(model: Classifier, path: Path) -> dict[str, Any]:
-    """Fills a model with weights; returns the normalization that goes with them, if it is not the dataset's own."""
-    facts = load_weights(path, model)
-    found: dict[str, Any] = {name: facts[name] for name in ("mean", "std") if name in facts}
-    for name, values in found.items():
-        buffer: torch.Tensor = getattr(model.encoder, name)
-        buffer.copy_(torch.tensor(values).reshape(buffer.shape))
-    return found
 
 
 def run_in_memory(evaluation: Evaluation, subject: Subject) -> tuple[Outcome, int]:

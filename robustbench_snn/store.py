@@ -91,6 +91,18 @@ class Store:
             raise StoreError(f"{len(keys) or 'no'} records in {self.root} begin with '{prefix}'; give more of the key")
         return read_record(self.folder(keys[0]) / "record.json")
 
+    def training_of(self, record: Record) -> Record:
+        """The training that made the weights of an evaluation's record.
+
+        Raises:
+            StoreError: if it is not here.
+        """
+        for path in sorted(self.root.glob("cells/*/weights.safetensors")):
+            found = read_record(path.with_name("record.json"))
+            if found.weights_sha256 == record.weights_sha256:
+                return found
+        raise StoreError(f"the training of model '{record.model}' is not in {self.root}; name its folder with --store")
+
     def failure(self, key: str) -> Record | None:
         """The record of the last failed try, or None."""
         path = self.root / "failed" / f"{key}.json"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
+import torch
 from torch import Tensor
 
 from robustbench_snn.classifier import Classifier
@@ -18,7 +19,15 @@ from robustbench_snn.weight_formats import FORMATS, Layout
 from robustbench_snn.weight_formats.matching import WeightReport, match_state
 from robustbench_snn.weight_formats.reading import read_state
 
-__all__ = ["ImportOptions", "WeightReport", "import_weights", "import_weights_report", "load_weights", "save_imported"]
+__all__ = [
+    "ImportOptions",
+    "WeightReport",
+    "import_weights",
+    "import_weights_report",
+    "load_normalized_weights",
+    "load_weights",
+    "save_imported",
+]
 
 Format = Literal["spikformer", "spikingformer", "sdt", "qkformer"]
 
@@ -129,6 +138,23 @@ def load_weights(path: str | Path, classifier: Classifier) -> dict[str, Any]:
         raise UserError(f"{path} holds the weights of another model: {report.explain()}")
     classifier.load_state_dict(placed)
     return facts
+
+
+def load_normalized_weights(path: Path, model: Classifier) -> dict[str, Any]:
+    """Fills a model with weights, and its encoder with the mean and std of the file's header, if it has any.
+
+    Returns:
+        These, for whoever saves the weights again; empty where the dataset's own hold.
+
+    Raises:
+        UserError: as :func:`load_weights`.
+    """
+    facts = load_weights(path, model)
+    found: dict[str, Any] = {name: facts[name] for name in ("mean", "std") if name in facts}
+    for name, values in found.items():
+        buffer: Tensor = getattr(model.encoder, name)
+        buffer.copy_(torch.tensor(values).reshape(buffer.shape))
+    return found
 
 
 def _fill(file: str | Path, laid: Import) -> Classifier:

@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from robustbench_snn.cli import components, development, plots, published, suites
+from robustbench_snn.cli import components, development, plots, published, scoring, suites
 from robustbench_snn.cli.console import errors
 from robustbench_snn.errors import UserError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (suites, components, development, plots, published):
+for module in (suites, components, development, plots, published, scoring):
     module.add_to(app)
 
 

@@ -126,3 +126,41 @@ def spikes(
 def _tell(paths: Iterable[Path]) -> None:
     for path in paths:
         output.print(f"wrote {path}", highlight=False)
+
+
+@plot.command()
+def attack(
+    record: Annotated[str, typer.Argument(help="Key of an attack's record, or its first characters.")],
+    store: StoreFolder = Path("runs"),
+    to: Target = None,
+) -> None:
+    """Draw an attack: which stage broke how many, its eps curve, and, with keep_images, images and spikes."""
+    import torch
+
+    from robustbench_snn.plotting import attack as pictures
+    from robustbench_snn.plotting.saving import save_figure
+    from robustbench_snn.rebuilding import rebuild
+    from robustbench_snn.store import Store
+
+    records = Store(store)
+    found = records.find(record)
+    base = to or Path(f"attack_{found.key[:12]}")
+    drawn = {}
+    if found.details.get("stages"):
+        drawn["breakdown"] = pictures.draw_breakdown(found.details["stages"])
+    if found.details.get("curve"):
+        drawn["curve"] = pictures.draw_curve(found.details["curve"])
+    arrays = records.arrays(found.key)
+    if {"clean", "adversarial"} <= set(arrays):
+        clean, adversarial = arrays["clean"], arrays["adversarial"]
+        drawn["images"] = pictures.draw_images(clean, adversarial)
+        target = rebuild(records, found)
+        if target.neurons:
+            changed = pictures.spike_differences(target, torch.from_numpy(clean), torch.from_numpy(adversarial))
+            drawn["spikes"] = pictures.draw_spikes(changed)
+    if not drawn:
+        raise UserError(f"the record {found.key[:12]} ({found.kind} of {found.model}) is not one of an attack")
+    for name, figure in drawn.items():
+        _tell(save_figure(figure, base.with_name(f"{base.name}_{name}")))
+    if "images" not in drawn:
+        output.print("no images were kept; run the attack with keep_images: 8 to draw them", highlight=False)

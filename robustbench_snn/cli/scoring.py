@@ -1,0 +1,60 @@
+"""Scoring adversarial images from outside: rbsnn score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_snn.cli.console import output, print_json
+from robustbench_snn.errors import UserError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds this command."""
+    app.command()(score)
+
+
+def score(
+    suite: Annotated[str, typer.Argument(help="The suite that the stored result is of.")],
+    record: Annotated[str, typer.Argument(help="Key of the stored attack's record, or its first characters.")],
+    images: Annotated[Path, typer.Argument(help="An .npz with ids (M,) and images (M, C, H, W).")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="As of rbsnn run. Repeatable.")] = None,
+    store: Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Lower a stored robust accuracy by what adversarial images from outside break; it never rises."""
+    from robustbench_snn.attacking.ball import Ball
+    from robustbench_snn.datasets import load_dataset
+    from robustbench_snn.evaluation import Subject
+    from robustbench_snn.rebuilding import rebuild
+    from robustbench_snn.scoring_external import ExternalSet
+    from robustbench_snn.scoring_external import score as lowered
+    from robustbench_snn.store import Store
+    from robustbench_snn.suite_files import load_suite
+
+    spec = load_suite(suite, list(overrides or []))
+    records = Store(store)
+    stored = records.find(record)
+    if "eps" not in stored.details or "norm" not in stored.details:
+        raise UserError(f"the record {stored.key[:12]} ({stored.kind} of {stored.model}) is not one of an attack")
+    dataset = load_dataset(spec.dataset.name, **spec.dataset.parameters)
+    if (
+        dataset.test.digest() != stored.identity["samples"]
+        or dataset.fingerprint != stored.identity["dataset"]["fingerprint"]
+    ):
+        raise UserError(f"the record {stored.key[:12]} was computed on other samples than those of {suite}")
+    subject = Subject(rebuild(records, stored), dataset.test, seed=spec.evaluation_seed)
+    ball = Ball(stored.details["eps"], stored.details["norm"])
+    outcome = lowered(ExternalSet.load(images), subject, ball, records.samples(stored.key))
+    if as_json:
+        print_json({"metrics": dict(outcome.metrics), "details": dict(outcome.details), "flags": list(outcome.flags)})
+        return
+    details = outcome.details
+    output.print(
+        f"{stored.model}: {outcome.metrics['before']:.1%} before, {outcome.metrics['accuracy']:.1%} with these images "
+        f"({details['images']} images, {details['lowered']} broke a sample that stood, {details['rejected']} rejected)",
+        highlight=False,
+        soft_wrap=True,
+    )
