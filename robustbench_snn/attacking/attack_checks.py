@@ -99,9 +99,17 @@ class AttackChecks:
         self.flag("accuracy_rises_with_eps", any(b > a + POINT for a, b in pairwise(heights)))
 
     def more_steps(self) -> None:
-        """More steps never help the defender."""
-        self.found["pgd_twice_the_steps"] = self.pgd(steps=2 * self.steps).robust_accuracy
-        self.flag("more_steps_help_defender", self.found["pgd_twice_the_steps"] > self.found["pgd"] + POINT)
+        """More steps never help the defender; one sample may turn either way by chance.
+
+        Steps are sized by their number, 2.5 eps / steps (Madry et al., 2018, arXiv:1706.06083): the first N of 2N
+        steps of one size are the N steps themselves, and could never do better.
+        """
+        few, many = (
+            self.pgd(steps=steps, alpha=min(2.5 * self.eps / steps, 1.0)).robust_accuracy
+            for steps in (self.steps, 2 * self.steps)
+        )
+        self.found |= {"pgd_sized_by_steps": few, "pgd_sized_by_twice_the_steps": many}
+        self.flag("more_steps_help_defender", many > few + POINT + 1.0 / len(self.subject.samples))
 
     def unbounded(self) -> None:
         """With every image allowed, nothing stays right."""
