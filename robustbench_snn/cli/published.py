@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from robustbench_snn.cli.console import output, print_json
 from robustbench_snn.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 Results = Annotated[Path, typer.Option(help="Folder of the published tables.")]
 
@@ -52,8 +55,20 @@ def leaderboard(
     shown = render_terminal(data, str(chosen))
     output.print(shown)
     if svg is not None:
-        from rich.console import Console
+        _draw(shown, svg, f"rbsnn leaderboard {table}")
 
-        drawing = Console(record=True, width=150, quiet=True)
-        drawing.print(shown)
-        drawing.save_svg(str(svg), title=f"rbsnn leaderboard {table}")
+
+def _draw(shown: RenderableType, path: Path, title: str) -> None:
+    """Draws what the terminal shows as an SVG that needs no font from the network."""
+    import io
+    import re
+
+    from rich.console import Console
+
+    drawing = Console(record=True, width=150, file=io.StringIO())
+    drawing.print(shown)
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", drawing.export_svg(title=title), flags=re.DOTALL)
+    try:
+        path.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}; name another file") from None

@@ -55,6 +55,11 @@ def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(rbsnn, suite, tm
     assert {path: path.read_bytes() for path in tmp_path.glob("runs/cells/*/record.json")} == records
     shown = rbsnn("leaderboard", "tiny", "--json")
     assert json.loads(shown.stdout)["rows"][0]["model"] == "direct"
+    assert rbsnn("leaderboard", "tiny", "--svg", "picture.svg").returncode == 0
+    picture = (tmp_path / "picture.svg").read_text()
+    assert "direct" in picture
+    assert "url(&quot;http" not in picture
+    assert 'url("http' not in picture
 
 
 def test_jobs_find_the_same_accuracy(rbsnn, suite, tmp_path):
