@@ -48,5 +48,6 @@ def test_pages_name_every_encoder_backbone_and_attack():
     ):
         text = (ROOT / page).read_text()
         for name in KINDS[kind]:
-            if not KINDS[kind].declaration(name).preset:
+            declared = KINDS[kind].declaration(name)
+            if not declared.preset and declared.origin.startswith("robustbench_snn."):  # not another test's plug-in
                 assert f"`{name}`" in text, f"{page} does not name {name}"
