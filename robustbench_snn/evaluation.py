@@ -57,7 +57,8 @@ class Subject:
         batch_size: how many samples at once; never changes a number.
         device: where to compute.
         progress: called with (samples done, samples in all) now and then.
-        peers: the suite's other models by name, loaded when called: for transfer attacks.
+        peers: the suite's other models by name and seed, ``model@seed``, loaded when called: for transfer attacks.
+        name: of the model itself, as its peers know it; empty outside a suite.
     """
 
     target: Target
@@ -67,6 +68,7 @@ class Subject:
     device: str = "cpu"
     progress: Callable[[int, int], None] = lambda done, total: None
     peers: Mapping[str, Callable[[], Target]] = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,13 @@ class Outcome:
 class Evaluation(ABC):
     """Base class of all evaluations; keyword-only parameters of ``__init__`` are its YAML parameters."""
 
-    needs_peers: ClassVar[bool] = False
-    """Whether the suite's other models must be trained first."""
-
     shown: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Metrics besides ``accuracy`` that a table shows: heading by metric. A heading ending in % shows a share."""
+
+    @property
+    def needs_peers(self) -> bool:
+        """Whether the suite's other models must be trained first, with the parameters given."""
+        return False
 
     @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -43,6 +43,11 @@ class TrainCell:
         """For progress and messages."""
         return f"train {self.model.name}, seed {self.seed}"
 
+    @property
+    def peer_name(self) -> str:
+        """By which evaluations of the suite's other models know it."""
+        return f"{self.model.name}@{self.seed}"
+
 
 @dataclass(frozen=True)
 class EvaluateCell:
@@ -72,6 +77,11 @@ class EvaluateCell:
             peers: of the other models' weights by name, for evaluations that use them.
         """
         return content_key(kind="evaluate", weights=weights_sha256, peers=dict(peers or {}), **self.identity)
+
+    @property
+    def needs_peers(self) -> bool:
+        """Whether the suite's other models must be trained first."""
+        return bool(evaluations.create(self.component.name, **self.component.parameters).needs_peers)
 
     @property
     def title(self) -> str:

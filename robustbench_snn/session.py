@@ -128,6 +128,7 @@ class Session:
                     device=self.options.device,
                     progress=told,
                     peers={name: partial(self._target, peer) for name, peer in peers.items()},
+                    name=cell.train.peer_name,
                 )
                 outcome, batch_size = run_in_memory(evaluation, subject)
                 record = self._evaluate_record(cell, key, target, watch, outcome, batch_size)
@@ -204,7 +205,7 @@ class Session:
     def _peers(self, cell: EvaluateCell) -> dict[str, TrainCell]:
         """The suite's other trained models, by name and seed."""
         others = (other for other in self.plan.train if other is not cell.train and self.store.has(other.key))
-        return {f"{other.model.name}@{other.seed}": other for other in others}
+        return {other.peer_name: other for other in others}
 
     def _provenance(self, watch: Stopwatch, model: nn.Module, batch_size: int) -> Any:
         return provenance(

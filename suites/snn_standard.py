@@ -49,7 +49,8 @@ class SNNStandard(AttackEvaluation):
         norm: ``linf`` or ``l2``.
         tier: which set.
         most_steps: where the convergence rule gives up.
-        transfer_from: names of other models of the suite whose adversarial images are tried too.
+        transfer_from: other models of the suite whose adversarial images are tried too, each as ``model@seed``;
+            this evaluation then waits until all models are trained. A model is left out of its own.
         draws: EOT draws, for stochastic models.
         evaluations: fresh draws that judge a stochastic model.
         keep_images: adversarial images to keep, of the first so many samples.
@@ -71,6 +72,11 @@ class SNNStandard(AttackEvaluation):
         self.tier = tier
         self.most_steps = most_steps
         self.transfer_from = list(transfer_from)
+
+    @property
+    def needs_peers(self) -> bool:
+        """Only for transfer."""
+        return bool(self.transfer_from)
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade.
@@ -105,14 +111,17 @@ class SNNStandard(AttackEvaluation):
         return {"stopped_at": steps, "last_fall": fall, "converged": fall <= FALL, "history": history}
 
     def _transfer(self, siege: Siege, subject: Subject) -> None:
-        for name in self.transfer_from:
+        for name in self._sources(subject):
             source = subject.peers[name]()
             with source.frozen():
                 attack = Transfer(source, MIFGSM(steps=20))
                 siege.attack(stage(f"transfer from {name}", attack))
 
+    def _sources(self, subject: Subject) -> list[str]:
+        return [name for name in self.transfer_from if name != subject.name]
+
     def _check_peers(self, subject: Subject) -> None:
-        for name in self.transfer_from:
+        for name in self._sources(subject):
             if name not in subject.peers:
                 raise UserError(
                     f"transfer_from: this suite has no other model '{name}'.{did_you_mean(name, subject.peers)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from robustbench_snn.attacking.ball import Norm
 from robustbench_snn.attacking.cascade import SURVIVED
@@ -30,8 +30,6 @@ class TransferEvaluation(AttackEvaluation):
         keep_images: adversarial images to keep, of the first so many samples.
     """
 
-    needs_peers: ClassVar[bool] = True
-
     def __init__(
         self,
         *,
@@ -44,6 +42,11 @@ class TransferEvaluation(AttackEvaluation):
     ) -> None:
         super().__init__(eps=only_one(eps), norm=norm, draws=draws, evaluations=evaluations, keep_images=keep_images)
         self.steps = steps
+
+    @property
+    def needs_peers(self) -> bool:
+        """Always: they are the sources."""
+        return True
 
     def run(self, subject: Subject) -> Outcome:
         """Attacks every source, and looks at the target."""

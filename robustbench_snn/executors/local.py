@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from robustbench_snn.planning import EvaluateCell, TrainCell
 from robustbench_snn.records import Record
-from robustbench_snn.registry import evaluations
 from robustbench_snn.session import Session
 
 Done = tuple[TrainCell | EvaluateCell, Record]
@@ -24,7 +23,7 @@ def run_here(session: Session) -> Iterator[Done]:
         if record.status == "failed":
             continue
         for cell in session.plan.evaluations_of(train):
-            if evaluations.get(cell.component.name).target.needs_peers:
+            if cell.needs_peers:
                 postponed.append(cell)
             else:
                 yield cell, session.evaluate(cell)

@@ -12,7 +12,7 @@ from typing import Any
 from robustbench_snn.executors.local import Done
 from robustbench_snn.planning import EvaluateCell, TrainCell, make_plan
 from robustbench_snn.records import Record
-from robustbench_snn.registry import evaluations, load_plugin
+from robustbench_snn.registry import load_plugin
 from robustbench_snn.session import Options, Session
 from robustbench_snn.spec import SuiteSpec
 from robustbench_snn.store import Store
@@ -63,7 +63,7 @@ def run_in_processes(session: Session, jobs: int, plugins: Sequence[str] = ()) -
                 done, record = pending.pop(future), future.result()
                 if isinstance(done, TrainCell) and record.status == "done":
                     for cell in session.plan.evaluations_of(done):
-                        if evaluations.get(cell.component.name).target.needs_peers:
+                        if cell.needs_peers:
                             postponed.append(cell)
                         else:
                             pending[pool.submit(_evaluate, session.plan.evaluate.index(cell))] = cell

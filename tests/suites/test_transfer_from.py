@@ -1,0 +1,75 @@
+"""Transfer between the models of a suite, planned and run as a suite is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from robustbench_snn.datasets import load_dataset
+from robustbench_snn.executors import run_here
+from robustbench_snn.planning import make_plan
+from robustbench_snn.records import Record
+from robustbench_snn.session import Options, Session
+from robustbench_snn.store import Store
+from robustbench_snn.suite_files import parse_suite
+
+torch.set_num_threads(1)
+
+
+def session(folder: Path, sources: list[str], second_epochs: int = 1) -> Session:
+    recipe = {"epochs": 1, "lr": 4e-3, "batch_size": 16}
+    suite = parse_suite(
+        {
+            "name": "pair",
+            "dataset": {"name": "digits", "limit": 16, "train_limit": 64},
+            "timesteps": 2,
+            "backbone": {"spikformer": {"depth": 1, "width": 32, "heads": 2, "pooling": "0100"}},
+            "models": [
+                {"name": "first", "encoder": "direct", "recipe": recipe},
+                {"name": "second", "encoder": "direct", "recipe": recipe | {"epochs": second_epochs}},
+            ],
+            "evaluations": [{"snn_quick": {"eps": 0.01, "transfer_from": sources}}],
+        }
+    )
+    plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
+    return Session(plan, Store(folder), Options())
+
+
+def evaluated(run: Session) -> dict[str, Record]:
+    return {record.model: record for _, record in run_here(run) if record.kind == "evaluate"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+def test_a_model_that_is_trained_later_is_a_source(store: Path) -> None:
+    run = session(store, ["second@0"])
+    kinds = [record.kind for _, record in run_here(run)]
+    assert kinds == ["train", "train", "evaluate", "evaluate"]
+    found = evaluated(run)
+    stages = {name: [stage["name"] for stage in record.details["stages"]] for name, record in found.items()}
+    assert stages["first"][-1] == "transfer from second@0"
+    assert stages["second"] == stages["first"][:-1], "a model is not its own source"
+
+
+def test_evaluations_without_sources_do_not_wait(store: Path) -> None:
+    kinds = [record.kind for _, record in run_here(session(store, []))]
+    assert kinds == ["train", "evaluate", "train", "evaluate"]
+
+
+def test_the_key_follows_the_source_and_nothing_else(store: Path) -> None:
+    asked, alone = evaluated(session(store, ["second@0"])), evaluated(session(store, []))
+    changed = session(store, ["second@0"], second_epochs=2)
+    assert evaluated(changed)["first"].key != asked["first"].key
+    assert evaluated(session(store, [], second_epochs=2))["first"].key == alone["first"].key
+
+
+def test_an_unknown_source_is_a_clear_failure(store: Path) -> None:
+    failure = evaluated(session(store, ["secnd@0"]))["first"].failure
+    assert failure is not None
+    assert failure.is_users
+    assert "Did you mean 'second@0'" in failure.message
