@@ -69,6 +69,7 @@ def evaluate(
     batch_size: int = 128,
     device: torch.device | str | None = None,
     stochastic: bool | None = None,
+    checkpointing: bool = False,
     peers: Mapping[str, nn.Module] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Result]:
@@ -87,6 +88,8 @@ def evaluate(
         batch_size: how many images at once; never changes a number.
         device: moves the model there; None leaves it where it is.
         stochastic: whether two forwards may differ; None asks a classifier of this package, else says no.
+        checkpointing: attacks run parts of the model again in their backward pass: less memory, more time, and the
+            same numbers.
         peers: other models by name, for transfer attacks.
         progress: called with (samples done, samples in all) now and then.
 
@@ -107,8 +110,8 @@ def evaluate(
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
     if device is not None:
         model = model.to(device)
-    target = Target(model, stochastic=stochastic)
-    others = {name: _lend(Target(peer)) for name, peer in (peers or {}).items()}
+    target = Target(model, stochastic=stochastic, checkpointing=checkpointing)
+    others = {name: _lend(Target(peer, checkpointing=checkpointing)) for name, peer in (peers or {}).items()}
     subject = Subject(target, samples, seed, batch_size, str(target.device), progress, others)
     with target.frozen():
         _check_classes(target, samples)

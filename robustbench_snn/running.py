@@ -26,6 +26,7 @@ class RunSettings:
         fresh: compute every cell again.
         jobs: worker processes; 1 computes in this one.
         plugins: plug-in files, for workers to load.
+        checkpointing: attacks run parts of the model again in their backward pass, to save memory.
     """
 
     device: str = "cpu"
@@ -33,6 +34,7 @@ class RunSettings:
     fresh: bool = False
     jobs: int = 1
     plugins: tuple[str, ...] = ()
+    checkpointing: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def run_plan(
         UserError: if nothing at all could be evaluated; then there is nothing to publish.
     """
     suite_sha256 = hashlib.sha256(plan.suite.model_dump_json().encode()).hexdigest()
-    options = Options(settings.device, settings.batch_size, settings.fresh, suite_sha256)
+    options = Options(settings.device, settings.batch_size, settings.fresh, suite_sha256, settings.checkpointing)
     records = Store(store)
     session = Session(plan, records, options, progress)
     if settings.jobs > 1:

@@ -54,12 +54,14 @@ class Options:
         batch_size: samples at once in evaluations.
         fresh: compute every cell anew.
         suite_sha256: of the suite, for provenance.
+        checkpointing: attacks run parts of the model again in their backward pass, to save memory.
     """
 
     device: str = "cpu"
     batch_size: int = 128
     fresh: bool = False
     suite_sha256: str = ""
+    checkpointing: bool = False
 
 
 @dataclass
@@ -193,7 +195,8 @@ class Session:
             stochastic = None
             if cell.model.model is not None:
                 stochastic = bool(models.get(cell.model.model.name).declaration.traits["stochastic"])
-            self._targets[cell.key] = Target(model.to(self.options.device).eval(), stochastic=stochastic)
+            model = model.to(self.options.device).eval()
+            self._targets[cell.key] = Target(model, stochastic=stochastic, checkpointing=self.options.checkpointing)
         return self._targets[cell.key]
 
     def _weights_hash(self, cell: TrainCell) -> str:

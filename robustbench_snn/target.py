@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import RLock
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,7 @@ from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
 from robustbench_snn.neurons import reset, spiking_neurons
 from robustbench_snn.randomness import SampleRandom, key_of
+from robustbench_snn.recomputing import recomputing
 
 _locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
 _locks_lock = RLock()
@@ -36,10 +37,12 @@ class Target:
         model: a :class:`Classifier`, or a module (B, C, H, W) -> (B, K), built of SpikingJelly neurons in step
             mode s or m, or of none (an ANN).
         stochastic: whether two forwards may differ; asked of a classifier, False for other models unless said.
+        checkpointing: run parts of the model again in the backward pass, to save memory; never changes a number.
     """
 
-    def __init__(self, model: nn.Module, *, stochastic: bool | None = None) -> None:
+    def __init__(self, model: nn.Module, *, stochastic: bool | None = None, checkpointing: bool = False) -> None:
         self.model = model
+        self.checkpointing = checkpointing
         ours = isinstance(model, Classifier)
         self.stochastic: bool = stochastic if stochastic is not None else bool(ours and model.stochastic)
         self.timesteps: int | None = model.timesteps if isinstance(model, Classifier) else None
@@ -67,10 +70,11 @@ class Target:
             UserError: if the model does not return logits (B, K), or cannot be run at another T.
         """
         padded, streams = pad_batch(images, random)
-        if isinstance(self.model, Classifier):
-            logits: Tensor = self.model(padded, timesteps=timesteps, random=streams)
-        else:
-            logits = self._foreign(padded, streams, timesteps)
+        with self._recomputing():
+            if isinstance(self.model, Classifier):
+                logits: Tensor = self.model(padded, timesteps=timesteps, random=streams)
+            else:
+                logits = self._foreign(padded, streams, timesteps)
         if logits.ndim != 2 or len(logits) != len(padded):
             raise UserError(
                 f"{type(self.model).__name__} returned shape {tuple(logits.shape)} for {len(padded)} images; "
@@ -102,8 +106,11 @@ class Target:
         if not isinstance(self.model, Classifier):
             raise UserError(f"{type(self.model).__name__} is not a Classifier and gives no logits by step")
         padded, streams = pad_batch(images, random)
-        with lock_of(self.model):
+        with lock_of(self.model), self._recomputing():
             return self.model.step_logits(padded, timesteps=timesteps, random=streams)[:, : len(images)]
+
+    def _recomputing(self) -> AbstractContextManager[None]:
+        return recomputing(self.model) if self.checkpointing and torch.is_grad_enabled() else nullcontext()
 
     @contextmanager
     def frozen(self) -> Iterator[Target]:

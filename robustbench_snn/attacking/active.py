@@ -200,7 +200,8 @@ class ActiveSet:
                 answer = self._forward(leaf, chunk, draw, by_step=function is tet)
                 values = function(answer, *arguments)
                 if values.requires_grad:  # a model under no_grad has no gradient: zero, and a diagnostic says so
-                    (part,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
+                    with self._state(chunk, frozen=True):  # a checkpointed model runs its parts again here
+                        (part,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
                     slope += torch.zeros_like(leaf) if part is None else part
                 total += values.detach()
                 answers.append((self._read(answer) if function is tet else answer).detach())
@@ -210,9 +211,11 @@ class ActiveSet:
         streams = None
         if self.target.stochastic:
             streams = self.random[chunk].fold("eot", self._asked, draw)
-        kept = nullcontext() if self.state is None else self.state.rows(self.rows[chunk], frozen=draw > 0)
-        with kept:
+        with self._state(chunk, frozen=draw > 0):
             return self.target.step_logits(images, streams) if by_step else self.target(images, streams)
+
+    def _state(self, chunk: slice, *, frozen: bool) -> AbstractContextManager[None]:
+        return nullcontext() if self.state is None else self.state.rows(self.rows[chunk], frozen=frozen)
 
     def _read(self, step_logits: Tensor) -> Tensor:
         assert isinstance(self.target.model, Classifier)  # step_logits has refused all others

@@ -40,6 +40,9 @@ def run(
     results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
     store: Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")] = Path("runs"),
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Attacks take less memory and more time; never changes a number.")
+    ] = False,
 ) -> None:
     """Train and evaluate a suite's models, and publish the leaderboard."""
     from robustbench_snn.registry import load_plugin
@@ -68,6 +71,7 @@ def run(
         fresh=fresh,
         jobs=jobs,
         plugins=tuple(str(file) for file in plugin or []),
+        checkpointing=checkpointing,
     )
     with RunProgress(errors, len(plan.train) + len(plan.evaluate)) as progress:
         finished = run_plan(plan, store, results, settings, progress)

@@ -68,6 +68,16 @@ def test_the_key_follows_the_source_and_nothing_else(store: Path) -> None:
     assert evaluated(session(store, [], second_epochs=2))["first"].key == alone["first"].key
 
 
+def test_checkpointing_is_no_part_of_the_key_and_changes_no_number(store: Path) -> None:
+    plain = session(store, ["second@0"])
+    before = evaluated(plain)["first"]
+    less = Session(plan=plain.plan, store=plain.store, options=Options(checkpointing=True, fresh=True))
+    after = evaluated(less)["first"]
+    assert after.key == before.key
+    assert after.provenance.started > before.provenance.started
+    assert after.metrics == before.metrics
+
+
 def test_an_unknown_source_is_a_clear_failure(store: Path) -> None:
     failure = evaluated(session(store, ["secnd@0"]))["first"].failure
     assert failure is not None
