@@ -20,8 +20,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "attack at the larger eps failed: more steps, more restarts, another estimator."
         ),
         "more_steps_help_defender": (
-            "The same attack with more steps left more samples standing, by more than one point. It has not "
-            "converged, or follows gradients that mislead it."
+            "The same attack with twice the steps, each half as long, left more samples standing, by more than one "
+            "point and one sample. It has not converged, or follows gradients that mislead it."
         ),
         "unbounded_attack_fails": (
             "With eps = 1 any image is allowed, and accuracy should be about zero; more than 5 % were still right. "
