@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from robustbench_snn.corrupting import EXTRA, SEVERITIES, STANDARD
+from robustbench_snn.datasets.content import path_id
 from robustbench_snn.errors import DatasetError, UserError, did_you_mean
 
 Kind: TypeAlias = Literal["cifar10-c", "cifar100-c", "imagenet-c"]
@@ -84,6 +85,28 @@ class PublishedCorruptions:
         if self.kind == "imagenet-c":
             return np.array([label for _, label in self._files(name, severity)], dtype=np.int64)
         return self._cifar_labels()
+
+    def rows(self, ids: Sequence[int]) -> list[int]:
+        """Rows of the images that stand for the samples with these ids.
+
+        Ids of CIFAR's test sets are row numbers; those of an image folder are hashes of ``val/CLASS/FILE`` (or
+        ``test/...``), and ImageNet-C keeps class and file names.
+
+        Raises:
+            UserError: naming how many samples the set does not hold.
+        """
+        if self.kind == "imagenet-c":
+            files = [f"{file.parent.name}/{file.name}" for file, _ in self._files(self.names[0], 1)]
+            known = {path_id(f"{split}/{file}"): row for split in ("val", "test") for row, file in enumerate(files)}
+        else:
+            known = {row: row for row in range(self.samples)}
+        missing = sum(sample not in known for sample in ids)
+        if missing:
+            raise DatasetError(
+                f"{self.kind} at {self.root} holds {len(set(known.values()))} images a severity, but not {missing} of "
+                f"the {len(ids)} evaluated samples: evaluate on the test set that it was made from"
+            )
+        return [known[sample] for sample in ids]
 
     def check_labels(self, expected: Sequence[int] | Labels) -> None:
         """Checks that the images stand in the order of the clean test set.

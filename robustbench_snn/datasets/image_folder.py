@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.datasets.content import channel_statistics, fingerprint, fingerprint_items
+from robustbench_snn.datasets.content import channel_statistics, fingerprint, fingerprint_items, path_id
 from robustbench_snn.datasets.contract import Dataset, Limit, Share, build, register_dataset
 from robustbench_snn.datasets.encoded import EncodedSamples, ImageFormat, image_format
 from robustbench_snn.datasets.places import find
@@ -105,7 +104,7 @@ def _scan(folder: Path, split: str, names: Sequence[str]) -> _Split:
     paths = [file.relative_to(folder).as_posix() for file in files]
     sizes = [file.stat().st_size for file in files]
     column = torch.tensor(labels)
-    ids = torch.tensor([int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") >> 1 for path in paths])
+    ids = torch.tensor([path_id(path) for path in paths])
     content = fingerprint_items(column, (f"{path}\n{size}" for path, size in zip(paths, sizes, strict=True)))
     return _Split(files, column, ids, content)
 

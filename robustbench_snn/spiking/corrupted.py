@@ -44,13 +44,13 @@ class PublishedSamples(Samples):
     """The images of a published set that stand for these samples, read as they are fetched.
 
     Args:
-        samples: the clean ones; their ids are row numbers of the published test set.
+        samples: the clean ones; their ids say which images of the set stand for them.
         published: the set.
         corruption: one of its types.
         severity: 1 to 5.
 
     Raises:
-        DatasetError: if an id is beyond the set, or the labels differ.
+        DatasetError: if the set does not hold a sample, or the labels differ.
     """
 
     def __init__(self, samples: Samples, published: PublishedCorruptions, corruption: str, severity: int) -> None:
@@ -58,13 +58,9 @@ class PublishedSamples(Samples):
         self.published = published
         self.corruption = corruption
         self.severity = severity
-        labels = torch.tensor(published.labels(corruption, severity))
-        if len(self) and not 0 <= int(self.ids.min()) <= int(self.ids.max()) < len(labels):
-            raise DatasetError(
-                f"{published.kind} has {len(labels)} images a severity, but the samples' ids run from "
-                f"{int(self.ids.min())} to {int(self.ids.max())}: evaluate on the test set that it was made from"
-            )
-        different = int((labels[self.ids] != self.labels).sum())
+        self.rows = torch.tensor(published.rows(self.ids.tolist()), dtype=torch.int64)
+        labels = torch.tensor(published.labels(corruption, severity))[self.rows]
+        different = int((labels != self.labels).sum())
         if different:
             raise DatasetError(
                 f"{different} of {len(self)} labels of {published.kind} at {published.root} are not those of the "
@@ -72,7 +68,7 @@ class PublishedSamples(Samples):
             )
 
     def images(self, positions: Tensor) -> Tensor:
-        rows = self.ids[positions.cpu()].tolist()
+        rows = self.rows[positions.cpu()].tolist()
         found = [self.published.images(self.corruption, self.severity, row, row + 1) for row in rows]
         pixels = torch.from_numpy(np.concatenate(found)).permute(0, 3, 1, 2)
         return pixels.to(torch.float32) / 255.0
