@@ -143,7 +143,7 @@ def _show_plan(plan: Plan, store: Path) -> None:
             label = cell.component.label or cell.component.name
             key = cell.key(record.weights_sha256) if record and record.weights_sha256 else None
             state = "done" if key and records.has(key) else "to do"
-            table.add_row(f"  {label}", "", key[:12] if key else "after training", state)
+            table.add_row(f"  {label} {cell.detail}", "", key[:12] if key else "after training", state)
     output.print(table)
     output.print(f"protocol {plan.protocol_hash[:12]}, {len(plan.dataset.test)} samples of {plan.dataset.name}")
 
