@@ -20,7 +20,8 @@ from robustbench_snn.samples import Samples
 from robustbench_snn.spiking.condition import Condition, ConditionSpec
 from robustbench_snn.spiking.corrupted import CorruptedSamples, PublishedSamples
 from robustbench_snn.spiking.judging import probe_of, shares_right
-from robustbench_snn.spiking.sweep import Sweep, as_trained, plan_sweep, trained_timesteps
+from robustbench_snn.spiking.sweep import Sweep, as_trained, overruns, plan_sweep, trained_timesteps
+from robustbench_snn.target import Target
 
 if TYPE_CHECKING:
     from robustbench_snn.records import Record
@@ -164,7 +165,7 @@ class Corruptions(Evaluation):
             for severity in self.severities
         }
         clean = judge(subject.samples, Condition(), as_trained(subject.target))[0] if self.clean else None
-        return self._outcome(shares, clean, sweep, trained)
+        return self._outcome(shares, clean, sweep, trained, subject.target)
 
     def _sweep(self, subject: Subject) -> Sweep:
         if self.timesteps is None:
@@ -179,7 +180,12 @@ class Corruptions(Evaluation):
         return CorruptedSamples(subject.samples, name, severity, subject.seed, subject.device)
 
     def _outcome(
-        self, shares: Mapping[tuple[str, int], Tensor], clean: Tensor | None, sweep: Sweep, trained: int
+        self,
+        shares: Mapping[tuple[str, int], Tensor],
+        clean: Tensor | None,
+        sweep: Sweep,
+        trained: int,
+        target: Target,
     ) -> Outcome:
         table = {
             name: {severity: _mean(shares[name, severity][trained]) for severity in self.severities}
@@ -206,6 +212,7 @@ class Corruptions(Evaluation):
         }
         if self.timesteps is not None:
             details |= {"timesteps": list(sweep.timesteps), "way": sweep.way, "reason": sweep.reason}
+            details["overrun"] = overruns(target, sweep.timesteps)
             details["by_timesteps"] = {
                 name: {str(s): shares[name, s].double().mean(1).tolist() for s in self.severities}
                 for name in self.types

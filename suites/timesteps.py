@@ -13,7 +13,7 @@ from robustbench_snn.evaluation import Column, Evaluation, Outcome, Subject, reg
 from robustbench_snn.spiking.condition import Condition, ConditionSpec
 from robustbench_snn.spiking.curve import curve_metrics
 from robustbench_snn.spiking.judging import probe_of, shares_right
-from robustbench_snn.spiking.sweep import classifier_of, plan_sweep, trained_timesteps
+from robustbench_snn.spiking.sweep import overruns, plan_sweep, trained_timesteps
 
 Steps = Annotated[int, Field(ge=1, le=1024)]
 CLEAN: list[Condition] = [Condition()]
@@ -77,13 +77,12 @@ class Timesteps(Evaluation):
             metrics |= {front + name: value for name, value in found.items()}
             columns |= _columns(sweep.timesteps, hits if subject.target.stochastic else hits.bool(), trained, back)
             curves[condition.name] = {"accuracies": accuracies, **condition.details()}
-        encoder = classifier_of(subject.target).encoder
         details = {
             "timesteps": list(sweep.timesteps),
             "trained_timesteps": trained,
             "way": sweep.way,
             "reason": sweep.reason,
-            "overrun": {str(steps): encoder.overrun(steps) for steps in sweep.timesteps},
+            "overrun": overruns(subject.target, sweep.timesteps),
             "conditions": curves,
         }
         return Outcome(metrics=metrics, columns=columns, details=details)

@@ -118,6 +118,12 @@ def as_trained(target: Target) -> Sweep:
     return Sweep((target.timesteps or 0,), "as trained", "no other timesteps were asked for")
 
 
+def overruns(target: Target, timesteps: Sequence[int]) -> dict[str, str]:
+    """What the encoder does at each T, for the record; keys are T as text."""
+    encoder = classifier_of(target).encoder
+    return {str(steps): encoder.overrun(steps) for steps in timesteps}
+
+
 def plan_sweep(target: Target, timesteps: Sequence[int], probe: Tensor, random: SampleRandom | None = None) -> Sweep:
     """Chooses one pass for a model that declares itself causal, and holds it to its word on a probe.
 

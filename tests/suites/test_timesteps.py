@@ -212,3 +212,4 @@ def test_corruptions_crossed_with_timesteps(encoder):
     assert crossed.metrics["accuracy"] == plain.metrics["accuracy"]
     assert crossed.details["timesteps"] == [1, 2, 3]
     assert crossed.details["by_timesteps"]["contrast"]["4"] == alone.details["conditions"]["contrast_4"]["accuracies"]
+    assert crossed.details["overrun"] == {t: alone.details["overrun"][t] for t in crossed.details["overrun"]} != {}
