@@ -27,7 +27,7 @@ Base = Literal["spikformer", "sdt", "qkformer"]
 
 @register_backbone(
     "tdformer",
-    version=1,
+    version=2,  # 1 had one parameter a fed block too many in V2 and V4
     presets={
         "tdformer_v1": {"processing": "v1"},
         "tdformer_v2": {"processing": "v2"},
@@ -57,8 +57,8 @@ class TDFormer(Backbone):
 
     In the minimal reading (see :mod:`robustbench_snn.backbones.topdown`) the model has k C^2 parameters more than
     its baseline, k the number of fed-back blocks: W_td in C x C for each. The mask's C weights a block are paid for by
-    the bias of the block's output projection, which the batch norm behind it makes redundant [inferred]. V2 and V4
-    have one trainable leak a fed-back block besides.
+    the bias of the block's output projection, which the batch norm behind it makes redundant [inferred]; the leaks of
+    V2 and V4 by the length of those weights, which their normalisation makes redundant [inferred].
 
     Args:
         task: image sizes, classes, T at training.

@@ -13,7 +13,12 @@ and the PM's mixer would take one each. Two readings can be built:
 
 In both a mixer is one of two, with C^2 parameters each: V1 and V2 a linear layer over channels [text]; V3 and V4 a
 convolution [text] of 2x2 tokens in four groups of channels [inferred: a kernel over the grid with as many parameters].
-V1 and V3 fire with the backbone's neurons, V2 and V4 with PLIF [text], whose one trainable leak comes on top.
+V1 and V3 fire with the backbone's neurons, V2 and V4 with PLIF [text].
+
+All four cost the same [text]. The mask's C weights are paid for by a bias that a batch norm makes redundant, see
+:class:`~robustbench_snn.backbones.tdformer.TDFormer`; PLIF's trainable leak by the mask itself: a direction in R^C
+has C - 1 degrees of freedom, and in V2 and V4 it has as many parameters [inferred]. Where the mask's weights are not
+normalised their length counts, and the leak comes on top.
 """
 
 from __future__ import annotations
@@ -68,6 +73,33 @@ class TokenNorm(nn.BatchNorm1d):
         return super().forward(input.flatten(0, 2)).reshape(input.shape)
 
 
+class Direction(nn.Module):
+    r"""A unit vector of R^C in C - 1 coordinates v: stereographic projection from -(1, ..., 1).
+
+    .. math:: W = Q \left(\frac{2 v}{1 + |v|^2}, \frac{1 - |v|^2}{1 + |v|^2}\right)
+
+    with Q the reflection that takes the last axis to the diagonal, so that v = 0 is all channels alike. Every
+    direction has its v but the one projected from, which would be a mask that no spike ever opens.
+
+    Shape:
+        - returns: (C,), of length 1
+    """
+
+    axis: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(width - 1))
+        between = torch.full((width,), width**-0.5, dtype=torch.float64)
+        between[-1] -= 1.0
+        self.register_buffer("axis", F.normalize(between, dim=0).float(), persistent=False)
+
+    def forward(self) -> Tensor:
+        squared = self.weight.square().sum()
+        point = torch.cat([2.0 * self.weight, (1.0 - squared).unsqueeze(0)]) / (1.0 + squared)
+        return point - 2.0 * (self.axis @ point) * self.axis
+
+
 class SpatialMask(nn.Module):
     r"""Weighs every token by what its channels say.
 
@@ -81,20 +113,30 @@ class SpatialMask(nn.Module):
         low: b, [text] recommends 0.
         high: a, [text] recommends 1 to 2.
         normalize: use W / |W|.
+        spherical: hold W / |W| as a :class:`Direction`, with one parameter less.
 
     Shape:
         - tokens: (T, B, N, C)
         - returns: (T, B, N, C), each token times its mask in [b, a]
     """
 
-    def __init__(self, width: int, *, low: float, high: float, normalize: bool) -> None:
+    def __init__(self, width: int, *, low: float, high: float, normalize: bool, spherical: bool) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((width,), width**-0.5))
+        self.direction = Direction(width) if spherical else None
+        self.weight = None if spherical else nn.Parameter(torch.full((width,), width**-0.5))
         self.low, self.high, self.normalize = low, high, normalize
+
+    def weights(self) -> Tensor:
+        """W as the mask uses it, (C,)."""
+        if self.weight is None:
+            assert self.direction is not None
+            unit: Tensor = self.direction()
+            return unit
+        return F.normalize(self.weight, dim=0) if self.normalize else self.weight
 
     def mask(self, tokens: Tensor) -> Tensor:
         """M, (T, B, N, 1)."""
-        weight = F.normalize(self.weight, dim=0) if self.normalize else self.weight
+        weight = self.weights()
         return (tokens @ weight.unsqueeze(1)).clamp(self.low, self.high)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -141,7 +183,9 @@ class ProcessingModule(nn.Module):
         own = neuron.model_copy(update={"type": "plif"}) if processing in PARAMETRIC else neuron
         mixer = token_mixer(processing, width, grid) if literal else nn.Identity()
         self.mixer = nn.Sequential(mixer, TokenNorm(width, affine=literal), own.build())
-        self.mask = SpatialMask(width, low=low, high=high, normalize=normalize)
+        # The leak of PLIF takes the place of one of the mask's weights: see the head of this module.
+        spherical = processing in PARAMETRIC and normalize and not literal
+        self.mask = SpatialMask(width, low=low, high=high, normalize=normalize, spherical=spherical)
         self.neuron = neuron.build(threshold=ATTENTION_THRESHOLD)
 
     def forward(self, output: Tensor) -> Tensor:

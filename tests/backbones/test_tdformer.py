@@ -8,10 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_snn.backbones.topdown import ProcessingModule, SpatialMask, TokenConv, TokenNorm, variance_bound
+from robustbench_snn.backbones.topdown import (
+    Direction,
+    ProcessingModule,
+    SpatialMask,
+    TokenConv,
+    TokenNorm,
+    variance_bound,
+)
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
 from robustbench_snn.neurons import NeuronConfig
@@ -146,15 +155,50 @@ def test_only_fed_blocks_are_fed(lively: Callable[..., Classifier]) -> None:
 
 
 def test_mask_is_the_clamped_weighted_sum() -> None:
-    mask = SpatialMask(3, low=0.0, high=1.5, normalize=True)
+    mask = SpatialMask(3, low=0.0, high=1.5, normalize=True, spherical=False)
     with torch.no_grad():
         mask.weight.copy_(torch.tensor([3.0, 0.0, 4.0]))  # of length 5
     tokens = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [2.0, 0.0, 1.0]])[None, None]
     assert mask.mask(tokens).flatten().tolist() == pytest.approx([0.6, 1.4, 0.0, 1.5])
     assert mask(tokens)[0, 0, 1].tolist() == pytest.approx([1.4, 0.0, 1.4])
-    raw = SpatialMask(3, low=0.5, high=2.0, normalize=False)
+    raw = SpatialMask(3, low=0.5, high=2.0, normalize=False, spherical=False)
     raw.load_state_dict(mask.state_dict())
     assert raw.mask(tokens).flatten().tolist() == [2.0, 2.0, 0.5, 2.0]
+
+
+@given(
+    st.lists(st.floats(-1, 1), min_size=2, max_size=12)
+    .map(lambda values: np.array(values) / max(float(np.linalg.norm(values)), 1e-30))
+    .filter(lambda unit: np.linalg.norm(unit) > 0.5 and unit.mean() * len(unit) ** 0.5 > -0.99)
+)
+def test_direction_has_coordinates_for_every_unit_vector(unit: np.ndarray) -> None:
+    """Read back by the textbook inverse, after turning the diagonal into the last axis by a rotation of our own."""
+    count = len(unit)
+    axes = np.linalg.qr(np.column_stack([np.ones(count), np.eye(count)[:, :-1]]))[0]
+    along, across = unit @ np.ones(count) / count**0.5, unit @ axes[:, 1:]
+    point = across @ axes[:, 1:].T / (1 + along)  # where the line from -diagonal through ``unit`` meets the equator
+
+    direction = Direction(count).double()
+    torch.testing.assert_close(direction(), torch.full((count,), count**-0.5, dtype=torch.float64), rtol=0, atol=1e-6)
+    jacobian = torch.autograd.functional.jacobian(
+        lambda weight: torch.func.functional_call(direction, {"weight": weight}, ()), direction.weight
+    )
+    with torch.no_grad():  # at the origin the chart is 2 x isometry, so it takes the equator's plane to coordinates
+        direction.weight.copy_(jacobian.T @ torch.tensor(point) / 2)
+    torch.testing.assert_close(direction(), torch.tensor(unit), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("processing", ["v2", "v4"])
+def test_leak_and_mask_of_plif_variants_both_learn(
+    processing: str, lively: Callable[..., Classifier], images: Tensor
+) -> None:
+    """The leak took a parameter from the mask, whose length was free; neither is an idle number."""
+    model = lively("tdformer", processing=processing)
+    model(images).square().sum().backward()
+    for module in model.backbone.processing:
+        assert module.mixer[-1].w.grad.abs() > 0
+        assert (module.mask.direction.weight.grad != 0).float().mean() > 0.5
+        assert module.mask.weights().norm().item() == pytest.approx(1.0, abs=1e-6)
 
 
 def test_token_convolution_equals_loops_and_costs_a_square() -> None:
@@ -218,7 +262,7 @@ def test_variance_bound_at_high_rates(rate: float) -> None:
 def test_variance_bound_holds_for_the_module() -> None:
     torch.manual_seed(0)
     for high in (1.0, 2.0):
-        mask = SpatialMask(64, low=0.0, high=high, normalize=True)
+        mask = SpatialMask(64, low=0.0, high=high, normalize=True, spherical=False)
         torch.nn.init.normal_(mask.weight)
         for rate in (0.1, 0.3, 0.5):
             spikes = (torch.rand(1, 1, 20_000, 64) < rate).float()
