@@ -109,6 +109,7 @@ class ActiveSet:
         self._rate = torch.full_like(batch.labels, torch.inf, dtype=torch.float32)
         self._margin = torch.full_like(self._rate, torch.inf)
         self._asked = 0
+        self._classes = 1  # until the first answer; an attack may ask about nobody
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -144,7 +145,7 @@ class ActiveSet:
     def note(self, images: Tensor) -> Look:
         """Asks about images, one for each active sample, without a gradient."""
         if not len(self):
-            return Look(images.new_zeros(0, 0), self.rows)
+            return Look(images.new_zeros(0, self._classes), self.rows)
         with torch.no_grad():
             parts = [
                 torch.stack([self._forward(images[chunk], chunk, draw) for draw in range(self.draws)], 1)
@@ -226,6 +227,7 @@ class ActiveSet:
         self._asked += 1
         self.queries[self.rows] += self.draws if queries is None else queries
         samples, draws, classes = logits.shape
+        self._classes = classes
         labels = self.labels.repeat_interleave(draws)
         flat = logits.reshape(-1, classes)
         rate = correct(flat, labels).reshape(samples, draws).float().mean(1)

@@ -56,6 +56,11 @@ def targeted_dlr(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     return -(own - target) / (ranked[:, 0] - 0.5 * (ranked[:, 2] + ranked[:, 3]) + 1e-12)
 
 
+def targeted_margin(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """The logit of class t minus the label's: for models of 2 or 3 classes, where the targeted DLR is undefined."""
+    return (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None]))[:, 0]
+
+
 def tet(step_logits: Tensor, labels: Tensor) -> Tensor:
     """Mean over the steps of each step's cross-entropy (Deng et al., 2022, arXiv:2202.11946).
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.attack import Attack, register_attack
 from robustbench_snn.attacking.ball import norms_of_samples, per_sample
-from robustbench_snn.attacking.losses import LossName, targeted_dlr
+from robustbench_snn.attacking.losses import LossName, targeted_dlr, targeted_margin
 from robustbench_snn.attacking.rows import Rows
 
 RHO = 0.75
@@ -29,7 +29,9 @@ class APGD(Attack):
     """Momentum steps that begin at 2 eps and are halved, by sample, when its loss no longer rises.
 
     A halving goes back to the sample's best point. Checkpoints lie 0.22 of the steps apart at first, then closer
-    by 0.03 of them each time, down to 0.06. The targeted form runs once for each of the most likely wrong classes.
+    by 0.03 of them each time, down to 0.06. The targeted form runs once for each of the most likely wrong classes,
+    on the targeted DLR loss; on the plain margin to that class in models of 2 or 3 classes, for which the authors
+    define no ratio [inferred].
 
     Args:
         steps: gradient steps; AutoAttack takes 100.
@@ -65,6 +67,11 @@ class APGD(Attack):
             for restart in active.steps(self.restarts):
                 self._climb(active, restart, None)
 
+    @staticmethod
+    def _towards(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
+        return loss(logits, labels, targets)
+
     def _climb(self, active: ActiveSet, label: object, targets: Tensor | None) -> None:
         """One run from one random start; ``targets`` holds a class for every sample of the batch."""
         ball, images = active.ball, far_start(active, label)
@@ -74,7 +81,7 @@ class APGD(Attack):
             if targets is None:
                 slope = active.gradient(images, "ce" if self.loss == "targeted" else self.loss)
             else:
-                slope = active.gradient(images, targeted_dlr, targets[active.rows])
+                slope = active.gradient(images, self._towards, targets[active.rows])
             (images,) = slope.survivors(images)
             state.cut(slope.kept)
             if step == 0:

@@ -89,6 +89,26 @@ def test_transfer_matrix_row() -> None:
         evaluate(model, images, labels, [{"snn_quick": {"eps": 0.1, "transfer_from": ["twim"]}}], peers=peers)
 
 
+def test_torchattacks_flags_what_must_not_be_quoted() -> None:
+    model = Linear(classes=10)
+    images = 0.25 + 0.5 * torch.rand(4, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    labels = model(images).argmax(1)
+    autoattack, beyond, within = evaluate(
+        model,
+        images,
+        labels,
+        [
+            {"torchattacks.AutoAttack": {"eps": 0.1}},
+            {"torchattacks.PGD": {"eps": 0.05, "options": {"eps": 0.1, "steps": 2}}},
+            {"torchattacks.PGD": {"eps": 0.1, "options": {"steps": 2}}},
+        ],
+    )
+    assert "torchattacks_autoattack" in autoattack.flags
+    assert "outside_ball" in beyond.flags
+    assert beyond.details["outside"] == 4
+    assert not within.flags
+
+
 def test_torchattacks_does_not_depend_on_the_batch_size_nor_move_the_model() -> None:
     model, (images, labels) = trained(), held_out(70)
     entry = {"torchattacks.PGD": {"eps": 0.15, "options": {"steps": 3, "alpha": 0.05}}}
