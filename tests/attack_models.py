@@ -16,15 +16,22 @@ from robustbench_snn.samples import ArraySamples
 class ConvLIF(nn.Module):
     """Two convolutions with LIF neurons and a linear readout, T = 4, in step mode m or s; does not reset itself."""
 
-    def __init__(self, mode: str = "m", width: int = 8, kind: type[nn.Module] = neuron.LIFNode) -> None:
+    def __init__(
+        self,
+        mode: str = "m",
+        width: int = 8,
+        kind: type[nn.Module] = neuron.LIFNode,
+        shape: tuple[int, int] = (1, 8),  # channels, side
+    ) -> None:
         super().__init__()
         self.mode, self.steps = mode, 4
-        self.first = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width))
+        channels, side = shape
+        self.first = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width))
         self.second = nn.Sequential(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.BatchNorm2d(2 * width))
         self.spike1, self.spike2 = (
             kind(surrogate_function=surrogate.Sigmoid(alpha=4.0), detach_reset=True, step_mode=mode) for _ in range(2)
         )
-        self.read = nn.Linear(2 * width * 16, 10)
+        self.read = nn.Linear(2 * width * (side // 2) ** 2, 10)
 
     def forward(self, images: Tensor) -> Tensor:
         if self.mode == "s":
@@ -69,20 +76,25 @@ def digits() -> tuple[Tensor, Tensor]:
     return torch.tensor(data.images / 16.0, dtype=torch.float32)[:, None][order], torch.tensor(data.target)[order]
 
 
+def fit(model: nn.Module, images: Tensor, labels: Tensor, epochs: int = 5) -> None:
+    """Trains normally: Adam, batches of 64."""
+    optimizer = torch.optim.Adam(model.parameters(), 4e-3)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(images)).split(64):
+            reset(model)
+            loss = nn.functional.cross_entropy(model(images[rows]), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
 @cache
 def trained_state(width: int = 8) -> dict[str, Tensor]:
     images, labels = digits()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = ConvLIF(width=width)
-        optimizer = torch.optim.Adam(model.parameters(), 4e-3)
-        for _ in range(5):
-            for rows in torch.randperm(1300).split(64):
-                reset(model)
-                loss = nn.functional.cross_entropy(model(images[rows]), labels[rows])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+        fit(model, images[:1300], labels[:1300])
     return model.state_dict()
 
 
