@@ -35,7 +35,7 @@ class AutoAttack(AttackEvaluation):
 
     ``standard``: APGD-CE, APGD-T, FAB-T, 100 iterations each, Square with 5,000 queries; ``plus``: five restarts of
     APGD-CE and APGD-DLR before the rest (FAB untargeted is left out); ``rand``, for stochastic models: APGD-CE and
-    APGD-DLR with EOT. In L2, Square is left out. On SNNs this is an upper bound: see ``snn_standard``.
+    APGD-DLR with EOT. On SNNs this is an upper bound: see ``snn_standard``.
 
     Args:
         eps: radius of the ball in pixel units; a list gives one cell each.
@@ -62,5 +62,4 @@ class AutoAttack(AttackEvaluation):
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade."""
         chosen = self.set or ("rand" if subject.target.stochastic else "standard")
-        usable = [member for member in VERSIONS[chosen] if self.ball.norm == "linf" or member.attack != "square"]
-        return self.attack(subject, *(member.stage() for member in usable))
+        return self.attack(subject, *(member.stage() for member in VERSIONS[chosen]))

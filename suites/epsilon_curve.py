@@ -60,7 +60,7 @@ class EpsilonCurve(Evaluation):
             smallest[siege.broken_by != SURVIVED] = 0.0
             for eps in self.eps:
                 siege.widen(Ball(eps, self.norm))
-                for member in (*members(self.tier, self.norm), *last(self.tier, self.norm)):
+                for member in (*members(self.tier), *last(self.tier)):
                     siege.attack(member.stage())
                 fallen = (siege.broken_by != SURVIVED) & smallest.isinf()
                 smallest[fallen] = eps

@@ -10,7 +10,7 @@ from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
 from robustbench_snn.suites.attacks.fgsm import FGSM
 
 
-@register_evaluation("fgsm", version=1)
+@register_evaluation("fgsm", version=2)  # 1 let samples of a stochastic model leave after R wrong draws
 class FGSMEvaluation(AttackEvaluation):
     """Robust accuracy under the fast gradient sign method (arXiv:1412.6572).
 

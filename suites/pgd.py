@@ -10,7 +10,7 @@ from robustbench_snn.evaluation import Epsilon, Outcome, Subject, register_evalu
 from robustbench_snn.suites.attacks.pgd import PGD
 
 
-@register_evaluation("pgd", version=1)
+@register_evaluation("pgd", version=2)  # 1 let samples of a stochastic model leave after R wrong draws
 class PGDEvaluation(AttackEvaluation):
     """Robust accuracy under projected gradient descent (arXiv:1706.06083), best iterate.
 

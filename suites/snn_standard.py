@@ -87,10 +87,10 @@ class SNNStandard(AttackEvaluation):
         self._check_peers(subject)
         with subject.target.frozen():
             siege = self.siege(subject)
-            for member in members(self.tier, self.ball.norm):
+            for member in members(self.tier):
                 siege.attack(member.stage())
             convergence = self._converge(siege) if self.tier in ("standard", "extended") else None
-            for member in last(self.tier, self.ball.norm):
+            for member in last(self.tier):
                 siege.attack(member.stage())
             self._transfer(siege, subject)
         return siege_outcome(

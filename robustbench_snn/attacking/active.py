@@ -61,8 +61,8 @@ class ActiveSet:
 
     An attack asks :meth:`gradient` or :meth:`note` about one candidate image for each active sample, and
     cuts its own per-sample state down with the answer's ``survivors``. A stochastic model is asked ``draws`` times
-    each; a sample then leaves only when every draw was wrong, and the kept image is the one with the fewest right
-    draws (ties: with the lowest mean margin).
+    each, and the kept image is the one with the fewest right draws (ties: with the lowest mean margin). Its samples
+    stay to the end: an image that is right one time in ten gives ten wrong draws in a third of all cases.
 
     Args:
         target: the model, frozen.
@@ -100,7 +100,7 @@ class ActiveSet:
         self.batch_size = batch_size
         self.draws = draws if target.stochastic else 1
         self.state = state
-        self.leave = leave
+        self.leave = leave and not target.stochastic
         self.clean, self.labels, self.random = batch.images, batch.labels, random
         self.rows = torch.arange(len(batch), device=batch.images.device)
         self.best = batch.images.clone()

@@ -23,6 +23,8 @@ CLEAN = 0
 """``broken_by`` of a sample that is wrong without any attack; attacks count from 1."""
 SURVIVED = -1
 """``broken_by`` of a sample that nothing fooled."""
+SELECTING = 5
+"""Selecting draws for each reporting draw of a stochastic model."""
 WINDOW = 16
 """Batches of samples under one attack at once: as samples fall, those left are packed into full batches again."""
 
@@ -206,8 +208,9 @@ class Siege:
 class Verdict:
     """Judges images in fresh forward passes, under the model's own backward pass and new random draws.
 
-    For a stochastic model two sets of K draws are made: one selects the worst image of several attacks, the other
-    reports, so that choosing the worst of many does not lower the reported number by chance.
+    For a stochastic model two sets of draws are made: 5 K select the worst image of several attacks, and K others
+    report, so that choosing the worst of many does not lower the reported number by chance. Selecting takes more of
+    them because what is chosen by noise is not the strongest attack.
     """
 
     subject: Subject
@@ -224,11 +227,12 @@ class Verdict:
         shares = []
         for purpose in ("select", "report") if self.subject.target.stochastic else ("report",):
             right = torch.zeros(len(batch), device=images.device)
-            for draw in range(self.draws):
+            draws = self.draws * (SELECTING if purpose == "select" else 1)
+            for draw in range(draws):
                 streams = batch.random(self.subject.seed, "evaluation", purpose, draw)
                 with torch.no_grad():
                     right += correct(self.subject.target(images, streams), batch.labels)
-            shares.append(torch.where(legal, right / self.draws, 1.0).cpu())
+            shares.append(torch.where(legal, right / draws, 1.0).cpu())
         return shares[0], shares[-1]
 
     def judge_all(self, images: Tensor, batch: Batch, size: int) -> tuple[Tensor, Tensor]:

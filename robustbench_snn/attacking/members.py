@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from robustbench_snn.attacking.ball import Norm
 from robustbench_snn.attacking.cascade import Stage
 from robustbench_snn.estimating import EstimatorSpec, stage
 from robustbench_snn.registry import attacks
@@ -80,8 +79,8 @@ _MORE: tuple[tuple[str, EstimatorSpec], ...] = (
 )
 
 
-def members(tier: Tier, norm: Norm) -> tuple[Member, ...]:
-    """The cascade of a tier, without the convergence rule and without Square, which comes last in linf.
+def members(tier: Tier) -> tuple[Member, ...]:
+    """The cascade of a tier, without the convergence rule and what follows it.
 
     ``standard`` is frozen as version 1 of the set: a change makes a new version.
     """
@@ -89,7 +88,7 @@ def members(tier: Tier, norm: Norm) -> tuple[Member, ...]:
         case "quick":
             return (_FIRST,)
         case "fast":
-            return tuple(member for member in _FAST if norm == "linf" or member.attack != "square")
+            return _FAST
         case "standard":
             return _STANDARD
         case "extended":
@@ -97,6 +96,6 @@ def members(tier: Tier, norm: Norm) -> tuple[Member, ...]:
             return (*_STANDARD, _assg("sa_pgd-1000 assg", 1000), *wide)
 
 
-def last(tier: Tier, norm: Norm) -> tuple[Member, ...]:
+def last(tier: Tier) -> tuple[Member, ...]:
     """What follows the convergence rule: Square, the slowest, on what nothing else broke."""
-    return (_SQUARE,) if tier in ("standard", "extended") and norm == "linf" else ()
+    return (_SQUARE,) if tier in ("standard", "extended") else ()

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.attacking.ball import norms_of_samples
 from robustbench_snn.attacking.rows import Rows
-from robustbench_snn.errors import UserError
+from robustbench_snn.attacking.windows import Window, bumps, shifted
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.scoring import margin
 
@@ -19,11 +20,13 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Queries, out of 10,000, at which the squares' area is halved."""
 
 
-@register_attack("square", version=1, norms=("linf",), gradient=False)
+@register_attack("square", version=1, gradient=False)
 class Square(Attack):
-    """Black-box: sets a random square of each channel to +eps or -eps, and keeps what lowers the margin.
+    """Black-box: changes a random square of the image, and keeps what lowers the margin.
 
-    Needs no gradient, so that masking one cannot help against it. Begins with vertical stripes.
+    Needs no gradient, so that masking one cannot help against it. In L-infinity it begins with vertical stripes and
+    sets squares to +eps or -eps by channel; in L2 it begins with a grid of bumps and shifts the perturbation's norm
+    from one square into another.
 
     Args:
         queries: forward passes a sample; AutoAttack takes 5,000.
@@ -40,16 +43,8 @@ class Square(Attack):
         self.area = area
 
     def run(self, active: ActiveSet) -> None:
-        """One proposal a query, taken where the margin falls.
-
-        Raises:
-            UserError: in L2, for which it is not implemented here.
-        """
-        if active.ball.norm != "linf":
-            raise UserError("square is implemented for norm linf; in L2 leave it out")
-        _, channels, _, width = active.clean.shape
-        stripes = active.random.fold("stripes").signs(channels, 1, width)
-        images = active.project(active.clean + active.ball.eps * stripes)
+        """One proposal a query, taken where the margin falls."""
+        images = _stripes(active) if active.ball.norm == "linf" else _grid(active)
         look = active.note(images)
         (images,) = look.survivors(images)
         state = Rows(images=images, best=margin(look.logits, active.labels), query=torch.ones_like(active.labels))
@@ -92,9 +87,15 @@ class Square(Attack):
         share = self.area / 2.0 ** (query[:, None] * 10_000 / self.queries > self._limits(query)).sum(1)
         side = (share * height * width).sqrt().round().long().clamp(1, min(height, width))
         signs = random.fold("sign").signs(channels, 1, 1)
-        return active.project(
-            torch.where(squares(random, height, width, side), active.clean + active.ball.eps * signs, state.images)
-        )
+        if active.ball.norm == "linf":
+            inside = Window.draw(random, height, width, side).inside
+            return active.project(torch.where(inside, active.clean + active.ball.eps * signs, state.images))
+        side = (side.clamp_min(3) // 2 * 2 + 1).clamp_max(min(height, width))  # odd: a bump has a centre
+        window = Window.draw(random, height, width, side)
+        pattern = signs * bumps(window.turned(random.fold("turn").uniform(1, 1, 1) < 0.5))
+        other = Window.draw(random.fold("other"), height, width, side).inside
+        delta = shifted(state.images - active.clean, pattern, window.inside, other, active.ball.eps)
+        return active.project(active.clean + delta)
 
     @staticmethod
     def _limits(query: Tensor) -> Tensor:
@@ -109,11 +110,24 @@ def _take(state: Rows, images: Tensor, values: Tensor, used: Tensor) -> None:
     state.query = state.query + used
 
 
-def squares(random: SampleRandom, height: int, width: int, side: Tensor) -> Tensor:
-    """A random square of each sample's side (B,) in each image, bool (B, 1, H, W)."""
-    side = side.reshape(-1, 1, 1, 1)
-    top = (random.fold("top").uniform(1, 1, 1) * (height - side + 1)).long()
-    left = (random.fold("left").uniform(1, 1, 1) * (width - side + 1)).long()
-    row = torch.arange(height, device=side.device).reshape(1, 1, -1, 1)
-    column = torch.arange(width, device=side.device).reshape(1, 1, 1, -1)
-    return (row >= top) & (row < top + side) & (column >= left) & (column < left + side)
+def _stripes(active: ActiveSet) -> Tensor:
+    """Vertical stripes of +eps or -eps by channel."""
+    _, channels, _, width = active.clean.shape
+    stripes = active.random.fold("stripes").signs(channels, 1, width)
+    return active.project(active.clean + active.ball.eps * stripes)
+
+
+def _grid(active: ActiveSet) -> Tensor:
+    """Bumps of a fifth of the image's side, of random signs by channel, of norm eps together."""
+    samples, channels, height, width = active.clean.shape
+    tile = max(min(height, width) // 5, 1)
+    here = torch.arange(tile, device=active.clean.device)
+    side = torch.full((1, 1, 1, 1), tile, device=active.clean.device)
+    bump = bumps(Window(side, here.reshape(1, 1, -1, 1), here.reshape(1, 1, 1, -1)))
+    rows, columns = height // tile, width // tile
+    signs = active.random.fold("grid").signs(channels, rows, columns)
+    tiles = (signs[..., None, :, None] * bump[..., None, :, None, :]).reshape(
+        samples, channels, rows * tile, columns * tile
+    )
+    delta = torch.nn.functional.pad(tiles, (0, width - columns * tile, 0, height - rows * tile))
+    return active.project(active.clean + active.ball.eps * delta / norms_of_samples(delta))

@@ -134,7 +134,7 @@ def test_the_cascade_spends_a_quarter_of_its_members(
         batch = next(ArraySamples(images, labels).batches(64))
         standing, queries = torch.ones(samples, dtype=torch.bool), 0
         with target.frozen():
-            for member in (*members(tier, "linf"), *rule, *last(tier, "linf")):
+            for member in (*members(tier), *rule, *last(tier)):
                 estimator = make(member.estimator)
                 with estimating(target, estimator, images[:8]):
                     state = estimator if estimator.stateful else None

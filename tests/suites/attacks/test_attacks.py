@@ -111,8 +111,8 @@ def test_linear_models_fall_exactly_where_they_must(name: str, norm: Norm) -> No
     assert 16 < int((exact < 0).sum()) < 48
     found = besiege(model, samples, name, eps, norm, **STRONG[name]).broken_by > 0
     assert not found[exact > 1e-4].any(), "no attack breaks what cannot be broken"
-    # Finite differences along 32 of 2^16 signs; the projections of torchattacks' FAB.
-    slack = {"spsa": 0.05, "fab_t": 0.01}.get(name, 1e-4)
+    # Finite differences along 32 of 2^16 signs; the projections of torchattacks' FAB; a random search for a direction.
+    slack = {"spsa": 0.05, "fab_t": 0.01, "square": 0.05 if norm == "l2" else 1e-4}.get(name, 1e-4)
     assert found[exact < -slack].all()
 
 
