@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -165,6 +165,17 @@ class TDFormer(Backbone):
             else:
                 tokens = block(tokens)
         return tokens
+
+    def stages(self) -> Iterator[nn.Module]:
+        """The baseline's, but for the blocks that get feedback, whose attentions are reached into."""
+        fed = len(self.control)
+        for block in self.base.blocks[:fed]:
+            yield from block.get_submodule("attention").children()
+            yield block.get_submodule("mlp")
+        yield from self.base.blocks[fed:]
+        yield from (child for child in self.base.children() if child is not self.base.blocks)
+        yield from (module.get_submodule("spiking") for module in self.control)
+        yield from self.processing
 
     def segments(self, timesteps: int) -> list[int]:
         """Lengths of the N segments, as even as can be, the longer ones last."""

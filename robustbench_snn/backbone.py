@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
@@ -62,6 +62,10 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, spikes: Tensor) -> Tensor:
         """Classifies a train of spikes, one row of logits a step."""
+
+    def stages(self) -> Iterable[nn.Module]:
+        """The modules that a forward pass calls, each by its own ``forward``: what checkpointing may run again."""
+        return self.children()
 
     def segments(self, timesteps: int) -> list[int]:
         """Lengths of the segments that a run of ``timesteps`` is cut into; one segment unless overridden."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from robustbench_snn.attacking.ball import Ball, Norm
-from robustbench_snn.attacking.cascade import SURVIVED, Siege
+from robustbench_snn.attacking.cascade import SELECTING, SURVIVED, Siege
 from robustbench_snn.attacking.evaluations import Count
 from robustbench_snn.attacking.members import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation import Epsilon, Evaluation, Outcome, Subject, register_evaluation
@@ -53,7 +53,7 @@ class EpsilonCurve(Evaluation):
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade at each eps, smallest first."""
         with subject.target.frozen():
-            siege = Siege(subject, Ball(self.eps[0], self.norm), self.draws, self.evaluations)
+            siege = Siege(subject, Ball(self.eps[0], self.norm), self.draws, self.evaluations, selecting=SELECTING)
             clean = siege.robust_accuracy
             points: list[dict[str, Any]] = []
             smallest = torch.full((len(subject.samples),), torch.inf)

@@ -86,8 +86,9 @@ class SNNStandard(AttackEvaluation):
         """
         self._check_peers(subject)
         with subject.target.frozen():
-            siege = self.siege(subject)
-            for member in members(self.tier):
+            first = members(self.tier)
+            siege = self.siege(subject, len(first))
+            for member in first:
                 siege.attack(member.stage())
             convergence = self._converge(siege) if self.tier in ("standard", "extended") else None
             for member in last(self.tier):

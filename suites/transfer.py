@@ -55,7 +55,7 @@ class TransferEvaluation(AttackEvaluation):
         with subject.target.frozen():
             for name in sorted(subject.peers):
                 source = subject.peers[name]()
-                siege = self.siege(subject)
+                siege = self.siege(subject, len(subject.peers))
                 with source.frozen():
                     siege.attack(stage(f"transfer from {name}", Transfer(source, MIFGSM(steps=self.steps))))
                 sources[name] = {
@@ -64,5 +64,5 @@ class TransferEvaluation(AttackEvaluation):
                     "attacked": int(((siege.broken_by == 1) | (siege.broken_by == SURVIVED)).sum()),
                 }
                 union = siege if union is None else union.joined(siege)
-            union = union or self.siege(subject)
+            union = union or self.siege(subject, 0)
         return siege_outcome(union, details={"sources": sources})

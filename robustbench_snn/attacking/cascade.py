@@ -24,7 +24,7 @@ CLEAN = 0
 SURVIVED = -1
 """``broken_by`` of a sample that nothing fooled."""
 SELECTING = 5
-"""Selecting draws for each reporting draw of a stochastic model."""
+"""Selecting draws for each reporting draw of a stochastic model, where several attacks compete."""
 WINDOW = 16
 """Batches of samples under one attack at once: as samples fall, those left are packed into full batches again."""
 
@@ -91,6 +91,7 @@ class Siege:
         draws: EOT draws inside the attacks, for stochastic models.
         evaluations: fresh draws K that judge a stochastic model.
         keep_images: adversarial images kept, of the first so many samples.
+        selecting: selecting draws for each of the evaluation draws; see :class:`Verdict`.
 
     Attributes:
         share: float32 (N,), share of evaluation draws that are right; 0 or 1 for deterministic models.
@@ -106,12 +107,14 @@ class Siege:
     draws: int = 10
     evaluations: int = 20
     keep_images: int = 0
+    selecting: int = 1
     images: dict[int, Tensor] = field(default_factory=dict)
     reports: list[StageReport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         samples = self.subject.samples
-        self._verdict = Verdict(self.subject, self.ball, self.evaluations if self.subject.target.stochastic else 1)
+        draws = self.evaluations if self.subject.target.stochastic else 1
+        self._verdict = Verdict(self.subject, self.ball, draws, self.selecting)
         share = [self._verdict.judge(batch.images, batch) for batch in self._batches(torch.arange(len(samples)))]
         self._select = torch.cat([select for select, _ in share])
         self.clean_share = torch.cat([report for _, report in share])
@@ -165,7 +168,9 @@ class Siege:
         fallen = (other.broken_by > 0) & (self.broken_by == SURVIVED)
         self.broken_by[fallen] = other.broken_by[fallen] + offset
         self.images |= {row: image for row, image in other.images.items() if row < len(fallen) and bool(fallen[row])}
-        self.share = torch.minimum(self.share, other.share)
+        lower = other._select < self._select
+        self._select = torch.where(lower, other._select, self._select)
+        self.share = torch.where(lower, other.share, self.share)
         self.queries += other.queries
         self.reports += [replace(report, robust_accuracy=self.robust_accuracy) for report in other.reports]
         return self
@@ -208,14 +213,15 @@ class Siege:
 class Verdict:
     """Judges images in fresh forward passes, under the model's own backward pass and new random draws.
 
-    For a stochastic model two sets of draws are made: 5 K select the worst image of several attacks, and K others
-    report, so that choosing the worst of many does not lower the reported number by chance. Selecting takes more of
-    them because what is chosen by noise is not the strongest attack.
+    For a stochastic model two sets of draws are made: one selects the worst image of several attacks, and K others
+    report, so that choosing the worst of many does not lower the reported number by chance. Where several attacks
+    compete, selecting takes more draws: what noise chooses is not the strongest image.
     """
 
     subject: Subject
     ball: Ball
     draws: int
+    selecting: int = 1
 
     def judge(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Share of right answers on the selecting and the reporting draws, float32 (B,) each, on the CPU.
@@ -227,7 +233,7 @@ class Verdict:
         shares = []
         for purpose in ("select", "report") if self.subject.target.stochastic else ("report",):
             right = torch.zeros(len(batch), device=images.device)
-            draws = self.draws * (SELECTING if purpose == "select" else 1)
+            draws = self.draws * (self.selecting if purpose == "select" else 1)
             for draw in range(draws):
                 streams = batch.random(self.subject.seed, "evaluation", purpose, draw)
                 with torch.no_grad():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from robustbench_snn.attacking.ball import Ball, Norm
-from robustbench_snn.attacking.cascade import Siege, Stage
+from robustbench_snn.attacking.cascade import SELECTING, Siege, Stage
 from robustbench_snn.attacking.outcome import siege_outcome
 from robustbench_snn.evaluation import Epsilon, Evaluation, Outcome, Subject
 
@@ -48,14 +48,15 @@ class AttackEvaluation(Evaluation):
         """A list of eps becomes one cell each."""
         return split_eps(parameters)
 
-    def siege(self, subject: Subject) -> Siege:
-        """A cascade with nothing run yet but the clean pass."""
-        return Siege(subject, self.ball, self.draws, self.evaluations, self.keep_images)
+    def siege(self, subject: Subject, stages: int) -> Siege:
+        """A cascade of so many stages with nothing run yet but the clean pass."""
+        selecting = SELECTING if stages > 1 else 1
+        return Siege(subject, self.ball, self.draws, self.evaluations, self.keep_images, selecting)
 
     def attack(self, subject: Subject, *stages: Stage) -> Outcome:
         """Runs the stages in turn and returns robust accuracy by their union."""
         with subject.target.frozen():
-            siege = self.siege(subject)
+            siege = self.siege(subject, len(stages))
             for stage in stages:
                 siege.attack(stage)
         return siege_outcome(siege)

@@ -32,23 +32,21 @@ class PDSG(SpikeEstimator):
 
 
 class _Spread:
-    """Running sums of one layer's membrane potentials, by sample, in float64."""
+    """Sums of one layer's membrane potentials and of their squares up to each step, by sample, in float64."""
 
-    count: int
-    total: Tensor
-    squares: Tensor
+    def __init__(self) -> None:
+        self.sums: list[Tensor] = []
 
     def slope(self, membrane: Tensor, step: int) -> Tensor:
-        """See :class:`PDSG`; starts anew at step 0."""
+        """See :class:`PDSG`; a step that is run again, for checkpointing, finds the sums of the one before it."""
         wide = membrane.to(torch.float64)
-        total = per_sample(lambda rows: rows.sum(1), wide)
-        squares = per_sample(lambda rows: rows.square().sum(1), wide)
-        if step == 0:
-            self.count, self.total, self.squares = 0, torch.zeros_like(total), torch.zeros_like(squares)
-        self.count += membrane[0].numel()
-        self.total, self.squares = self.total + total, self.squares + squares
-        mean = self.total / self.count
-        variance = (self.squares / self.count - mean.square()).clamp_min(1e-12)
+        sums = torch.stack([per_sample(lambda rows: rows.sum(1), values) for values in (wide, wide.square())])
+        if step:
+            sums = self.sums[step - 1] + sums
+        self.sums[step : step + 1] = [sums]
+        mean, square = sums / ((step + 1) * membrane[0].numel())
+        variance = (square - mean.square()).clamp_min(1e-12)
         sigma = variance.sqrt().to(membrane.dtype).reshape(-1, *[1] * (membrane.ndim - 1))
         exponent = -((membrane - sigma / 2.0) / (math.sqrt(2.0) * sigma)).square()
-        return exponent.exp() / (math.sqrt(2.0 * math.pi) * sigma)
+        slope: Tensor = exponent.exp() / (math.sqrt(2.0 * math.pi) * sigma)
+        return slope

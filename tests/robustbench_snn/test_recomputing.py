@@ -32,7 +32,8 @@ def classifier(
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.momentum = 1.0
-            nn.init.constant_(module.bias, 0.7)  # near the threshold, so that neurons fire in every layer
+            if module.affine:
+                nn.init.constant_(module.bias, 0.7)  # near the threshold, so that neurons fire in every layer
     with torch.no_grad():
         model(held_out(64)[0])
     return model.eval()
@@ -61,10 +62,11 @@ def kept_bytes(target: Target, images: Tensor) -> int:
     return sum(storages.values())
 
 
-@pytest.mark.parametrize("backbone", ["spikformer", "sdt"])
+@pytest.mark.parametrize("backbone", ["spikformer", "sdt", "tdformer"])
 @pytest.mark.parametrize("spec", ESTIMATORS)
 def test_gradients_are_bit_identical(backbone: str, spec: str) -> None:
     model, (images, labels) = classifier(backbone), held_out(6)
+    assert len(model.backbone.segments(4)) == (2 if backbone == "tdformer" else 1)
     found = []
     for checkpointing in (False, True):
         target = Target(model, checkpointing=checkpointing)
@@ -74,14 +76,24 @@ def test_gradients_are_bit_identical(backbone: str, spec: str) -> None:
     assert torch.equal(*found)
 
 
-def test_every_part_of_the_backbone_is_run_again() -> None:
-    model = classifier()
+@pytest.mark.parametrize(
+    ("backbone", "parameters"),
+    [
+        ("spikformer", {}),
+        ("tdformer", {"fed_blocks": 1}),
+        ("tdformer", {"control": "cm3", "processing": "v4"}),
+        ("tdformer", {"base": "qkformer", "depth": 4, "literal": True}),
+    ],
+)
+def test_every_part_of_the_backbone_is_run_again(backbone: str, parameters: dict[str, object]) -> None:
+    model = classifier(backbone, **parameters)
     covered = [id(neuron) for part in parts(model) for neuron in spiking_neurons(part)]
     assert sorted(covered) == sorted(id(neuron) for neuron in spiking_neurons(model.backbone))
 
 
-def test_autograd_keeps_less() -> None:
-    model, (images, _) = classifier(timesteps=8), held_out(16)
+@pytest.mark.parametrize("backbone", ["spikformer", "tdformer"])
+def test_autograd_keeps_less(backbone: str) -> None:
+    model, (images, _) = classifier(backbone, timesteps=8), held_out(16)
     plain, less = (kept_bytes(Target(model, checkpointing=on), images) for on in (False, True))
     assert less < 0.5 * plain
 

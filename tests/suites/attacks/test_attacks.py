@@ -285,6 +285,34 @@ def test_stochastic_models_are_judged_on_fresh_draws() -> None:
     assert set(still.share.unique().tolist()) <= {0.0, 1.0}
 
 
+def test_a_stochastic_union_reports_what_the_selecting_draws_chose() -> None:
+    """Taking the lower of two reported shares would lower the number by chance alone."""
+    model, samples = linear_samples(12)
+    one, other = (besiege(Noisy(model, 0.3), samples, "pgd", 0.02, stochastic=True, steps=2) for _ in range(2))
+    other._select, other.share = one._select - 0.05, (one.share + 0.3).clamp_max(1.0)
+    reported = other.share.clone()
+    assert (reported > one.share).any()
+    assert torch.equal(one.joined(other).share, reported)
+
+
+def test_a_single_attack_takes_no_more_selecting_draws_than_it_reports() -> None:
+    counted: list[int] = []
+
+    class Counted(Noisy):
+        def forward(self, images: Tensor) -> Tensor:
+            counted.append(len(images))
+            return super().forward(images)
+
+    model, samples = linear_samples(8)
+    for attack, draws in (("pgd", 20 + 20), ("snn_fast", 5 * 20 + 20)):
+        counted.clear()
+        entry = {attack: {"eps": 1e-6, "draws": 1} | ({"steps": 1} if attack == "pgd" else {})}
+        (found,) = evaluate(Counted(model, 0.0), samples.pixels, samples.labels, [entry], stochastic=True)
+        stages = len(found.details["stages"])
+        asked = sum(stage["queries"] for stage in found.details["stages"]) // 8
+        assert len(counted) - asked == pytest.approx(draws * (1 + stages), abs=8), "the rest is an estimator's probe"
+
+
 def test_margin_and_ties() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0], [1.0, 1.0, 0.0], [torch.nan, 1.0, 0.0]])
     labels = torch.tensor([0, 0, 1])
