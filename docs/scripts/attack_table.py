@@ -131,11 +131,12 @@ def markdown(table: dict[str, dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Trains, attacks, writes JSON as it goes; rows already there are not computed again."""
+    """Trains, attacks, writes JSON as it goes; with ``--resume``, rows already there are not computed again."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--stochastic-samples", type=int, default=40)
     parser.add_argument("--out", type=Path, default=Path("docs/data/attack_table.json"))
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--only", nargs="*", default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -146,7 +147,9 @@ def main() -> None:
         "adversarially trained": (ConvLIF, config, False),
         "stochastic": (lambda: ConvLIF(noise=0.2), None, True),
     }
-    table: dict[str, dict[str, Any]] = json.loads(options.out.read_text()) if options.out.exists() else {}
+    table: dict[str, dict[str, Any]] = {}
+    if options.resume and options.out.exists():
+        table = json.loads(options.out.read_text())
     for name, (build, adversarial, stochastic) in recipes.items():
         if options.only and name not in options.only:
             continue

@@ -12,13 +12,14 @@ from robustbench_snn.attacking.losses import LossName
 from robustbench_snn.evaluation import Epsilon
 
 
-@register_attack("pgd", version=1)
+@register_attack("pgd", version=1, presets={"eot_pgd": {}})
 class PGD(Attack):
     r"""Many small steps along the gradient, each projected back into the ball; every iterate counts.
 
     .. math:: x_{k+1} = \Pi(x_k + \alpha\, \mathrm{sign} \nabla_x L(x_k, y))
 
-    In L2 the step is :math:`\alpha\, g / \lVert g \rVert_2`.
+    In L2 the step is :math:`\alpha\, g / \lVert g \rVert_2`. On a stochastic model every gradient is a mean over fresh
+    draws (Athalye et al., 2018, arXiv:1802.00420), as in all attacks here: ``eot_pgd`` is another name of this one.
 
     Args:
         steps: gradient steps.

@@ -27,6 +27,7 @@ torch.set_num_threads(1)
 QUICK: dict[str, dict[str, object]] = {
     "fgsm": {},
     "pgd": {"steps": 5, "restarts": 2},
+    "eot_pgd": {"steps": 5},
     "mi_fgsm": {"steps": 5},
     "sa_pgd": {"steps": 8},
     "apgd_ce": {"steps": 6},
