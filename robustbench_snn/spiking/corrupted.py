@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -74,16 +76,6 @@ class PublishedSamples(Samples):
         return pixels.to(torch.float32) / 255.0
 
     def subset(self, positions: Tensor) -> PublishedSamples:
-        return PublishedSamples(
-            _Chosen(self.labels[positions], self.ids[positions]), self.published, self.corruption, self.severity
-        )
-
-
-class _Chosen(Samples):
-    """Labels and ids alone."""
-
-    def images(self, positions: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def subset(self, positions: Tensor) -> _Chosen:
-        return _Chosen(self.labels[positions], self.ids[positions])
+        part = copy(self)
+        part.labels, part.ids, part.rows = (column[positions] for column in (self.labels, self.ids, self.rows))
+        return part

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.published_corruptions import PublishedCorruptions
+from robustbench_snn.samples import ArraySamples
+from robustbench_snn.spiking.corrupted import PublishedSamples
 
 COUNT = 4
 LABELS = np.array([3, 1, 2, 9])
@@ -46,6 +49,13 @@ def test_cifar_labels(cifar: Path) -> None:
         published.check_labels([3, 1, 5, 9])
     with pytest.raises(UserError, match="4 labels a severity, the clean set has 3"):
         published.check_labels(LABELS[:3])
+
+
+def test_a_part_of_the_paired_samples_keeps_its_images(cifar: Path) -> None:
+    clean = ArraySamples(torch.zeros(4, 3, 32, 32), torch.tensor(LABELS), torch.arange(4))
+    part = PublishedSamples(clean, opened(cifar), "frost", 2).subset(torch.tensor([3, 1])).subset(torch.tensor([0, 1]))
+    assert (part.labels.tolist(), part.ids.tolist()) == ([9, 1], [3, 1])
+    assert (255 * part.images(torch.tensor([1, 0]))[:, 0, 0, 0]).round().tolist() == [121, 123]
 
 
 def test_missing_types_are_named(cifar: Path) -> None:
