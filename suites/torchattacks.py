@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from robustbench_snn.evaluation import Epsilon, Evaluation, Outcome, Subject, re
 from robustbench_snn.randomness import key_of
 from robustbench_snn.samples import Batch
 from robustbench_snn.scoring import correct
-from robustbench_snn.target import Target
 
 BLOCK = 64
 """Samples attacked together: torchattacks draws by batch, so its blocks must not follow the batch size."""
@@ -82,7 +82,7 @@ class Torchattacks(Evaluation):
         images: list[Tensor] = []
         sizes: list[Tensor] = []
         with subject.target.frozen():
-            attack = self._attack(subject.target)
+            attack = self._attack(subject)
             for batch in subject.samples.batches(BLOCK, subject.device):
                 adversarial = self._perturb(attack, batch, subject)
                 shares.append(_share_right(subject, batch, adversarial, draws))
@@ -102,15 +102,18 @@ class Torchattacks(Evaluation):
             arrays={} if pairs is None else {"clean": pairs[0], "adversarial": pairs[1]},
         )
 
-    def _attack(self, target: Target) -> Any:
+    def _attack(self, subject: Subject) -> Any:
         import torchattacks
 
         kind = getattr(torchattacks, self.attack, None)
         if kind is None:
             raise UserError(f"torchattacks has no '{self.attack}'.{did_you_mean(self.attack, dir(torchattacks))}")
         options = self.options if self.eps is None else {"eps": self.eps, **self.options}
+        seed = signature(kind).parameters.get("seed")
+        if seed is not None and seed.default is None:  # AutoAttack would take the time of day
+            options = {"seed": key_of(subject.seed, self.attack) & (2**31 - 1), **options}
         try:
-            return kind(Plain(target), **options)
+            return kind(Plain(subject.target), **options)
         except TypeError as error:
             raise UserError(f"torchattacks.{self.attack} refuses its options: {error}") from None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -107,6 +110,16 @@ def test_torchattacks_flags_what_must_not_be_quoted() -> None:
     assert "outside_ball" in beyond.flags
     assert beyond.details["outside"] == 4
     assert not within.flags
+
+
+def test_torchattacks_autoattack_gives_the_same_images_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left alone it seeds its members with the time of day, in seconds."""
+    clock = SimpleNamespace(time=count(1000, 7).__next__)
+    monkeypatch.setattr("torchattacks.attacks.autoattack.time", clock)
+    entry = {"torchattacks.AutoAttack": {"eps": 0.3, "keep_images": 6}}
+    one, other = (evaluate(trained(), *held_out(6), [entry])[0] for _ in range(2))
+    assert one.accuracy == 0.0, "or its slow members run"
+    np.testing.assert_array_equal(one.arrays["adversarial"], other.arrays["adversarial"])
 
 
 def test_torchattacks_does_not_depend_on_the_batch_size_nor_move_the_model() -> None:
