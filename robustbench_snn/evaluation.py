@@ -103,6 +103,10 @@ class Evaluation(ABC):
         """Whether the suite's other models must be trained first, with the parameters given."""
         return False
 
+    def uses(self, peer: str) -> bool:
+        """Whether the result depends on the other model of this name; asked where :attr:`needs_peers`."""
+        return True
+
     @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Cuts one YAML entry into cells that can be computed, stored and resumed apart; one cell by default."""

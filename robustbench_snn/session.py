@@ -112,7 +112,8 @@ class Session:
         weights = self._weights_hash(cell.train)
         evaluation: Evaluation = evaluations.create(cell.component.name, **cell.component.parameters)
         peers = self._peers(cell) if evaluation.needs_peers else {}
-        key = cell.key(weights, {name: self._weights_hash(peer) for name, peer in peers.items()})
+        used = {name: self._weights_hash(peer) for name, peer in peers.items() if evaluation.uses(name)}
+        key = cell.key(weights, used)
         if self.options.fresh:
             self.store.forget(key)
         elif record := self.store.get(key):

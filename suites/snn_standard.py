@@ -78,6 +78,10 @@ class SNNStandard(AttackEvaluation):
         """Only for transfer."""
         return bool(self.transfer_from)
 
+    def uses(self, peer: str) -> bool:
+        """Only those named: a model that joins a suite must not make all others be attacked again."""
+        return peer in self.transfer_from
+
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade.
 

@@ -18,7 +18,7 @@ from robustbench_snn.suite_files import parse_suite
 torch.set_num_threads(1)
 
 
-def session(folder: Path, sources: list[str], second_epochs: int = 1) -> Session:
+def session(folder: Path, sources: list[str], second_epochs: int = 1, third: bool = False) -> Session:
     recipe = {"epochs": 1, "lr": 4e-3, "batch_size": 16}
     suite = parse_suite(
         {
@@ -29,6 +29,7 @@ def session(folder: Path, sources: list[str], second_epochs: int = 1) -> Session
             "models": [
                 {"name": "first", "encoder": "direct", "recipe": recipe},
                 {"name": "second", "encoder": "direct", "recipe": recipe | {"epochs": second_epochs}},
+                *([{"name": "third", "encoder": "direct", "recipe": recipe | {"lr": 2e-3}}] if third else []),
             ],
             "evaluations": [{"snn_quick": {"eps": 0.01, "transfer_from": sources}}],
         }
@@ -66,6 +67,13 @@ def test_the_key_follows_the_source_and_nothing_else(store: Path) -> None:
     changed = session(store, ["second@0"], second_epochs=2)
     assert evaluated(changed)["first"].key != asked["first"].key
     assert evaluated(session(store, [], second_epochs=2))["first"].key == alone["first"].key
+
+
+def test_a_model_that_joins_the_suite_does_not_make_the_others_be_attacked_again(store: Path) -> None:
+    before = evaluated(session(store, ["second@0"]))
+    after = evaluated(session(store, ["second@0"], third=True))
+    assert {name: after[name].key for name in before} == {name: record.key for name, record in before.items()}
+    assert after["third"].details["stages"][-1]["name"] == "transfer from second@0"
 
 
 def test_checkpointing_is_no_part_of_the_key_and_changes_no_number(store: Path) -> None:
