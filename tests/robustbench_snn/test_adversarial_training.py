@@ -38,11 +38,9 @@ def test_trades_is_clean_loss_plus_divergence() -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
     clean, robust = (
-        float(
-            adversarial_loss(
-                model, images, labels, AdversarialConfig(kind="trades", eps=0.1, beta=beta, random_start=False)
-            )
-        )
+        adversarial_loss(
+            model, images, labels, AdversarialConfig(kind="trades", eps=0.1, beta=beta, random_start=False)
+        ).item()
         for beta in (0.0, 2.0)
     )
     reset(model)
