@@ -91,7 +91,7 @@ class SNNStandard(AttackEvaluation):
         self._check_peers(subject)
         with subject.target.frozen():
             first = members(self.tier)
-            siege = self.siege(subject, len(first))
+            siege = self.siege(subject, len(first) + len(self._sources(subject)))
             for member in first:
                 siege.attack(member.stage())
             convergence = self._converge(siege) if self.tier in ("standard", "extended") else None
