@@ -17,8 +17,8 @@ class Window:
 
     Attributes:
         side: int64 (B, 1, 1, 1).
-        row: int64 (B, 1, H, 1), each image row counted from the square's top.
-        column: int64 (B, 1, 1, W), each image column counted from its left edge.
+        row: int64, each image row counted from the square's top, (B, 1, H, 1) or, once turned, (B, 1, H, W).
+        column: int64, each image column counted from its left edge, (B, 1, 1, W) or (B, 1, H, W).
     """
 
     side: Tensor

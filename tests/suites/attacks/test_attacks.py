@@ -282,6 +282,9 @@ def test_stochastic_models_are_judged_on_fresh_draws() -> None:
     assert ((siege.share > 0) & (siege.share < 1)).any()
     assert torch.equal(siege.share * 20, (siege.share * 20).round())
     assert (siege.queries[siege.broken_by == SURVIVED] == 10 * 5).all()
+    fallen = besiege(Noisy(model, 0.3), samples, "pgd", 0.2, stochastic=True, steps=4)
+    assert (fallen.broken_by == 1).any()
+    assert (fallen.queries[fallen.broken_by != CLEAN] == 10 * 5).all(), "ten wrong draws send nobody home"
     still = besiege(Noisy(model, 0.0), samples, "pgd", 0.05, stochastic=True, steps=4)
     assert set(still.share.unique().tolist()) <= {0.0, 1.0}
 

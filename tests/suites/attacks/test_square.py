@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from robustbench_snn import evaluate
+from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attacking.ball import Ball
 from robustbench_snn.attacking.plain import Plain
 from robustbench_snn.attacking.windows import Window, bumps, shifted
 from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.registry import attacks
+from robustbench_snn.samples import ArraySamples
 from robustbench_snn.scoring import correct
 from robustbench_snn.target import Target
-from tests.attack_models import held_out, trained
+from tests.attack_models import Linear, held_out, trained
 
 torch.set_num_threads(1)
 
@@ -66,6 +70,23 @@ def test_shifting_spends_the_whole_budget(seed: int, side: int, fill: float, cha
     same = ~(other.inside | window.inside).expand_as(moved)
     assert moved[gone].eq(0).all()
     assert torch.equal(moved[same], delta[same])
+
+
+def test_the_search_in_l2_begins_with_a_grid_of_bumps_that_fills_the_ball() -> None:
+    clean = torch.full((3, 2, 11, 12), 0.5)
+    samples = ArraySamples(clean, torch.zeros(3, dtype=torch.int64))
+    target, (batch,) = Target(Linear(2 * 11 * 12)), samples.batches(3)
+    with target.frozen():
+        active = ActiveSet(target, batch, Ball(0.3, "l2"), batch.random("grid"), batch_size=3, leave=False)
+        attacks.create("square", queries=1).run(active)
+    delta = active.best - clean
+    np.testing.assert_allclose(delta.flatten(1).norm(dim=1), 0.3, rtol=1e-5)
+    assert delta[:, :, 10:].eq(0).all(), "five tiles of two rows"
+    tiles = delta[:, :, :10].unfold(2, 2, 2).unfold(3, 2, 2)
+    signs = tiles[..., :1, :1].sign()
+    one = (tiles * signs)[0, 0, 0, 0]
+    torch.testing.assert_close(tiles, signs * one.expand_as(tiles))
+    assert set(signs.unique().tolist()) == {-1.0, 1.0}
 
 
 def official(images: Tensor, labels: Tensor, eps: float, norm: str, queries: int) -> Tensor:
