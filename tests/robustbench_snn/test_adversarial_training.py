@@ -44,7 +44,7 @@ def test_trades_is_clean_loss_plus_divergence() -> None:
         for beta in (0.0, 2.0)
     )
     reset(model)
-    assert clean == pytest.approx(float(nn.functional.cross_entropy(model(images), labels)), rel=1e-5)
+    assert clean == pytest.approx(nn.functional.cross_entropy(model(images), labels).item(), rel=1e-5)
     assert robust >= clean
 
 

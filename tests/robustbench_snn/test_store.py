@@ -4,26 +4,9 @@ import numpy as np
 import pytest
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.records import Provenance, Record, content_key
+from robustbench_snn.records import Record, content_key
 from robustbench_snn.store import Store, write_samples
-
-PROVENANCE = Provenance(
-    started="2026-01-01T00:00:00+00:00",
-    finished="2026-01-01T00:00:01+00:00",
-    wall_seconds=1.0,
-    peak_memory_bytes=1,
-    device="cpu",
-    hardware="x",
-    driver=None,
-    neuron_implementation="lif: torch-reference",
-    precision={},
-    batch_size=1,
-    command=("rbsnn",),
-    suite_sha256="",
-    git_commit=None,
-    git_dirty=None,
-    packages={},
-)
+from tests.provenance import PROVENANCE
 
 
 def record(key="a" * 64, **changes):

@@ -7,11 +7,12 @@ import pytest
 
 from robustbench_snn import versions as module
 from robustbench_snn.errors import StoreError
-from robustbench_snn.records import Provenance, Record
+from robustbench_snn.records import Record
 from robustbench_snn.statistics import wilson
 from robustbench_snn.store import read_samples
 from robustbench_snn.table import Against, Cell, Measure, Row, Table
 from robustbench_snn.versions import Version, load_record, load_table, tables, versions
+from tests.provenance import PROVENANCE
 
 
 def cell(accuracy=0.5, **changes):
@@ -54,25 +55,6 @@ def record(key):
         metrics={"accuracy": 0.5},
         provenance=PROVENANCE,
     )
-
-
-PROVENANCE = Provenance(
-    started="2026-01-01T00:00:00+00:00",
-    finished="2026-01-01T00:00:01+00:00",
-    wall_seconds=1.0,
-    peak_memory_bytes=1,
-    device="cpu",
-    hardware="x",
-    driver=None,
-    neuron_implementation="lif: torch-reference",
-    precision={},
-    batch_size=1,
-    command=("rbsnn",),
-    suite_sha256="",
-    git_commit=None,
-    git_dirty=None,
-    packages={},
-)
 
 
 def table(*rows, protocol="p", columns=("clean",)):
