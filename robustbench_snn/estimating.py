@@ -16,8 +16,6 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.attacking.attack import Attack
-from robustbench_snn.attacking.cascade import Stage
 from robustbench_snn.errors import UserError
 from robustbench_snn.registry import estimators
 from robustbench_snn.surrogates import ReplacedSpike, swapped
@@ -178,20 +176,6 @@ def _assert_same(target: Target, estimator: Estimator, before: Tensor, after: Te
     _checked.setdefault(target.model, set()).add(f"{type(estimator).__qualname__} {target.device}")
 
 
-def stage(name: str, attack: Attack, estimator: EstimatorSpec = "training") -> Stage:
-    """An attack of a cascade, under the estimator that a suite file names.
-
-    Raises:
-        UserError: if the estimator is unknown or its parameters are wrong.
-    """
-    template = make(estimator)  # built here once, so that a typo is found before anything runs
-
-    def backward(target: Target, probe: Tensor) -> AbstractContextManager[Estimator]:
-        return estimating(target, make(estimator) if template.stateful else template, probe)
-
-    return Stage(name, attack, backward, stateful=template.stateful)
-
-
 __all__ = [
     "Estimator",
     "EstimatorSpec",
@@ -202,5 +186,4 @@ __all__ = [
     "estimating",
     "make",
     "register_estimator",
-    "stage",
 ]

@@ -10,8 +10,8 @@ from robustbench_snn.attacking.cascade import Siege
 from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
 from robustbench_snn.attacking.members import NOT_FOR_PUBLICATION, Tier, doubled, last, members
 from robustbench_snn.attacking.outcome import siege_outcome
+from robustbench_snn.attacking.stages import stage
 from robustbench_snn.errors import UserError, did_you_mean
-from robustbench_snn.estimating import stage
 from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
 from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer

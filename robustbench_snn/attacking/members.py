@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from robustbench_snn.attacking.cascade import Stage
-from robustbench_snn.estimating import EstimatorSpec, stage
+from robustbench_snn.attacking.stages import stage
+from robustbench_snn.estimating import EstimatorSpec
 from robustbench_snn.registry import attacks
 
 Tier = Literal["quick", "fast", "standard", "extended"]

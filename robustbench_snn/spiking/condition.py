@@ -12,8 +12,9 @@ from torch import Tensor
 
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.attacking.cascade import Siege, Stage
+from robustbench_snn.attacking.stages import stage
 from robustbench_snn.errors import UserError
-from robustbench_snn.estimating import EstimatorSpec, stage
+from robustbench_snn.estimating import EstimatorSpec
 from robustbench_snn.evaluation import Epsilon, Subject
 from robustbench_snn.registry import attacks, corruptions
 from robustbench_snn.samples import Batch, Samples

@@ -13,7 +13,7 @@ from robustbench_snn import evaluate
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.attacking.cascade import CLEAN, SURVIVED, Siege
-from robustbench_snn.estimating import stage
+from robustbench_snn.attacking.stages import stage
 from robustbench_snn.evaluation import Subject
 from robustbench_snn.registry import attacks
 from robustbench_snn.samples import ArraySamples, Samples
