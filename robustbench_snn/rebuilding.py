@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from robustbench_snn.building import build_model
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import StoreError
-from robustbench_snn.model import build_model
 from robustbench_snn.records import Record
 from robustbench_snn.spec import ModelSpec
 from robustbench_snn.store import Store

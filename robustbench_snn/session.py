@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from robustbench_snn.building import build_model
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject
-from robustbench_snn.model import build_model
 from robustbench_snn.planning import EvaluateCell, Plan, TrainCell
 from robustbench_snn.provenance import Stopwatch, measured, provenance
 from robustbench_snn.records import Failure, Record
