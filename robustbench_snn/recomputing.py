@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.neurons import spiking_neurons
-from robustbench_snn.surrogates import swapped
+from robustbench_snn.swapping import swapped
 
 
 @contextmanager

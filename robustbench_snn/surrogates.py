@@ -1,9 +1,8 @@
-"""Spikes with a replaced derivative, and how a part of a neuron is swapped and put back."""
+"""Spikes with a replaced derivative."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -58,21 +57,3 @@ class SteppedSpike(MemoryModule):  # type: ignore[misc]
         self.step = step + 1
         spikes: Tensor = _Spike.apply(membrane, self.derivative(membrane.detach(), step))
         return spikes
-
-
-@contextmanager
-def swapped(owner: nn.Module, name: str, value: object) -> Iterator[None]:
-    """Gives a module another attribute while inside; the old one, or its absence, comes back even on error."""
-    kept = {kind: table[name] for kind in ("_modules", "__dict__") if name in (table := getattr(owner, kind))}
-    if not kept and not hasattr(type(owner), name):
-        yield  # a neuron without this part
-        return
-    for kind in kept:
-        del getattr(owner, kind)[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        delattr(owner, name)
-        for kind, old in kept.items():
-            getattr(owner, kind)[name] = old

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.surrogates import ReplacedSpike, swapped
+from robustbench_snn.surrogates import ReplacedSpike
+from robustbench_snn.swapping import swapped
 
 
 @dataclass
