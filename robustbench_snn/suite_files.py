@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from robustbench_snn.errors import UserError, did_you_mean
-from robustbench_snn.registry import KINDS, Registry, backbones, datasets, encoders, evaluations, explain, models
+from robustbench_snn.registry import Registry, backbones, datasets, encoders, evaluations, explain, models
 from robustbench_snn.spec import Component, ComponentSpec, GridSpec, ModelSpec, SuiteSpec, TableSpec
 
 _COMPONENT: TypeAdapter[ComponentSpec] = TypeAdapter(Component)
@@ -199,13 +199,3 @@ def _check_recipe(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, s
         resolve_recipe(values)
     except UserError as error:
         yield path, str(error)
-
-
-def resolved(component: ComponentSpec, kind: str) -> dict[str, Any]:
-    """A component for a cell's key: name, version and all parameters, defaults filled in."""
-    found = KINDS[kind].get(component.name)
-    return {
-        "name": component.name,
-        "version": found.declaration.version,
-        "parameters": found.validate(component.parameters),
-    }
