@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from robustbench_snn.spec import Strict
+from robustbench_snn.strict import Strict
 
 SCHEMA_VERSION = 1
 """Raised when a field of :class:`Record` changes its meaning."""

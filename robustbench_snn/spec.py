@@ -11,16 +11,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapSerializer, model_validator
+from pydantic import BeforeValidator, Field, WrapSerializer, model_validator
+
+from robustbench_snn.strict import Strict
 
 Readout = Literal["mean", "last", "last_segment"]
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$")
-
-
-class Strict(BaseModel):
-    """Frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
 class ComponentSpec(Strict):
