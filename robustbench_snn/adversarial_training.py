@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimating import EstimatorSpec, estimating, make
-from robustbench_snn.evaluation import Epsilon
 from robustbench_snn.neurons import reset
+from robustbench_snn.parameters import Epsilon
 from robustbench_snn.target import Target
 
 Objective = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, WithJsonSchema
 
 from robustbench_snn.registry import evaluations
 from robustbench_snn.samples import Samples
@@ -22,28 +20,6 @@ if TYPE_CHECKING:
 
 V_ = TypeVar("V_", bound="type[Evaluation]")
 Column = NDArray[Any]
-
-
-def _pixels(value: object) -> float:
-    """Reads "8/255", 0.5 or 1 as a size in pixel units on [0, 1]."""
-    try:
-        size = float(Fraction(str(value).replace(" ", "")))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError('a size in pixels is a number or a fraction such as "8/255"') from None
-    if not 0.0 <= size <= 1.0:
-        raise ValueError("a size in pixels lies between 0 and 1 (images are on [0, 1]: 8 grey levels are 8/255)")
-    return size
-
-
-_PIXELS_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "minimum": 0.0, "maximum": 1.0},
-        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(/\s*\d+)?\s*$"},
-    ]
-}
-
-Epsilon = Annotated[float, BeforeValidator(_pixels), WithJsonSchema(_PIXELS_SCHEMA, mode="validation")]
-"""Size of a perturbation in pixel units on [0, 1]; suite files may write an exact fraction, "8/255"."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, 
 from robustbench_snn.attacking.losses import LossName
 from robustbench_snn.attacking.stages import stage
 from robustbench_snn.estimating import EstimatorSpec
-from robustbench_snn.evaluation import Epsilon, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
+from robustbench_snn.parameters import Epsilon
 from robustbench_snn.suites.attacks.pgd import PGD
 
 

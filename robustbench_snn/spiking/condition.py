@@ -15,7 +15,8 @@ from robustbench_snn.attacking.cascade import Siege, Stage
 from robustbench_snn.attacking.stages import stage
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimating import EstimatorSpec
-from robustbench_snn.evaluation import Epsilon, Subject
+from robustbench_snn.evaluation import Subject
+from robustbench_snn.parameters import Epsilon
 from robustbench_snn.registry import attacks, corruptions
 from robustbench_snn.samples import Batch, Samples
 from robustbench_snn.spiking.corrupted import CorruptedSamples

@@ -11,7 +11,7 @@ from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.attack import Attack, register_attack
 from robustbench_snn.attacking.ball import mean_of_samples
 from robustbench_snn.attacking.losses import LossName
-from robustbench_snn.evaluation import Epsilon
+from robustbench_snn.parameters import Epsilon
 
 
 @register_attack("mi_fgsm", version=1)

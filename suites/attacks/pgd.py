@@ -9,7 +9,7 @@ from pydantic import Field
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.attack import Attack, register_attack
 from robustbench_snn.attacking.losses import LossName
-from robustbench_snn.evaluation import Epsilon
+from robustbench_snn.parameters import Epsilon
 
 
 @register_attack("pgd", version=1, presets={"eot_pgd": {}})

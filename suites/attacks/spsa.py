@@ -10,7 +10,7 @@ from torch import Tensor
 
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.attack import Attack, register_attack
-from robustbench_snn.evaluation import Epsilon
+from robustbench_snn.parameters import Epsilon
 from robustbench_snn.scoring import margin
 
 
