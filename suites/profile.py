@@ -13,7 +13,7 @@ from torch import Tensor
 
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.provenance import peak_memory
+from robustbench_snn.machine import peak_memory
 from robustbench_snn.samples import Batch
 from robustbench_snn.spiking.condition import Condition, ConditionSpec
 from robustbench_snn.spiking.distance import Recorded, SpikeDistance

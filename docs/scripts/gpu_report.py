@@ -24,8 +24,8 @@ from robustbench_snn import corrupt, evaluate
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.datasets import Dataset, load_dataset
 from robustbench_snn.estimating import estimating
+from robustbench_snn.machine import cpu_name, package_versions, peak_memory
 from robustbench_snn.neurons import implementation
-from robustbench_snn.provenance import cpu_name, package_versions, peak_memory
 from robustbench_snn.registry import backbones, corruptions, encoders, estimators
 from robustbench_snn.target import Target
 from robustbench_snn.task import Task
