@@ -102,7 +102,7 @@ def describe(
 
 def doctor(as_json: AsJson = False) -> None:
     """Show versions, devices, the neuron implementation and the datasets found."""
-    from robustbench_snn.diagnosis import diagnose
+    from robustbench_snn.cli.doctor import diagnose
 
     facts = diagnose()
     if as_json:

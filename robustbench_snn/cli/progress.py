@@ -8,7 +8,7 @@ from typing import Self
 
 from rich.console import Console
 
-from robustbench_snn.progress import RichTrainingProgress, duration, training_display
+from robustbench_snn.cli.training_progress import RichTrainingProgress, duration, training_display
 from robustbench_snn.records import Record
 
 
