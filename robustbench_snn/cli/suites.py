@@ -63,7 +63,7 @@ def run(
         return
 
     from robustbench_snn.cli.progress import RunProgress
-    from robustbench_snn.running import RunSettings, run_plan
+    from robustbench_snn.pipeline import RunSettings, run_plan
 
     settings = RunSettings(
         device=_device(device),
