@@ -16,7 +16,7 @@ from robustbench_snn.samples import Samples
 from robustbench_snn.target import Target
 
 if TYPE_CHECKING:
-    from robustbench_snn.records import Record
+    from robustbench_snn.store.records import Record
 
 V_ = TypeVar("V_", bound="type[Evaluation]")
 Column = NDArray[Any]

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.records import content_key
 from robustbench_snn.registry import evaluations
 from robustbench_snn.resolving import resolved
 from robustbench_snn.spec import ComponentSpec, ModelSpec, SuiteSpec
+from robustbench_snn.store.records import content_key
 
 if TYPE_CHECKING:
     from robustbench_snn.datasets import Dataset

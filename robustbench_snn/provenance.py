@@ -15,7 +15,7 @@ from torch import nn
 
 from robustbench_snn.machine import cpu_name, git_state, gpu_driver, package_versions, peak_memory, precision_flags
 from robustbench_snn.neurons import implementation
-from robustbench_snn.records import Provenance
+from robustbench_snn.store.records import Provenance
 
 
 @dataclass

@@ -20,9 +20,9 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject
 from robustbench_snn.planning import EvaluateCell, Plan, TrainCell
 from robustbench_snn.provenance import Stopwatch, measured, provenance
-from robustbench_snn.records import Failure, Record
 from robustbench_snn.registry import evaluations, models
-from robustbench_snn.store import Store, write_samples
+from robustbench_snn.store.records import Failure, Record
+from robustbench_snn.store.store import Store, write_samples
 from robustbench_snn.target import Target
 from robustbench_snn.task import Task
 from robustbench_snn.training.weights import save_weights, tensor_digest

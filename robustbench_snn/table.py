@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from robustbench_snn.planning import EvaluateCell, Plan, TrainCell
-from robustbench_snn.records import Record
 from robustbench_snn.registry import evaluations
 from robustbench_snn.statistics import Comparison, adjust, compare, wilson
-from robustbench_snn.store import Column, Store
+from robustbench_snn.store.records import Record
+from robustbench_snn.store.store import Column, Store
 from robustbench_snn.strict import Strict
 
 SCHEMA_VERSION = 1

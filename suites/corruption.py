@@ -24,7 +24,7 @@ from robustbench_snn.spiking.sweep import Sweep, as_trained, overruns, plan_swee
 from robustbench_snn.target import Target
 
 if TYPE_CHECKING:
-    from robustbench_snn.records import Record
+    from robustbench_snn.store.records import Record
 
 Severity = Annotated[int, Field(ge=1, le=5)]
 Steps = Annotated[int, Field(ge=1, le=1024)]

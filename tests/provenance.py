@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robustbench_snn.records import Provenance
+from robustbench_snn.store.records import Provenance
 
 PROVENANCE = Provenance(
     started="2026-01-01T00:00:00+00:00",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from robustbench_snn.rendering import render_html, render_markdown
-from robustbench_snn.store import read_samples
+from robustbench_snn.store.store import read_samples
 from robustbench_snn.table import SCHEMA_VERSION
 from robustbench_snn.versions import load_record, load_table, tables, versions
 

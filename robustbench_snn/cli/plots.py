@@ -114,7 +114,7 @@ def spikes(
 ) -> None:
     """Draw firing rates by layer and, for a profile with conditions, how spikes move away from the clean ones."""
     from robustbench_snn.plotting.spikes import plot_firing_rates, plot_spike_distance
-    from robustbench_snn.store import Store
+    from robustbench_snn.store.store import Store
 
     found = Store(store).find(record)
     base = to or Path(f"spikes_{found.key[:12]}")
@@ -140,7 +140,7 @@ def attack(
     from robustbench_snn.plotting import attack as pictures
     from robustbench_snn.plotting.saving import save_figure
     from robustbench_snn.rebuilding import rebuild
-    from robustbench_snn.store import Store
+    from robustbench_snn.store.store import Store
 
     records = Store(store)
     found = records.find(record)

@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 
 from robustbench_snn.cli.training_progress import RichTrainingProgress, duration, training_display
-from robustbench_snn.records import Record
+from robustbench_snn.store.records import Record
 
 
 class RunProgress:

@@ -31,7 +31,7 @@ def score(
     from robustbench_snn.rebuilding import rebuild
     from robustbench_snn.scoring_external import ExternalSet
     from robustbench_snn.scoring_external import score as lowered
-    from robustbench_snn.store import Store
+    from robustbench_snn.store.store import Store
     from robustbench_snn.suite_files import load_suite
 
     spec = load_suite(suite, list(overrides or []))

@@ -132,7 +132,7 @@ def _check_writable(results: Path) -> None:
 def _show_plan(plan: Plan, store: Path) -> None:
     from rich.table import Table
 
-    from robustbench_snn.store import Store
+    from robustbench_snn.store.store import Store
 
     records = Store(store)
     table = Table("cell", "model", "key", "state", title=f"plan of {plan.suite.name}", title_justify="left")

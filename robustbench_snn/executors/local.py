@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from robustbench_snn.planning import EvaluateCell, TrainCell
-from robustbench_snn.records import Record
 from robustbench_snn.session import Session
+from robustbench_snn.store.records import Record
 
 Done = tuple[TrainCell | EvaluateCell, Record]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from robustbench_snn.executors.local import Done
 from robustbench_snn.planning import EvaluateCell, TrainCell, make_plan
-from robustbench_snn.records import Record
 from robustbench_snn.registry import load_plugin
 from robustbench_snn.session import Options, Session
 from robustbench_snn.spec import SuiteSpec
-from robustbench_snn.store import Store
+from robustbench_snn.store.records import Record
+from robustbench_snn.store.store import Store
 
 
 @dataclass(frozen=True)

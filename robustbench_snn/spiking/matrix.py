@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.records import content_key
+from robustbench_snn.store.records import content_key
 from robustbench_snn.table import Row, Table
 
 

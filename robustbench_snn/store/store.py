@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.records import SCHEMA_VERSION, Record
+from robustbench_snn.store.records import SCHEMA_VERSION, Record
 
 Column = NDArray[Any]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.records import Record, content_key
-from robustbench_snn.store import Store, write_samples
+from robustbench_snn.store.records import Record, content_key
+from robustbench_snn.store.store import Store, write_samples
 from tests.provenance import PROVENANCE
 
 
