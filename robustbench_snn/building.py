@@ -8,7 +8,7 @@ from robustbench_snn.backbone import Backbone
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.encoding import Encoder
 from robustbench_snn.registry import backbones, encoders, models
-from robustbench_snn.spec import ModelSpec
+from robustbench_snn.spec.suite import ModelSpec
 from robustbench_snn.task import Task
 
 

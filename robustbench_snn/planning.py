@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from robustbench_snn.errors import UserError
 from robustbench_snn.registry import evaluations
 from robustbench_snn.resolving import resolved
-from robustbench_snn.spec import ComponentSpec, ModelSpec, SuiteSpec
+from robustbench_snn.spec.suite import ComponentSpec, ModelSpec, SuiteSpec
 from robustbench_snn.store.records import content_key
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from robustbench_snn.building import build_model
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import StoreError
-from robustbench_snn.spec import ModelSpec
+from robustbench_snn.spec.suite import ModelSpec
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
 from robustbench_snn.target import Target

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from robustbench_snn.registry import KINDS
-from robustbench_snn.suite_files import parse_suite
+from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.testing import check_file
 
 ROOT = Path(__file__).resolve().parent.parent

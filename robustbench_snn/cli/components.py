@@ -25,7 +25,7 @@ def list_components(
 ) -> None:
     """List what can be named in a suite."""
     from robustbench_snn.registry import KINDS
-    from robustbench_snn.suite_files import shipped_suites
+    from robustbench_snn.spec.files import shipped_suites
 
     rows: list[dict[str, Any]]
     if kind == "suites":
@@ -130,7 +130,7 @@ def _kind(kind: str) -> str:
 def _suite_summary(name: str) -> str:
     import yaml
 
-    from robustbench_snn.suite_files import read_suite_text
+    from robustbench_snn.spec.files import read_suite_text
 
     data = yaml.safe_load(read_suite_text(name)[0])
     return str(data.get("description", ""))

@@ -31,8 +31,8 @@ def score(
     from robustbench_snn.rebuilding import rebuild
     from robustbench_snn.scoring_external import ExternalSet
     from robustbench_snn.scoring_external import score as lowered
+    from robustbench_snn.spec.files import load_suite
     from robustbench_snn.store.store import Store
-    from robustbench_snn.suite_files import load_suite
 
     spec = load_suite(suite, list(overrides or []))
     records = Store(store)

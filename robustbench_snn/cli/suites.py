@@ -12,7 +12,7 @@ from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
     from robustbench_snn.planning import Plan
-    from robustbench_snn.spec import SuiteSpec
+    from robustbench_snn.spec.suite import SuiteSpec
 
 Suite = Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite (rbsnn list suites).")]
 Overrides = Annotated[
@@ -46,7 +46,7 @@ def run(
 ) -> None:
     """Train and evaluate a suite's models, and publish the leaderboard."""
     from robustbench_snn.registry import load_plugin
-    from robustbench_snn.suite_files import load_suite
+    from robustbench_snn.spec.files import load_suite
 
     for file in plugin or []:
         load_plugin(file)
@@ -86,7 +86,7 @@ def run(
 def validate(suite: Suite, overrides: Overrides = None, plugin: Plugins = None) -> None:
     """Check a suite file: every problem at once, with its place in the YAML."""
     from robustbench_snn.registry import load_plugin
-    from robustbench_snn.suite_files import load_suite
+    from robustbench_snn.spec.files import load_suite
 
     for file in plugin or []:
         load_plugin(file)
@@ -100,7 +100,7 @@ def validate(suite: Suite, overrides: Overrides = None, plugin: Plugins = None) 
 
 def schema() -> None:
     """Print the JSON schema of suite files, for completion in editors."""
-    from robustbench_snn.schema import suite_schema
+    from robustbench_snn.spec.schema import suite_schema
 
     print_json(suite_schema())
 

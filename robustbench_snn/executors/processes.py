@@ -13,7 +13,7 @@ from robustbench_snn.executors.local import Done
 from robustbench_snn.planning import EvaluateCell, TrainCell, make_plan
 from robustbench_snn.registry import load_plugin
 from robustbench_snn.session import Options, Session
-from robustbench_snn.spec import SuiteSpec
+from robustbench_snn.spec.suite import SuiteSpec
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
 

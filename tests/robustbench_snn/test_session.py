@@ -17,9 +17,9 @@ from robustbench_snn.evaluation import Evaluation, Outcome, Subject
 from robustbench_snn.executors import run_here, run_in_processes
 from robustbench_snn.planning import make_plan
 from robustbench_snn.session import Options, Session, run_in_memory
+from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
-from robustbench_snn.suite_files import parse_suite
 from robustbench_snn.target import Target
 
 SUITE = {
@@ -184,7 +184,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
         "from robustbench_snn.planning import make_plan\n"
         "from robustbench_snn.session import Options, Session\n"
         "from robustbench_snn.store.store import Store\n"
-        "from robustbench_snn.suite_files import parse_suite\n"
+        "from robustbench_snn.spec.files import parse_suite\n"
         "from pathlib import Path\n"
         "spec = parse_suite(json.loads(sys.argv[2]))\n"
         "plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))\n"

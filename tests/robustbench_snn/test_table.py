@@ -7,9 +7,9 @@ from robustbench_snn.datasets import load_dataset
 from robustbench_snn.executors import run_here
 from robustbench_snn.planning import make_plan
 from robustbench_snn.session import Options, Session
+from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.statistics import compare, wilson
 from robustbench_snn.store.store import Store
-from robustbench_snn.suite_files import parse_suite
 from robustbench_snn.table import make_table
 
 SUITE = {

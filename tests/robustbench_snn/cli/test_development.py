@@ -4,7 +4,7 @@ import torch
 
 from robustbench_snn.building import build_model
 from robustbench_snn.classifier import Classifier
-from robustbench_snn.spec import ModelSpec
+from robustbench_snn.spec.suite import ModelSpec
 from robustbench_snn.task import Task
 from robustbench_snn.training.weights import read_tensors, save_weights
 

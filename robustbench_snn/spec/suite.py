@@ -1,7 +1,7 @@
 """The suite file, validated: what is trained, what it is tested with, what table comes of it.
 
 Components are written as a name (``stf``), as ``{name: stf, kernel: 1}``, or as ``{stf: {kernel: 1}}``.
-:mod:`robustbench_snn.suite_files` reads a file into these types; component parameters are checked there too.
+:mod:`robustbench_snn.spec.files` reads a file into these types; component parameters are checked there too.
 """
 
 from __future__ import annotations

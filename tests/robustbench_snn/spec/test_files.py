@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.suite_files import SuiteError, load_suite, parse_suite, shipped_suites
+from robustbench_snn.spec.files import SuiteError, load_suite, parse_suite, shipped_suites
 
 MINIMAL = {"name": "tiny", "models": [{"name": "direct", "encoder": "direct"}], "evaluations": ["clean"]}
 
@@ -115,6 +115,6 @@ def test_broken_yaml_and_missing_files_are_clear(tmp_path):
 @pytest.mark.parametrize("name", shipped_suites())
 def test_shipped_suites_are_valid_and_name_the_schema(name):
     assert load_suite(name).name == name
-    from robustbench_snn.suite_files import read_suite_text
+    from robustbench_snn.spec.files import read_suite_text
 
     assert read_suite_text(name)[0].startswith("# yaml-language-server: $schema=")

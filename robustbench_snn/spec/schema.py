@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from robustbench_snn.registry import KINDS, Registry
-from robustbench_snn.spec import SuiteSpec
+from robustbench_snn.spec.suite import SuiteSpec
 
 _PLACES = {
     "dataset": "datasets",

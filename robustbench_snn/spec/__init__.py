@@ -1,0 +1,1 @@
+"""A suite file to a validated suite."""
