@@ -18,7 +18,7 @@ from robustbench_snn.building import build_model
 from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject
-from robustbench_snn.planning import EvaluateCell, Plan, TrainCell
+from robustbench_snn.plan.plan import EvaluateCell, Plan, TrainCell
 from robustbench_snn.provenance import Stopwatch, measured, provenance
 from robustbench_snn.registry import evaluations, models
 from robustbench_snn.store.records import Failure, Record

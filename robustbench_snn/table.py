@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from robustbench_snn.planning import EvaluateCell, Plan, TrainCell
+from robustbench_snn.plan.plan import EvaluateCell, Plan, TrainCell
 from robustbench_snn.registry import evaluations
 from robustbench_snn.statistics import Comparison, adjust, compare, wilson
 from robustbench_snn.store.records import Record

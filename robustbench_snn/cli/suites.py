@@ -11,7 +11,7 @@ from robustbench_snn.cli.console import errors, output, print_json
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
-    from robustbench_snn.planning import Plan
+    from robustbench_snn.plan.plan import Plan
     from robustbench_snn.spec.suite import SuiteSpec
 
 Suite = Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite (rbsnn list suites).")]
@@ -55,7 +55,7 @@ def run(
     _check_writable(results)
 
     from robustbench_snn.datasets import load_dataset
-    from robustbench_snn.planning import make_plan
+    from robustbench_snn.plan.plan import make_plan
 
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
     if dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from robustbench_snn.planning import EvaluateCell, TrainCell
+from robustbench_snn.plan.plan import EvaluateCell, TrainCell
 from robustbench_snn.session import Session
 from robustbench_snn.store.records import Record
 

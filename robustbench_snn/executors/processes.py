@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_snn.executors.local import Done
-from robustbench_snn.planning import EvaluateCell, TrainCell, make_plan
+from robustbench_snn.plan.plan import EvaluateCell, TrainCell, make_plan
 from robustbench_snn.registry import load_plugin
 from robustbench_snn.session import Options, Session
 from robustbench_snn.spec.suite import SuiteSpec

@@ -15,7 +15,7 @@ import torch
 from robustbench_snn.datasets import load_dataset
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject
 from robustbench_snn.executors import run_here, run_in_processes
-from robustbench_snn.planning import make_plan
+from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.session import Options, Session, run_in_memory
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
@@ -181,7 +181,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
         "import json, sys\n"
         "from robustbench_snn.datasets import load_dataset\n"
         "from robustbench_snn.executors import run_here\n"
-        "from robustbench_snn.planning import make_plan\n"
+        "from robustbench_snn.plan.plan import make_plan\n"
         "from robustbench_snn.session import Options, Session\n"
         "from robustbench_snn.store.store import Store\n"
         "from robustbench_snn.spec.files import parse_suite\n"

@@ -5,7 +5,7 @@ import pytest
 
 from robustbench_snn.datasets import load_dataset
 from robustbench_snn.executors import run_here
-from robustbench_snn.planning import make_plan
+from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.session import Options, Session
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.statistics import compare, wilson
