@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_snn.backbones.layers import Projection
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.neurons import NeuronConfig
 
 ATTENTION_THRESHOLD = 0.5
 """The attention's neurons fire at half the threshold of the others."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.backbones.attention import Attention
 from robustbench_snn.backbones.layers import Projection
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.neurons import NeuronConfig
 
 
 class MLP(nn.Module):

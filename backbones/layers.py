@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.neurons import NeuronConfig
 
 Positive = Annotated[int, Field(ge=1)]
 PoolOrder = Literal["after", "before"]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 from robustbench_snn.backbones.layers import PoolOrder
-from robustbench_snn.encoding import Stem
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import NeuronConfig
-from robustbench_snn.task import Task
+from robustbench_snn.model.encoder import Stem
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 
 Form = Literal["auto", "cifar", "imagenet"]
 """Whose published code to follow where an author's CIFAR and ImageNet models differ."""

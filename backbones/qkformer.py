@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from robustbench_snn.backbone import register_backbone
 from robustbench_snn.backbones.attention import SpikingSelfAttention, TokenQKAttention
 from robustbench_snn.backbones.blocks import MLP, Block
 from robustbench_snn.backbones.layers import (
@@ -27,8 +26,9 @@ from robustbench_snn.backbones.pooling import (
 )
 from robustbench_snn.backbones.transformer import SpikingTransformer
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import NeuronConfig
-from robustbench_snn.task import Task
+from robustbench_snn.model.backbone import register_backbone
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 
 
 class PatchEmbedding(nn.Module):

@@ -8,11 +8,11 @@ from spikingjelly.activation_based import functional
 from spikingjelly.activation_based.model import sew_resnet
 from torch import Tensor, nn
 
-from robustbench_snn.backbone import Backbone, register_backbone
 from robustbench_snn.backbones.layers import PoolOrder, max_pool, over_steps
 from robustbench_snn.backbones.pooling import Form, first_stage, is_imagenet
-from robustbench_snn.neurons import NeuronConfig
-from robustbench_snn.task import Task
+from robustbench_snn.model.backbone import Backbone, register_backbone
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 
 
 @register_backbone("sew_resnet18", version=1)

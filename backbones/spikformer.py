@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from robustbench_snn.backbone import register_backbone
 from robustbench_snn.backbones.attention import SpikingSelfAttention, ValuedAttention
 from robustbench_snn.backbones.blocks import MLP, Block
 from robustbench_snn.backbones.layers import ConvStage, PoolOrder, Positive, to_tokens, truncated_normal
@@ -20,8 +19,9 @@ from robustbench_snn.backbones.pooling import (
 )
 from robustbench_snn.backbones.stem import SpikingStem
 from robustbench_snn.backbones.transformer import SpikingTransformer
-from robustbench_snn.neurons import NeuronConfig
-from robustbench_snn.task import Task
+from robustbench_snn.model.backbone import register_backbone
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 
 
 @register_backbone(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from robustbench_snn.backbone import register_backbone
 from robustbench_snn.backbones.attention import SoftmaxAttention, ValuedAttention
 from robustbench_snn.backbones.layers import PoolOrder, Positive
 from robustbench_snn.backbones.pooling import Form
 from robustbench_snn.backbones.spikformer import Spikformer
-from robustbench_snn.neurons import NeuronConfig
-from robustbench_snn.task import Task
+from robustbench_snn.model.backbone import register_backbone
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 
 
 @register_backbone(

@@ -9,12 +9,12 @@ from spikingjelly.activation_based import functional
 from spikingjelly.activation_based.model import spiking_vgg
 from torch import Tensor, nn
 
-from robustbench_snn.backbone import Backbone, register_backbone
 from robustbench_snn.backbones.layers import over_steps
 from robustbench_snn.backbones.pooling import Form, is_imagenet
-from robustbench_snn.encoding import Stem
-from robustbench_snn.neurons import NeuronConfig
-from robustbench_snn.task import Task
+from robustbench_snn.model.backbone import Backbone, register_backbone
+from robustbench_snn.model.encoder import Stem
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 
 FIRST_STAGE = 3
 """Layers of the zoo's first conv-BN-LIF, which the encoder builds (without the bias that its BN makes redundant)."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_snn.backbone import register_backbone
 from robustbench_snn.backbones.attention import SpikingSelfAttention
 from robustbench_snn.backbones.blocks import MLP, Block
 from robustbench_snn.backbones.layers import ConvStage, PoolOrder, Positive, to_tokens, truncated_normal
 from robustbench_snn.backbones.pooling import first_stage, grid_after, pooled_stages, require_divisible
 from robustbench_snn.backbones.stem import SpikingStem
 from robustbench_snn.backbones.transformer import SpikingTransformer
-from robustbench_snn.neurons import NeuronConfig
-from robustbench_snn.task import Task
+from robustbench_snn.model.backbone import register_backbone
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 
 
 @register_backbone(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from robustbench_snn.backbones.layers import ConvStage, PoolOrder, max_pool, over_steps
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.neurons import NeuronConfig
 
 
 class SpikingStem(nn.Module):

@@ -9,7 +9,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from robustbench_snn.backbone import Backbone, register_backbone
 from robustbench_snn.backbones.attention import ValuedAttention
 from robustbench_snn.backbones.layers import PoolOrder, Positive
 from robustbench_snn.backbones.pooling import Form
@@ -19,8 +18,9 @@ from robustbench_snn.backbones.spikformer import Spikformer
 from robustbench_snn.backbones.topdown import Control, ControlModule, Processing, ProcessingModule
 from robustbench_snn.backbones.transformer import SpikingTransformer
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import NeuronConfig
-from robustbench_snn.task import Task
+from robustbench_snn.model.backbone import Backbone, register_backbone
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 
 Base = Literal["spikformer", "sdt", "qkformer"]
 

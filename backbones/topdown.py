@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from robustbench_snn.backbones.attention import ATTENTION_THRESHOLD, ValuedAttention
 from robustbench_snn.backbones.layers import to_maps, to_tokens
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.neurons import NeuronConfig
 
 Control = Literal["cm1", "cm2", "cm3"]
 Processing = Literal["v1", "v2", "v3", "v4"]

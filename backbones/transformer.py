@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from robustbench_snn.backbone import Backbone
 from robustbench_snn.backbones.blocks import Block
-from robustbench_snn.encoding import Stem
-from robustbench_snn.task import Task
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.encoder import Stem
+from robustbench_snn.model.task import Task
 
 
 class SpikingTransformer(Backbone):

@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.encoding import PixelCoding, Stem, register_encoder
-from robustbench_snn.gradients import Backward
+from robustbench_snn.model.coding_gradients import Backward
+from robustbench_snn.model.encoder import PixelCoding, Stem, register_encoder
 
 
 @register_encoder("burst", version=1, stochastic=False, causal=False, gradient="bpda", spiking=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_snn.encoding import Encoder, Stem, register_encoder
+from robustbench_snn.model.encoder import Encoder, Stem, register_encoder
 
 
 @register_encoder("direct", version=1, stochastic=False, causal=True, gradient="surrogate", spiking=True)

@@ -6,9 +6,9 @@ import torch
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor
 
-from robustbench_snn.embedding import Overrun, PositionEmbedding
 from robustbench_snn.encoders.fe import PUBLISHED, frequency_frames
-from robustbench_snn.encoding import Encoder, Stem, register_encoder
+from robustbench_snn.model.encoder import Encoder, Stem, register_encoder
+from robustbench_snn.model.position_embedding import Overrun, PositionEmbedding
 
 
 class EvolutionaryLeakNode(neuron.BaseNode):  # type: ignore[misc]

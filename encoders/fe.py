@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_snn.encoding import FrameEncoder, Stem, register_encoder
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.encoder import FrameEncoder, Stem, register_encoder
 
 PUBLISHED = tuple(1.0 - t / 8 for t in range(8))
 """Half-widths 16, 14, ..., 2 of 32x32 images as shares of 16; those published for T = 4 are the first four."""

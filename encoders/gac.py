@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_snn.encoding import Encoder, Stem, register_encoder
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.encoder import Encoder, Stem, register_encoder
 
 
 @register_encoder("gac", version=1, stochastic=False, causal=False, gradient="surrogate", spiking=False)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.encoding import Encoder, Stem, register_encoder
-from robustbench_snn.neurons import reset, spiking_neurons
+from robustbench_snn.model.encoder import Encoder, Stem, register_encoder
+from robustbench_snn.model.neurons import reset, spiking_neurons
 
 
 class InitialMembrane(nn.Module):

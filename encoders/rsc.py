@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.encoding import FrameEncoder, Stem, register_encoder
+from robustbench_snn.model.encoder import FrameEncoder, Stem, register_encoder
 
 
 @register_encoder("rsc", version=1, stochastic=True, causal=True, gradient="surrogate", spiking=True)

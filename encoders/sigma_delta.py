@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.encoding import FrameEncoder, Stem, register_encoder
-from robustbench_snn.gradients import coded_with_backward
+from robustbench_snn.model.coding_gradients import coded_with_backward
+from robustbench_snn.model.encoder import FrameEncoder, Stem, register_encoder
 
 
 @register_encoder("sigma_delta", version=1, stochastic=False, causal=True, gradient="surrogate", spiking=True)

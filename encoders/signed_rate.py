@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from robustbench_snn.encoding import FrameEncoder, Stem, register_encoder
-from robustbench_snn.gradients import coded_with_backward
+from robustbench_snn.model.coding_gradients import coded_with_backward
+from robustbench_snn.model.encoder import FrameEncoder, Stem, register_encoder
 
 
 @register_encoder("signed_rate", version=1, stochastic=True, causal=True, gradient="straight-through", spiking=True)

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.embedding import Overrun, PositionEmbedding, image_position_embedding
-from robustbench_snn.encoding import Encoder, Stem, register_encoder
+from robustbench_snn.model.encoder import Encoder, Stem, register_encoder
+from robustbench_snn.model.position_embedding import Overrun, PositionEmbedding, image_position_embedding
 
 Target = Literal["feature", "image", "none"]
 Activation = Literal["none", "lif", "plif"]

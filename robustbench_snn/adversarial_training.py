@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimating import EstimatorSpec, estimating, make
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.neurons import reset
+from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Epsilon
-from robustbench_snn.target import Target
 
 Objective = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(model, images (B, C, H, W), class probabilities (B, K)) to the loss, a scalar, and logits (B, K), detached."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from robustbench_snn.backbone import Backbone
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.encoding import Encoder
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.encoder import Encoder
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones, encoders, models
 from robustbench_snn.spec.suite import ModelSpec
-from robustbench_snn.task import Task
 
 
 def build_model(spec: ModelSpec, task: Task) -> nn.Module:

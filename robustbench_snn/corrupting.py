@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from robustbench_snn.batching import ALIGNMENT, pad_batch
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.padding import ALIGNMENT, pad_batch
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import Component, corruptions
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from robustbench_snn.machine import cpu_name, git_state, gpu_driver, package_versions, peak_memory, precision_flags
-from robustbench_snn.neurons import implementation
+from robustbench_snn.model.neurons import implementation
 from robustbench_snn.store.records import Provenance
 
 

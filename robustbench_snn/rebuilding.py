@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from robustbench_snn.building import build_model
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import StoreError
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.target import Target
+from robustbench_snn.model.task import Task
 from robustbench_snn.spec.suite import ModelSpec
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
-from robustbench_snn.target import Target
-from robustbench_snn.task import Task
 from robustbench_snn.weights import load_normalized_weights
 
 

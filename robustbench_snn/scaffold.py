@@ -20,7 +20,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.encoding import FrameEncoder, Stem, register_encoder
+from robustbench_snn.model.encoder import FrameEncoder, Stem, register_encoder
 
 
 @register_encoder("$name", version=1, stochastic=False, causal=True, gradient="surrogate", spiking=True)
@@ -43,7 +43,7 @@ class $cls(FrameEncoder):
         self.decay = decay
 
     def frames(self, images: Tensor, timesteps: int) -> Tensor:
-        """The image at falling contrast. A code that rounds or compares: see robustbench_snn.gradients."""
+        """The image at falling contrast. A code that rounds or compares: see robustbench_snn.model.coding_gradients."""
         steps = torch.arange(timesteps, device=images.device, dtype=images.dtype)
         return self.normalize(images) * (self.decay**steps).reshape(-1, 1, 1, 1, 1)
 '''
@@ -57,7 +57,7 @@ from pathlib import Path
 
 import torch
 
-from robustbench_snn.encoding import Stem
+from robustbench_snn.model.encoder import Stem
 from robustbench_snn.registry import encoders, load_plugin
 from robustbench_snn.testing import EncoderConformance
 from robustbench_snn.testing.models import make_task, sample_images

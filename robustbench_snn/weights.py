@@ -10,10 +10,10 @@ from typing import Any, Literal, TypedDict, Unpack
 import torch
 from torch import Tensor
 
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
-from robustbench_snn.model_summary import direct_classifier
-from robustbench_snn.task import Task
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.counting import direct_classifier
+from robustbench_snn.model.task import Task
 from robustbench_snn.training.weights import read_tensors, save_weights
 from robustbench_snn.weight_formats import FORMATS, Layout
 from robustbench_snn.weight_formats.matching import WeightReport, match_state

@@ -11,9 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.machine import peak_memory
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.samples import Batch
 from robustbench_snn.spiking.condition import Condition, ConditionSpec
 from robustbench_snn.spiking.distance import Recorded, SpikeDistance

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.neurons import reset
 from robustbench_snn.samples import ArraySamples
 
 

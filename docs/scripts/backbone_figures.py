@@ -18,10 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from robustbench_snn.backbones.attention import Attention
 from robustbench_snn.backbones.blocks import MLP, Block
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.model_summary import count_parameters, direct_classifier
-from robustbench_snn.neurons import spiking_neurons
-from robustbench_snn.task import Task
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.counting import count_parameters, direct_classifier
+from robustbench_snn.model.neurons import spiking_neurons
+from robustbench_snn.model.task import Task
 
 DOCS = Path(__file__).resolve().parents[1]
 FIGURES = DOCS / "figures" / "backbones"

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.encoding import Encoder, Stem
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.encoder import Encoder, Stem
+from robustbench_snn.model.neurons import reset
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import encoders
-from robustbench_snn.settling import settle
-from robustbench_snn.task import Task
 
 PAGE = Path(__file__).resolve().parents[1] / "encoders.md"
 MARKERS = "<!-- table: begin -->", "<!-- table: end -->"

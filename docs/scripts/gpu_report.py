@@ -21,14 +21,14 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn import corrupt, evaluate
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.datasets import Dataset, load_dataset
 from robustbench_snn.estimating import estimating
 from robustbench_snn.machine import cpu_name, package_versions, peak_memory
-from robustbench_snn.neurons import implementation
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.neurons import implementation
+from robustbench_snn.model.target import Target
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones, corruptions, encoders, estimators
-from robustbench_snn.target import Target
-from robustbench_snn.task import Task
 from robustbench_snn.training import resolve_recipe, train
 
 EPS = "2/255"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from robustbench_snn.target import Target
+from robustbench_snn.model.target import Target
 
 
 class Plain(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor
 from robustbench_snn.attacking.attack import Attack
 from robustbench_snn.attacking.cascade import Stage
 from robustbench_snn.estimating import Estimator, EstimatorSpec, estimating, make
-from robustbench_snn.target import Target
+from robustbench_snn.model.target import Target
 
 
 def stage(name: str, attack: Attack, estimator: EstimatorSpec = "training") -> Stage:

@@ -76,7 +76,7 @@ def describe(
         "origin": found.declaration.origin,
     }
     if plural == "backbones":
-        from robustbench_snn.model_summary import describe_backbone
+        from robustbench_snn.model.counting import describe_backbone
 
         facts |= describe_backbone(
             name, {}, classes=classes, image_size=image_size, channels=channels, timesteps=timesteps

@@ -8,7 +8,7 @@ import torch
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.machine import cpu_name, git_state, package_versions
-from robustbench_snn.neurons import NeuronConfig, implementation
+from robustbench_snn.model.neurons import NeuronConfig, implementation
 from robustbench_snn.registry import datasets
 
 

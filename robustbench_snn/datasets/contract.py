@@ -10,9 +10,9 @@ from pydantic import Field
 
 from robustbench_snn.datasets.splits import balanced_order, hold_out
 from robustbench_snn.errors import DatasetError
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import datasets
 from robustbench_snn.samples import Samples
-from robustbench_snn.task import Task
 
 Limit = Annotated[int, Field(ge=1)] | None
 """How many samples to use at most; None for all."""

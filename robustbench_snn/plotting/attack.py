@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.target import Target
+from robustbench_snn.model.target import Target
 
 Images = NDArray[np.float32]
 

@@ -12,14 +12,14 @@ import torch
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
-from robustbench_snn.encoding import Encoder, FrameEncoder, Stem
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem
+from robustbench_snn.model.neurons import reset
+from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
-from robustbench_snn.settling import settle
 from robustbench_snn.spike_words import global_word_entropy, word_histogram
-from robustbench_snn.task import Task
 
 ALL_WORDS = 64
 """Up to so many words, each gets its bar; of more, the most frequent ones."""

@@ -20,7 +20,7 @@ from spikingjelly.activation_based import op_counter
 from spikingjelly.activation_based.neuron import BaseNode
 from torch import Tensor, nn
 
-from robustbench_snn.target import Target
+from robustbench_snn.model.target import Target
 
 PJ_PER_MAC = 4.6
 """Energy of a 32-bit multiply-accumulate at 45 nm, in pJ (Horowitz, ISSCC 2014)."""

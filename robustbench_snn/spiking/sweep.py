@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robustbench_snn.backbone import Backbone
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
-from robustbench_snn.target import Target
 
 Way = Literal["one pass", "separate runs", "as trained"]
 TOLERANCE = 1e-5

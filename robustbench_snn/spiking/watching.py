@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from robustbench_snn.neurons import spiking_neurons
+from robustbench_snn.model.neurons import spiking_neurons
 
 Observer = Callable[[str, int, Tensor], None]
 """Told the layer's name, the first step, and its spikes of that and the following steps, (T', B, ...)."""

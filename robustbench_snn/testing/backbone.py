@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from robustbench_snn.backbone import Backbone
-from robustbench_snn.neurons import reset, spiking_neurons
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.neurons import reset, spiking_neurons
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones
-from robustbench_snn.settling import settle
 from robustbench_snn.testing.models import BATCH, copy_weights, make_task, mixed_weights, other_device, stir
 from robustbench_snn.testing.results import CheckResult, require, run_checks
 

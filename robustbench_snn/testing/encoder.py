@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from robustbench_snn.encoding import Encoder, FrameEncoder, Stem
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem
+from robustbench_snn.model.neurons import reset
+from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import Component, encoders
-from robustbench_snn.settling import settle
-from robustbench_snn.task import Task
 from robustbench_snn.testing.models import (
     BATCH,
     copy_weights,
@@ -192,7 +192,7 @@ class EncoderConformance:
             require(
                 bool(alive.all()),
                 "the input gradient is zero: attacks stand still, which looks like robustness and is none. Is the "
-                "coding under no_grad, or does it round or compare? See robustbench_snn.gradients",
+                "coding under no_grad, or does it round or compare? See robustbench_snn.model.coding_gradients",
             )
 
     def test_gradient_trait(self) -> None:

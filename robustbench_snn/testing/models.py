@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
-from robustbench_snn.task import Task
 
 BATCH = 8
 

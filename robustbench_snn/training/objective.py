@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robustbench_snn.adversarial_training import adversarial_objective
-from robustbench_snn.classifier import Classifier
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.training.recipe import Recipe
 
 Objective = Callable[[Classifier, Tensor, Tensor], tuple[Tensor, Tensor]]

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.datasets import Dataset
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.randomness import key_of
 from robustbench_snn.training.batches import Prepared, TrainingBatches, batch_size, seed_everything
 from robustbench_snn.training.checkpoint import Checkpoints

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.model_summary import direct_classifier
-from robustbench_snn.neurons import spiking_neurons
-from robustbench_snn.task import Task
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.counting import direct_classifier
+from robustbench_snn.model.neurons import spiking_neurons
+from robustbench_snn.model.task import Task
 
 SMALL = {"depth": 2, "width": 32, "heads": 2}
 SHAPES: dict[str, dict[str, Any]] = {

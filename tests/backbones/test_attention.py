@@ -15,7 +15,7 @@ from robustbench_snn.backbones.attention import (
     TokenQKAttention,
     ValuedAttention,
 )
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.neurons import NeuronConfig
 
 LIF = NeuronConfig()
 

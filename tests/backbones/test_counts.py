@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from robustbench_snn.model_summary import describe_backbone
+from robustbench_snn.model.counting import describe_backbone
 from robustbench_snn.registry import backbones
 
 OFFICIAL_32 = [  # name, 10 classes, 100 classes; counted from the authors' code

@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from robustbench_snn.backbones.layers import ConvStage
 from robustbench_snn.backbones.pooling import grid_after, pooled_stages, require_divisible
 from robustbench_snn.errors import UserError
-from robustbench_snn.model_summary import direct_classifier
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.counting import direct_classifier
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones
-from robustbench_snn.task import Task
 
 
 def task(size: int, width: int | None = None, channels: int = 1) -> Task:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.neurons import spiking_neurons
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.neurons import spiking_neurons
 
 ALL = ["spikformer", "spikingformer", "sdt", "qkformer", "tdformer", "spikformer_ann", "sew_resnet18", "spiking_vgg11"]
 CAUSAL = [name for name in ALL if name != "tdformer"]

@@ -21,9 +21,9 @@ from robustbench_snn.backbones.topdown import (
     TokenNorm,
     variance_bound,
 )
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.neurons import NeuronConfig
 
 BASES = ["spikformer", "sdt", "qkformer"]
 CONTROLS = ["cm1", "cm2", "cm3"]

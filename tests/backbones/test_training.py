@@ -9,9 +9,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.model_summary import direct_classifier
-from robustbench_snn.task import Task
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.counting import direct_classifier
+from robustbench_snn.model.task import Task
 
 SMALL: dict[str, Any] = {"depth": 1, "width": 32, "heads": 2}
 

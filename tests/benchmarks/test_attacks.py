@@ -19,10 +19,10 @@ from robustbench_snn.attacking.members import doubled, last, members
 from robustbench_snn.attacking.plain import Plain
 from robustbench_snn.datasets import load_dataset
 from robustbench_snn.estimating import estimating, make
+from robustbench_snn.model.target import Target
 from robustbench_snn.registry import attacks
 from robustbench_snn.samples import ArraySamples, Samples
 from robustbench_snn.scoring import correct
-from robustbench_snn.target import Target
 from tests.attack_models import ConvLIF, fit, held_out, trained
 
 PARQUET = os.environ.get("RBSNN_CIFAR10_PARQUET", "")

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.model_summary import direct_classifier
-from robustbench_snn.task import Task
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.counting import direct_classifier
+from robustbench_snn.model.task import Task
 
 SMALL = {"depth": 2, "width": 64, "heads": 4}
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustbench_snn.encoding import Stem
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.encoder import Stem
+from robustbench_snn.model.neurons import reset
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import encoders
-from robustbench_snn.task import Task
 
 TIMESTEPS = 4
 

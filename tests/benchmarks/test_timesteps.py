@@ -8,12 +8,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustbench_snn.classifier import Classifier
+from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.target import Target
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones, encoders
-from robustbench_snn.settling import settle
 from robustbench_snn.spiking.sweep import Sweep
-from robustbench_snn.target import Target
-from robustbench_snn.task import Task
 
 STEPS = tuple(range(1, 9))
 WAYS = ("one pass", "separate runs")

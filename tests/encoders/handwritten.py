@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_snn.encoding import Encoder, Stem
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.encoder import Encoder, Stem
+from robustbench_snn.model.neurons import reset
+from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
-from robustbench_snn.task import Task
 
 
 class Heaviside(torch.autograd.Function):

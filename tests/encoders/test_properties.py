@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from robustbench_snn.encoding import FrameEncoder
+from robustbench_snn.model.encoder import FrameEncoder
 from robustbench_snn.registry import encoders
 from tests.encoders.handwritten import frames, make, run
 

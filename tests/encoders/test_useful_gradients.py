@@ -12,12 +12,12 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
-from robustbench_snn.backbone import Backbone
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.encoding import Stem
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.encoder import Stem
+from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
-from robustbench_snn.task import Task
 
 TIMESTEPS = 6
 TASK = Task(1, 8, 8, 10, TIMESTEPS, (0.305,), (0.376,))

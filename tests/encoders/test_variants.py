@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from robustbench_snn.backbone import Backbone
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.encoding import Stem
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.encoder import Stem
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import encoders
-from robustbench_snn.task import Task
 from tests.encoders.handwritten import LIF, conv_bn, frames, input_gradient, make, parameters_beyond_direct, run
 
 IMAGES = torch.rand(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

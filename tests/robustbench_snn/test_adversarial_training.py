@@ -9,7 +9,7 @@ from torch import nn
 
 from robustbench_snn.adversarial_training import AdversarialConfig, adversarial_images, adversarial_loss
 from robustbench_snn.attacking.ball import Ball
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.neurons import reset
 from tests.attack_models import held_out, trained
 
 

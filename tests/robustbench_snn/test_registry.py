@@ -88,7 +88,7 @@ def test_a_required_parameter_is_named(registry):
 
 def test_a_name_cannot_be_taken_twice(registry, tmp_path):
     (tmp_path / "thief.py").write_text(
-        '"""A thief."""\nfrom robustbench_snn.encoding import FrameEncoder, register_encoder\n\n'
+        '"""A thief."""\nfrom robustbench_snn.model.encoder import FrameEncoder, register_encoder\n\n'
         '@register_encoder("direct", version=1)\nclass Mine(FrameEncoder):\n    """Takes a name."""\n\n'
         "    def frames(self, images, timesteps):\n        return images.expand(timesteps, *images.shape)\n"
     )

@@ -15,12 +15,12 @@ import torch
 from robustbench_snn.datasets import load_dataset
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject
 from robustbench_snn.executors import run_here, run_in_processes
+from robustbench_snn.model.target import Target
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.session import Options, Session, run_in_memory
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
-from robustbench_snn.target import Target
 
 SUITE = {
     "name": "tiny",

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_snn.backbone import Backbone, register_backbone
-from robustbench_snn.encoding import Encoder, FrameEncoder, Stem, register_encoder
 from robustbench_snn.errors import UserError
-from robustbench_snn.gradients import replace_gradient
+from robustbench_snn.model.backbone import Backbone, register_backbone
+from robustbench_snn.model.coding_gradients import replace_gradient
+from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem, register_encoder
 from robustbench_snn.registry import ROOT
 from robustbench_snn.testing import check_backbone, check_encoder, check_evaluation, check_file
 
@@ -287,7 +287,7 @@ def test_evaluations():
 
 PLUGIN = '''
 """A plug-in."""
-from robustbench_snn.encoding import FrameEncoder, register_encoder
+from robustbench_snn.model.encoder import FrameEncoder, register_encoder
 
 @register_encoder("t_from_file", version=1, presets={"t_from_file_too": {}})
 class FromFile(FrameEncoder):

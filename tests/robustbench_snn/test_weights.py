@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.model_summary import direct_classifier
-from robustbench_snn.task import Task
+from robustbench_snn.model.counting import direct_classifier
+from robustbench_snn.model.task import Task
 from robustbench_snn.weights import import_weights, import_weights_report, load_weights, save_imported
 
 WIDTH, CLASSES = 64, 10

@@ -204,9 +204,9 @@ def test_diagnostics_catch_a_saturated_surrogate() -> None:
 def test_external_sets_only_lower_a_result(tmp_path: object) -> None:
     from robustbench_snn.attacking.ball import Ball
     from robustbench_snn.evaluation import Subject
+    from robustbench_snn.model.target import Target
     from robustbench_snn.samples import ArraySamples
     from robustbench_snn.scoring_external import ExternalSet, score
-    from robustbench_snn.target import Target
 
     model, images, labels = linear_set(8)
     samples = ArraySamples(images, labels, torch.arange(100, 108))
@@ -228,9 +228,9 @@ def test_external_sets_only_lower_a_result(tmp_path: object) -> None:
 
 
 def test_stf_paper_is_marked_and_clamps_in_normalised_space() -> None:
-    from robustbench_snn.classifier import Classifier
+    from robustbench_snn.model.classifier import Classifier
+    from robustbench_snn.model.task import Task
     from robustbench_snn.registry import backbones, encoders
-    from robustbench_snn.task import Task
 
     task = Task(1, 8, 8, 10, 2, (0.3,), (0.35,))
     backbone = backbones.create("spikformer", task, depth=1, width=32, heads=2)
@@ -248,8 +248,8 @@ def test_stf_paper_is_marked_and_clamps_in_normalised_space() -> None:
 def test_own_autoattack_is_near_the_official_one() -> None:
     pyautoattack = pytest.importorskip("pyautoattack")
     from robustbench_snn.attacking.plain import Plain
+    from robustbench_snn.model.target import Target
     from robustbench_snn.scoring import correct
-    from robustbench_snn.target import Target
 
     model, images, labels = linear_set(48, classes=10)
     (ours,) = evaluate(model, images, labels, [{"autoattack": {"eps": 0.1}}])

@@ -3,13 +3,13 @@
 import torch
 
 from robustbench_snn.building import build_model
-from robustbench_snn.classifier import Classifier
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.task import Task
 from robustbench_snn.spec.suite import ModelSpec
-from robustbench_snn.task import Task
 from robustbench_snn.training.weights import read_tensors, save_weights
 
 CHEATING = """
-from robustbench_snn.encoding import FrameEncoder, register_encoder
+from robustbench_snn.model.encoder import FrameEncoder, register_encoder
 
 @register_encoder("cheating", version=1, causal=True, stochastic=False)
 class Cheating(FrameEncoder):

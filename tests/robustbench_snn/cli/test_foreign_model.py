@@ -8,7 +8,7 @@ PLUGIN = '''
 import torch
 from spikingjelly.activation_based import neuron
 from torch import nn
-from robustbench_snn.model import register_model
+from robustbench_snn.model.whole import register_model
 
 @register_model("elsewhere", version=1)
 def elsewhere(task, *, width: int = 8):

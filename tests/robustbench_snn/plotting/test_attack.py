@@ -10,9 +10,9 @@ import torch
 
 from robustbench_snn import evaluate
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.target import Target
 from robustbench_snn.plotting.attack import draw_breakdown, draw_curve, draw_images, draw_spikes, spike_differences
 from robustbench_snn.plotting.saving import save_figure
-from robustbench_snn.target import Target
 from tests.attack_models import held_out, trained
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_snn.neurons import NeuronConfig, reset
+from robustbench_snn.model.neurons import NeuronConfig, reset
 from robustbench_snn.spiking.distance import Recorded, SpikeDistance
 from robustbench_snn.spiking.rates import Activity
 from robustbench_snn.spiking.watching import layer_names, watched

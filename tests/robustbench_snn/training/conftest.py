@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.backbone import Backbone
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.datasets import Dataset, load_dataset
-from robustbench_snn.encoding import Stem
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.encoder import Stem
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import encoders
-from robustbench_snn.task import Task
 
 
 class Tiny(Backbone):

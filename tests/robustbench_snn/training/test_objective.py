@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from robustbench_snn.classifier import Classifier
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.training import Recipe
 from robustbench_snn.training.objective import objective_of, readout_loss, soft_cross_entropy, tet_loss
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.datasets import Dataset, load_dataset
 from robustbench_snn.errors import StoreError, UserError
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.training import Recipe, TrainingError, TrainResult, resolve_recipe, train
 from robustbench_snn.training.weights import tensor_digest
 
@@ -78,7 +78,7 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from robustbench_snn.classifier import Classifier
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.datasets import load_dataset
 from robustbench_snn.registry import backbones, encoders
 from robustbench_snn.training import Recipe, train

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from robustbench_snn.neurons import NeuronConfig, implementation, reset, spiking_neurons
+from robustbench_snn.model.neurons import NeuronConfig, implementation, reset, spiking_neurons
 
 
 def by_hand(drive: Tensor, kind: str, tau: float, threshold: float) -> Tensor:

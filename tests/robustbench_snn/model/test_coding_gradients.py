@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustbench_snn.gradients import blurred, coded_with_backward, replace_gradient
+from robustbench_snn.model.coding_gradients import blurred, coded_with_backward, replace_gradient
 
 
 def test_value_to_the_bit_and_gradient_of_the_substitute():

@@ -7,10 +7,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.backbone import Backbone
-from robustbench_snn.encoding import Encoder
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import reset
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.encoder import Encoder
+from robustbench_snn.model.neurons import reset
 from robustbench_snn.randomness import SampleRandom
 
 Readout = Literal["mean", "last", "last_segment"]

@@ -15,13 +15,13 @@ import torch
 from spikingjelly.activation_based.neuron import BaseNode
 from torch import Tensor, nn
 
-from robustbench_snn.embedding import Overrun, PositionEmbedding, sincos_position_embedding
 from robustbench_snn.errors import UserError
-from robustbench_snn.gradients import Backward, blurred, coded_with_backward
-from robustbench_snn.neurons import NeuronConfig, StepMode
+from robustbench_snn.model.coding_gradients import Backward, blurred, coded_with_backward
+from robustbench_snn.model.neurons import NeuronConfig, StepMode
+from robustbench_snn.model.position_embedding import Overrun, PositionEmbedding, sincos_position_embedding
+from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
-from robustbench_snn.task import Task
 
 Gradient = Literal["exact", "surrogate", "straight-through", "bpda", "none"]
 E_ = TypeVar("E_", bound="type[Encoder]")
@@ -36,7 +36,7 @@ class EncoderTraits:
         causal: step t does not depend on later steps nor on T, so a prefix of T steps equals a shorter run.
         gradient: where the input gradient comes from: ``exact`` (a real-valued output, differentiable as it is),
             ``surrogate`` (of spiking neurons), ``straight-through`` or ``bpda`` (see
-            :mod:`robustbench_snn.gradients`), or ``none`` (zero everywhere, for the study of gradient masking).
+            :mod:`robustbench_snn.model.coding_gradients`), or ``none`` (zero everywhere, for the study of gradient masking).
         spiking: the output is binary; otherwise real-valued.
     """
 
@@ -227,8 +227,8 @@ class PixelCoding(FrameEncoder):
 
     Args:
         stem: what the backbone wants of the first layer.
-        backward: see :data:`robustbench_snn.gradients.Backward`.
-        width: half-width of BPDA's blur, in units of the pixel range; see :func:`robustbench_snn.gradients.blurred`.
+        backward: see :data:`robustbench_snn.model.coding_gradients.Backward`.
+        width: half-width of BPDA's blur, in units of the pixel range; see :func:`robustbench_snn.model.coding_gradients.blurred`.
     """
 
     def __init__(self, stem: Stem, backward: Backward, width: float) -> None:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.estimating import estimating
-from robustbench_snn.neurons import spiking_neurons
-from robustbench_snn.recomputing import parts
+from robustbench_snn.model.checkpointing import parts
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.neurons import spiking_neurons
+from robustbench_snn.model.target import Target
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones, encoders, estimators
-from robustbench_snn.target import Target
-from robustbench_snn.task import Task
 from tests.attack_models import held_out, trained
 
 torch.set_num_threads(1)

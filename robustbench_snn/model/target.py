@@ -10,12 +10,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.batching import pad_batch
-from robustbench_snn.classifier import Classifier
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import reset, spiking_neurons
+from robustbench_snn.model.checkpointing import recomputing
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.neurons import reset, spiking_neurons
+from robustbench_snn.model.padding import pad_batch
 from robustbench_snn.randomness import SampleRandom, key_of
-from robustbench_snn.recomputing import recomputing
 
 _locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
 _locks_lock = RLock()
@@ -31,7 +31,7 @@ class Target:
     """Wraps a classifier of ours, or any torch module from images in [0, 1] to logits.
 
     Every call starts from membranes at rest, in eval mode, and gives numbers that do not depend on how samples
-    were batched (see :mod:`robustbench_snn.batching`). Weights are meant to be frozen: see :meth:`frozen`.
+    were batched (see :mod:`robustbench_snn.model.padding`). Weights are meant to be frozen: see :meth:`frozen`.
 
     Args:
         model: a :class:`Classifier`, or a module (B, C, H, W) -> (B, K), built of SpikingJelly neurons in step

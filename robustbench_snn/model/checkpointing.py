@@ -10,9 +10,9 @@ from spikingjelly.activation_based.base import MemoryModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.neurons import spiking_neurons
-from robustbench_snn.swapping import swapped
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.neurons import spiking_neurons
+from robustbench_snn.model.swapping import swapped
 
 
 @contextmanager

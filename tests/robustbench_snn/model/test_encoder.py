@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_snn.encoding import Encoder, EncoderTraits, FrameEncoder, PixelCoding, Stem, register_encoder
 from robustbench_snn.errors import UserError
-from robustbench_snn.neurons import NeuronConfig
+from robustbench_snn.model.encoder import Encoder, EncoderTraits, FrameEncoder, PixelCoding, Stem, register_encoder
+from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
-from robustbench_snn.task import Task
 from robustbench_snn.testing.models import make_task
 
 TASK = Task(3, 9, 7, 10, 4, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
-from robustbench_snn.encoding import Stem
+from robustbench_snn.model.encoder import Stem
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones
-from robustbench_snn.task import Task
 
 B_ = TypeVar("B_", bound="type[Backbone]")
 

@@ -7,8 +7,12 @@ import math
 import pytest
 import torch
 
-from robustbench_snn.embedding import PositionEmbedding, image_position_embedding, sincos_position_embedding
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.position_embedding import (
+    PositionEmbedding,
+    image_position_embedding,
+    sincos_position_embedding,
+)
 
 
 def feature_value(c, t, y, x, channels):

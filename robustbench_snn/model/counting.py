@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from robustbench_snn.backbone import Backbone
-from robustbench_snn.classifier import Classifier
-from robustbench_snn.encoding import Encoder
+from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.encoder import Encoder
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones, encoders
-from robustbench_snn.task import Task
 
 
 @dataclass(frozen=True)

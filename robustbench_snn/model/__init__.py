@@ -1,0 +1,1 @@
+"""Everything between pixels and logits that is not a component."""
