@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.errors import UserError
-from robustbench_snn.estimating import EstimatorSpec, estimating, make
+from robustbench_snn.estimator.contract import EstimatorSpec, estimating, make
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Epsilon

@@ -6,7 +6,7 @@ from robustbench_snn.attacking.ball import Norm
 from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
 from robustbench_snn.attacking.losses import LossName
 from robustbench_snn.attacking.stages import stage
-from robustbench_snn.estimating import EstimatorSpec
+from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
 from robustbench_snn.suites.attacks.fgsm import FGSM
 

@@ -14,7 +14,7 @@ from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.attacking.cascade import Siege
 from robustbench_snn.attacking.stages import stage
-from robustbench_snn.estimating import EstimatorSpec
+from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation import Subject
 from robustbench_snn.registry import attacks
 from robustbench_snn.scoring import correct

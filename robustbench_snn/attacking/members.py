@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from robustbench_snn.attacking.cascade import Stage
 from robustbench_snn.attacking.stages import stage
-from robustbench_snn.estimating import EstimatorSpec
+from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.registry import attacks
 
 Tier = Literal["quick", "fast", "standard", "extended"]

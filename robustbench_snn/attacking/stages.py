@@ -8,7 +8,7 @@ from torch import Tensor
 
 from robustbench_snn.attacking.attack import Attack
 from robustbench_snn.attacking.cascade import Stage
-from robustbench_snn.estimating import Estimator, EstimatorSpec, estimating, make
+from robustbench_snn.estimator.contract import Estimator, EstimatorSpec, estimating, make
 from robustbench_snn.model.target import Target
 
 

@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.estimating import SpikeEstimator, register_estimator
-from robustbench_snn.surrogates import SteppedSpike
+from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
+from robustbench_snn.estimator.surrogate import SteppedSpike
 
 BETA = 0.9
 """Decay of both moving averages, over attack iterations."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_snn.estimating import TemporalEstimator, TimeRecord, register_estimator
+from robustbench_snn.estimator.contract import TemporalEstimator, TimeRecord, register_estimator
 
 
 @register_estimator("bptr", version=1)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.estimating import TemporalEstimator, TimeRecord, register_estimator
+from robustbench_snn.estimator.contract import TemporalEstimator, TimeRecord, register_estimator
 from robustbench_snn.suites.estimators.atan import ATan
 from robustbench_snn.suites.estimators.triangle import Triangle
 

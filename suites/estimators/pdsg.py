@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn.attacking.ball import per_sample
-from robustbench_snn.estimating import SpikeEstimator, register_estimator
-from robustbench_snn.surrogates import SteppedSpike
+from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
+from robustbench_snn.estimator.surrogate import SteppedSpike
 
 
 @register_estimator("pdsg", version=1)

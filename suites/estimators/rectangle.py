@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.estimating import SpikeEstimator, register_estimator
+from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 
 
 @register_estimator("rectangle", version=1)

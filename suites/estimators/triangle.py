@@ -8,7 +8,7 @@ from pydantic import Field
 from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
 
-from robustbench_snn.estimating import SpikeEstimator, register_estimator
+from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 
 
 @register_estimator("triangle", version=1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
-from robustbench_snn.estimating import estimating
+from robustbench_snn.estimator.contract import estimating
 from robustbench_snn.model.checkpointing import parts
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import spiking_neurons

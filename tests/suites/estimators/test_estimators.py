@@ -10,10 +10,10 @@ from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.estimating import SpikeEstimator, estimating, make
+from robustbench_snn.estimator.contract import SpikeEstimator, estimating, make
+from robustbench_snn.estimator.surrogate import ReplacedSpike
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import estimators
-from robustbench_snn.surrogates import ReplacedSpike
 from tests.attack_models import ConvLIF, Linear, held_out, trained
 
 NAMES = estimators.names()

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from robustbench_snn.estimator.surrogate import ReplacedSpike
 from robustbench_snn.model.swapping import swapped
-from robustbench_snn.surrogates import ReplacedSpike
 
 
 @dataclass

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.estimator.surrogate import ReplacedSpike
+from robustbench_snn.estimator.temporal import TemporalBackward, TimeRecord, replaced_backward
 from robustbench_snn.model.swapping import swapped
 from robustbench_snn.model.target import Target, lock_of
 from robustbench_snn.registry import estimators
-from robustbench_snn.surrogates import ReplacedSpike
-from robustbench_snn.temporal import TemporalBackward, TimeRecord, replaced_backward
 
 E_ = TypeVar("E_", bound="type[Estimator]")
 EstimatorSpec = str | dict[str, dict[str, Any]]
