@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation import Column, Outcome, Subject
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import Component, explain
 from robustbench_snn.registry import evaluations as registry
-from robustbench_snn.samples import ArraySamples
 
 Entry = str | Mapping[str, Mapping[str, Any]]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations
-from robustbench_snn.samples import Samples
 
 if TYPE_CHECKING:
     from robustbench_snn.store.records import Record

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from robustbench_snn.corrupting import EXTRA, SEVERITIES, STANDARD
-from robustbench_snn.datasets.content import path_id
+from robustbench_snn.dataset.fingerprint import path_id
 from robustbench_snn.errors import DatasetError, UserError, did_you_mean
 
 Kind: TypeAlias = Literal["cifar10-c", "cifar100-c", "imagenet-c"]

@@ -12,11 +12,11 @@ from torch import Tensor
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.attacking.evaluations import Count, Images
 from robustbench_snn.attacking.plain import Plain
+from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.randomness import key_of
-from robustbench_snn.samples import Batch
 from robustbench_snn.scoring import correct
 
 BLOCK = 64

@@ -9,8 +9,8 @@ from sklearn.datasets import load_digits
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.model.neurons import reset
-from robustbench_snn.samples import ArraySamples
 
 
 class ConvLIF(nn.Module):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn import corrupt, evaluate
-from robustbench_snn.datasets import Dataset, load_dataset
+from robustbench_snn.dataset import Dataset, load_dataset
 from robustbench_snn.estimator.contract import estimating
 from robustbench_snn.machine import cpu_name, package_versions, peak_memory
 from robustbench_snn.model.classifier import Classifier

@@ -14,9 +14,9 @@ from torch import Tensor
 from robustbench_snn.attacking.active import ActiveSet, RowState
 from robustbench_snn.attacking.attack import Attack
 from robustbench_snn.attacking.ball import Ball
+from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation import Subject
 from robustbench_snn.model.target import Target
-from robustbench_snn.samples import Batch
 from robustbench_snn.scoring import correct
 
 CLEAN = 0

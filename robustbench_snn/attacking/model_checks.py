@@ -9,9 +9,9 @@ from torch import Tensor
 
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.ball import Ball
+from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
-from robustbench_snn.samples import Batch
 
 FORWARDS = 5
 TOLERANCE = 1e-4

@@ -27,7 +27,7 @@ def diagnose() -> dict[str, dict[str, Any]]:
 
 
 def _state(name: str) -> str:
-    from robustbench_snn.datasets import load_dataset
+    from robustbench_snn.dataset import load_dataset
 
     try:
         found = load_dataset(name)

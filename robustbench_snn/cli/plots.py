@@ -55,7 +55,7 @@ def _image(path: Path | None) -> Tensor:
     import torch
 
     if path is None:
-        from robustbench_snn.datasets import load_dataset
+        from robustbench_snn.dataset import load_dataset
 
         return load_dataset("digits").test.images(torch.tensor([0]))[0]
     from PIL import Image, UnidentifiedImageError

@@ -54,7 +54,7 @@ def run(
     spec = load_suite(suite, changes)
     _check_writable(results)
 
-    from robustbench_snn.datasets import load_dataset
+    from robustbench_snn.dataset import load_dataset
     from robustbench_snn.plan.plan import make_plan
 
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
-from robustbench_snn.datasets.content import fingerprint
-from robustbench_snn.datasets.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
-from robustbench_snn.datasets.places import find, locate, roots
+from robustbench_snn.dataset.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
+from robustbench_snn.dataset.fingerprint import fingerprint
+from robustbench_snn.dataset.locate import find, locate, roots
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import DatasetError
-from robustbench_snn.samples import ArraySamples
 
 _CIFAR10_STATISTICS = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 _CIFAR100_STATISTICS = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from robustbench_snn.datasets.content import channel_statistics, fingerprint
-from robustbench_snn.datasets.contract import Dataset, Limit, build, register_dataset
-from robustbench_snn.datasets.splits import hold_out
-from robustbench_snn.samples import ArraySamples
+from robustbench_snn.dataset.contract import Dataset, Limit, build, register_dataset
+from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint
+from robustbench_snn.dataset.samples import ArraySamples
+from robustbench_snn.dataset.splits import hold_out
 
 TEST, VALIDATION = 400, 200
 

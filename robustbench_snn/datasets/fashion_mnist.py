@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robustbench_snn.datasets.content import channel_statistics, fingerprint
-from robustbench_snn.datasets.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
-from robustbench_snn.datasets.idx import read_idx
-from robustbench_snn.datasets.places import find
+from robustbench_snn.dataset.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
+from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint
+from robustbench_snn.dataset.idx import read_idx
+from robustbench_snn.dataset.locate import find
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import DatasetError
-from robustbench_snn.samples import ArraySamples
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 

@@ -11,10 +11,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.datasets.content import channel_statistics, fingerprint, fingerprint_items, path_id
-from robustbench_snn.datasets.contract import Dataset, Limit, Share, build, register_dataset
-from robustbench_snn.datasets.encoded import EncodedSamples, ImageFormat, image_format
-from robustbench_snn.datasets.places import find
+from robustbench_snn.dataset.contract import Dataset, Limit, Share, build, register_dataset
+from robustbench_snn.dataset.encoded import EncodedSamples, ImageFormat, image_format
+from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint, fingerprint_items, path_id
+from robustbench_snn.dataset.locate import find
 from robustbench_snn.errors import DatasetError
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})

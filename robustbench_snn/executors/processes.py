@@ -77,7 +77,7 @@ def _start(worker: _Worker, ranks: Any) -> None:
     global _session
     import torch
 
-    from robustbench_snn.datasets import load_dataset
+    from robustbench_snn.dataset import load_dataset
 
     torch.set_num_threads(worker.threads)
     rank, options = ranks.get(), worker.options

@@ -15,7 +15,7 @@ from robustbench_snn.spec.suite import ComponentSpec, ModelSpec, SuiteSpec
 from robustbench_snn.store.records import content_key
 
 if TYPE_CHECKING:
-    from robustbench_snn.datasets import Dataset
+    from robustbench_snn.dataset import Dataset
     from robustbench_snn.training import Recipe
 
 

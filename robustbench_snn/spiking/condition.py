@@ -13,12 +13,12 @@ from torch import Tensor
 from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.attacking.cascade import Siege, Stage
 from robustbench_snn.attacking.stages import stage
+from robustbench_snn.dataset.samples import Batch, Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation import Subject
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.registry import attacks, corruptions
-from robustbench_snn.samples import Batch, Samples
 from robustbench_snn.spiking.corrupted import CorruptedSamples
 from robustbench_snn.spiking.sweep import AtTimesteps
 

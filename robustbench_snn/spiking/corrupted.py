@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.corrupting import corrupt
+from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import DatasetError
 from robustbench_snn.published_corruptions import PublishedCorruptions
-from robustbench_snn.samples import Samples
 
 
 class CorruptedSamples(Samples):

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation import Column, Subject
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.samples import Batch
 from robustbench_snn.spike_words import LONGEST, word_entropy, word_histogram
 from robustbench_snn.spiking.information import SpikeInformation, gaussian_copula_information
 from robustbench_snn.spiking.rates import Activity

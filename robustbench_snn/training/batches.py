@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.randomness import key_of
-from robustbench_snn.samples import Samples
 from robustbench_snn.training.augmentation import Augmentation
 from robustbench_snn.training.recipe import Recipe
 

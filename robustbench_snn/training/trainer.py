@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_snn.datasets import Dataset
+from robustbench_snn.dataset import Dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.randomness import key_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.attack import Attack
+from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.model.target import Target
-from robustbench_snn.samples import Batch
 
 
 class Transfer(Attack):

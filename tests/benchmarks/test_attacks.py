@@ -17,11 +17,11 @@ from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.ball import Ball
 from robustbench_snn.attacking.members import doubled, last, members
 from robustbench_snn.attacking.plain import Plain
-from robustbench_snn.datasets import load_dataset
+from robustbench_snn.dataset import load_dataset
+from robustbench_snn.dataset.samples import ArraySamples, Samples
 from robustbench_snn.estimator.contract import estimating, make
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import attacks
-from robustbench_snn.samples import ArraySamples, Samples
 from robustbench_snn.scoring import correct
 from tests.attack_models import ConvLIF, fit, held_out, trained
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from robustbench_snn.datasets import load_dataset
-from robustbench_snn.datasets.encoded import EncodedSamples, ImageFormat
+from robustbench_snn.dataset import load_dataset
+from robustbench_snn.dataset.encoded import EncodedSamples, ImageFormat
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.registry import backbones, encoders
-from robustbench_snn.samples import ArraySamples
 from robustbench_snn.training import Recipe, resolve_recipe, train
 from robustbench_snn.training.batches import TrainingBatches
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.published_corruptions import PublishedCorruptions
-from robustbench_snn.samples import ArraySamples
 from robustbench_snn.spiking.corrupted import PublishedSamples
 
 COUNT = 4

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_snn.datasets import load_dataset
+from robustbench_snn.dataset import load_dataset
 from robustbench_snn.evaluation import Evaluation, Outcome, Subject
 from robustbench_snn.executors import run_here, run_in_processes
 from robustbench_snn.model.target import Target
@@ -179,7 +179,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
         "import json, sys\n"
-        "from robustbench_snn.datasets import load_dataset\n"
+        "from robustbench_snn.dataset import load_dataset\n"
         "from robustbench_snn.executors import run_here\n"
         "from robustbench_snn.plan.plan import make_plan\n"
         "from robustbench_snn.session import Options, Session\n"

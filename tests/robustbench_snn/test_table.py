@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robustbench_snn.datasets import load_dataset
+from robustbench_snn.dataset import load_dataset
 from robustbench_snn.executors import run_here
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.session import Options, Session

@@ -203,9 +203,9 @@ def test_diagnostics_catch_a_saturated_surrogate() -> None:
 
 def test_external_sets_only_lower_a_result(tmp_path: object) -> None:
     from robustbench_snn.attacking.ball import Ball
+    from robustbench_snn.dataset.samples import ArraySamples
     from robustbench_snn.evaluation import Subject
     from robustbench_snn.model.target import Target
-    from robustbench_snn.samples import ArraySamples
     from robustbench_snn.scoring_external import ExternalSet, score
 
     model, images, labels = linear_set(8)

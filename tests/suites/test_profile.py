@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.evaluation import Subject
 from robustbench_snn.model.calibration import settle
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import backbones, encoders, evaluations
-from robustbench_snn.samples import ArraySamples
 from robustbench_snn.spike_words import global_word_entropy, image_word_entropy
 from robustbench_snn.testing.models import make_task, sample_images
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation import Subject
 from robustbench_snn.model.calibration import settle
@@ -14,7 +15,6 @@ from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones, encoders, evaluations
-from robustbench_snn.samples import ArraySamples
 from robustbench_snn.scoring import correct
 from robustbench_snn.testing.models import make_task, sample_images
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_snn.datasets import load_dataset
+from robustbench_snn.dataset import load_dataset
 from robustbench_snn.executors import run_here
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.session import Options, Session

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
-from robustbench_snn.datasets import load_dataset
+from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import DatasetError
 
 PER_BATCH = 20

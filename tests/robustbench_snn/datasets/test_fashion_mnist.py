@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_snn.datasets import load_dataset
-from robustbench_snn.datasets.idx import read_idx
+from robustbench_snn.dataset import load_dataset
+from robustbench_snn.dataset.idx import read_idx
 from robustbench_snn.errors import DatasetError, UserError
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from robustbench_snn.datasets import load_dataset
+from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import DatasetError
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from robustbench_snn.datasets import encoded, load_dataset
+from robustbench_snn.dataset import encoded, load_dataset
 from robustbench_snn.errors import DatasetError
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.datasets import Dataset, load_dataset
+from robustbench_snn.dataset import Dataset, load_dataset
 from robustbench_snn.model.backbone import Backbone
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.encoder import Stem

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_snn.datasets import Dataset
+from robustbench_snn.dataset import Dataset
 from robustbench_snn.training import Recipe
 from robustbench_snn.training.augmentation import Augmentation, random_crop
 from robustbench_snn.training.batches import TrainingBatches, seed_everything

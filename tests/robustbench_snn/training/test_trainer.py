@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_snn.datasets import Dataset, load_dataset
+from robustbench_snn.dataset import Dataset, load_dataset
 from robustbench_snn.errors import StoreError, UserError
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.training import Recipe, TrainingError, TrainResult, resolve_recipe, train
@@ -79,7 +79,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.datasets import load_dataset
+from robustbench_snn.dataset import load_dataset
 from robustbench_snn.registry import backbones, encoders
 from robustbench_snn.training import Recipe, train
 from robustbench_snn.training.weights import tensor_digest

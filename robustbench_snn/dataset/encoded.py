@@ -16,8 +16,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import DatasetError
-from robustbench_snn.samples import Samples
 
 CACHE_BYTES = 2 * 2**30
 """Decoded pixels are kept in memory when all of a set fit in this many bytes: 60,000 CIFAR images take 176 MiB."""

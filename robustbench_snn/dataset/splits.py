@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.randomness import SampleRandom
-from robustbench_snn.samples import Samples
 
 
 def balanced_order(samples: Samples) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_snn.datasets import load_dataset
-from robustbench_snn.datasets.splits import balanced_order, hold_out
-from robustbench_snn.samples import ArraySamples
+from robustbench_snn.dataset import load_dataset
+from robustbench_snn.dataset.samples import ArraySamples
+from robustbench_snn.dataset.splits import balanced_order, hold_out
 
 
 def samples_of(labels: list[int], ids: list[int] | None = None) -> ArraySamples:

@@ -8,11 +8,11 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from robustbench_snn.datasets.splits import balanced_order, hold_out
+from robustbench_snn.dataset.samples import Samples
+from robustbench_snn.dataset.splits import balanced_order, hold_out
 from robustbench_snn.errors import DatasetError
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry import datasets
-from robustbench_snn.samples import Samples
 
 Limit = Annotated[int, Field(ge=1)] | None
 """How many samples to use at most; None for all."""
@@ -87,7 +87,7 @@ def register_dataset(
 ) -> Callable[[D_], D_]:
     """Puts a dataset function under ``name``; literals only.
 
-    The places are read by :func:`robustbench_snn.datasets.places.find`, and by ``rbsnn doctor`` without importing
+    The places are read by :func:`robustbench_snn.dataset.locate.find`, and by ``rbsnn doctor`` without importing
     the function.
 
     Args:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from robustbench_snn.datasets.splits import balanced_order
-from robustbench_snn.samples import Samples
+from robustbench_snn.dataset.samples import Samples
+from robustbench_snn.dataset.splits import balanced_order
 
 STATISTICS_SAMPLES = 10_000
 """Statistics of sets that must be decoded first are taken over this many images of the balanced order."""
