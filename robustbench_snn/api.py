@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Column, Outcome, Subject
+from robustbench_snn.evaluation.contract import Column, Outcome, Subject
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import Component, explain
 from robustbench_snn.registry import evaluations as registry
@@ -35,7 +35,7 @@ class Result:
         metrics: headline numbers, shares in [0, 1].
         columns: one value a sample, in the order of the images; ``correct`` goes with ``accuracy``.
         details: curves, breakdowns, where an attack stopped.
-        flags: names of the checks that failed; :func:`robustbench_snn.flags.explain` says what each means.
+        flags: names of the checks that failed; :func:`robustbench_snn.evaluation.flags.explain` says what each means.
         arrays: adversarial images, where ``keep_images`` asked for them.
         comparable: False for protocols that do not compare with others.
         seconds: wall time.

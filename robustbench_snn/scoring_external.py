@@ -15,7 +15,7 @@ from torch import Tensor
 from robustbench_snn.attacking.ball import Ball
 from robustbench_snn.attacking.cascade import Verdict
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Outcome, Subject
+from robustbench_snn.evaluation.contract import Outcome, Subject
 
 
 @dataclass(frozen=True)

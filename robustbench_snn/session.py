@@ -16,7 +16,7 @@ from torch import nn
 
 from robustbench_snn.building import build_model
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Evaluation, Outcome, Subject
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.model.task import Task

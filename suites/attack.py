@@ -9,7 +9,7 @@ from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, 
 from robustbench_snn.attacking.stages import stage
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import EstimatorSpec
-from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.registry import attacks
 
 

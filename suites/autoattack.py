@@ -7,7 +7,7 @@ from typing import Literal
 from robustbench_snn.attacking.ball import Norm
 from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
 from robustbench_snn.attacking.members import Member
-from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 
 _APGD_T = Member("apgd_t-100", "apgd_t", {"steps": 100})
 _FAB_T = Member("fab_t-100", "fab_t", {"steps": 100})

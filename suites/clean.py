@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_snn.evaluation import Evaluation, Outcome, Subject, accuracy_outcome, register_evaluation
-from robustbench_snn.scoring import correct
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, accuracy_outcome, register_evaluation
+from robustbench_snn.evaluation.correctness import correct
 
 
 @register_evaluation("clean", version=1)

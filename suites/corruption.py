@@ -14,7 +14,7 @@ from robustbench_snn.corrupting import EXTRA, STANDARD
 from robustbench_snn.corruption_metrics import ReferenceModel, score
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.model.target import Target
 from robustbench_snn.published_corruptions import Kind, PublishedCorruptions
 from robustbench_snn.registry import corruptions

@@ -10,7 +10,7 @@ from robustbench_snn.attacking.attack_checks import AttackChecks
 from robustbench_snn.attacking.ball import Norm
 from robustbench_snn.attacking.evaluations import Count
 from robustbench_snn.attacking.model_checks import check_model, zero_gradients
-from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
 
 CHECKS = 14

@@ -7,7 +7,7 @@ from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, 
 from robustbench_snn.attacking.losses import LossName
 from robustbench_snn.attacking.stages import stage
 from robustbench_snn.estimator.contract import EstimatorSpec
-from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.suites.attacks.pgd import PGD
 

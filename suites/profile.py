@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from robustbench_snn.dataset.samples import Batch
-from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.machine import peak_memory
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.spiking.condition import Condition, ConditionSpec

@@ -12,7 +12,7 @@ from robustbench_snn.attacking.members import NOT_FOR_PUBLICATION, Tier, doubled
 from robustbench_snn.attacking.outcome import siege_outcome
 from robustbench_snn.attacking.stages import stage
 from robustbench_snn.errors import UserError, did_you_mean
-from robustbench_snn.evaluation import Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 

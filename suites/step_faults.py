@@ -11,12 +11,12 @@ from torch import Tensor
 
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Column, Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Column, Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.padding import pad_batch
 from robustbench_snn.model.target import lock_of
-from robustbench_snn.scoring import correct
 from robustbench_snn.spiking.faults import STEPWISE, Fault, FaultName
 from robustbench_snn.spiking.sweep import classifier_of
 

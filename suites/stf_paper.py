@@ -10,10 +10,10 @@ from torch import Tensor
 from robustbench_snn.attacking.evaluations import Count
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
-from robustbench_snn.scoring import correct
 
 FGSM_EPS = (0.025, 0.05, 0.1, 0.2, 0.3)
 PGD_STEPS = (5, 10, 30, 50)

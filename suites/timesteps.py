@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Column, Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Column, Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.spiking.condition import Condition, ConditionSpec
 from robustbench_snn.spiking.curve import curve_metrics
 from robustbench_snn.spiking.judging import probe_of, shares_right

@@ -14,10 +14,10 @@ from robustbench_snn.attacking.evaluations import Count, Images
 from robustbench_snn.attacking.plain import Plain
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError, did_you_mean
-from robustbench_snn.evaluation import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.randomness import key_of
-from robustbench_snn.scoring import correct
 
 BLOCK = 64
 """Samples attacked together: torchattacks draws by batch, so its blocks must not follow the batch size."""

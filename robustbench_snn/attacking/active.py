@@ -13,10 +13,10 @@ from torch import Tensor
 from robustbench_snn.attacking.ball import Ball
 from robustbench_snn.attacking.losses import LOSSES, Loss, LossName, tet
 from robustbench_snn.dataset.samples import Batch
+from robustbench_snn.evaluation.correctness import correct, margin
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
-from robustbench_snn.scoring import correct, margin
 
 
 class RowState(Protocol):

@@ -15,9 +15,9 @@ from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.attacking.cascade import Siege
 from robustbench_snn.attacking.stages import stage
 from robustbench_snn.estimator.contract import EstimatorSpec
-from robustbench_snn.evaluation import Subject
+from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.registry import attacks
-from robustbench_snn.scoring import correct
 
 POINT = 0.01
 FOREIGN: tuple[EstimatorSpec, ...] = (

@@ -15,9 +15,9 @@ from robustbench_snn.attacking.active import ActiveSet, RowState
 from robustbench_snn.attacking.attack import Attack
 from robustbench_snn.attacking.ball import Ball
 from robustbench_snn.dataset.samples import Batch
-from robustbench_snn.evaluation import Subject
+from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.target import Target
-from robustbench_snn.scoring import correct
 
 CLEAN = 0
 """``broken_by`` of a sample that is wrong without any attack; attacks count from 1."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.scoring import margin
+from robustbench_snn.evaluation.correctness import margin
 
 LossName = Literal["ce", "margin", "dlr", "tet"]
 Loss = Callable[..., Tensor]

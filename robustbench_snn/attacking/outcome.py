@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from robustbench_snn.attacking.cascade import Siege, breakdown
-from robustbench_snn.evaluation import Outcome
+from robustbench_snn.evaluation.contract import Outcome
 
 
 def siege_outcome(

@@ -74,7 +74,7 @@ def new(
 
 def explain(flag: Annotated[str, typer.Argument(help="A flag of a leaderboard.")]) -> None:
     """Say what a flag of a leaderboard means, and what to do about it."""
-    from robustbench_snn.flags import explain as meaning
+    from robustbench_snn.evaluation.flags import explain as meaning
 
     output.print(meaning(flag), markup=False, highlight=False)
 

@@ -27,7 +27,7 @@ def score(
     """Lower a stored robust accuracy by what adversarial images from outside break; it never rises."""
     from robustbench_snn.attacking.ball import Ball
     from robustbench_snn.dataset import load_dataset
-    from robustbench_snn.evaluation import Subject
+    from robustbench_snn.evaluation.contract import Subject
     from robustbench_snn.rebuilding import rebuild
     from robustbench_snn.scoring_external import ExternalSet
     from robustbench_snn.scoring_external import score as lowered

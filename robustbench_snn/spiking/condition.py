@@ -16,7 +16,7 @@ from robustbench_snn.attacking.stages import stage
 from robustbench_snn.dataset.samples import Batch, Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import EstimatorSpec
-from robustbench_snn.evaluation import Subject
+from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.registry import attacks, corruptions
 from robustbench_snn.spiking.corrupted import CorruptedSamples

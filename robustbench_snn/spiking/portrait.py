@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.dataset.samples import Batch
-from robustbench_snn.evaluation import Column, Subject
+from robustbench_snn.evaluation.contract import Column, Subject
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.spike_words import LONGEST, word_entropy, word_histogram
 from robustbench_snn.spiking.information import SpikeInformation, gaussian_copula_information

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from robustbench_snn.attacking.active import ActiveSet
 from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.evaluation.correctness import margin
 from robustbench_snn.parameters import Epsilon
-from robustbench_snn.scoring import margin
 
 
 @register_attack("spsa", version=1, gradient=False)

@@ -20,9 +20,9 @@ from robustbench_snn.attacking.plain import Plain
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.dataset.samples import ArraySamples, Samples
 from robustbench_snn.estimator.contract import estimating, make
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import attacks
-from robustbench_snn.scoring import correct
 from tests.attack_models import ConvLIF, fit, held_out, trained
 
 PARQUET = os.environ.get("RBSNN_CIFAR10_PARQUET", "")

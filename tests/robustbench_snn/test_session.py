@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.evaluation import Evaluation, Outcome, Subject
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.executors import run_here, run_in_processes
 from robustbench_snn.model.target import Target
 from robustbench_snn.plan.plan import make_plan

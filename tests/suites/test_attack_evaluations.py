@@ -204,7 +204,7 @@ def test_diagnostics_catch_a_saturated_surrogate() -> None:
 def test_external_sets_only_lower_a_result(tmp_path: object) -> None:
     from robustbench_snn.attacking.ball import Ball
     from robustbench_snn.dataset.samples import ArraySamples
-    from robustbench_snn.evaluation import Subject
+    from robustbench_snn.evaluation.contract import Subject
     from robustbench_snn.model.target import Target
     from robustbench_snn.scoring_external import ExternalSet, score
 
@@ -248,8 +248,8 @@ def test_stf_paper_is_marked_and_clamps_in_normalised_space() -> None:
 def test_own_autoattack_is_near_the_official_one() -> None:
     pyautoattack = pytest.importorskip("pyautoattack")
     from robustbench_snn.attacking.plain import Plain
+    from robustbench_snn.evaluation.correctness import correct
     from robustbench_snn.model.target import Target
-    from robustbench_snn.scoring import correct
 
     model, images, labels = linear_set(48, classes=10)
     (ours,) = evaluate(model, images, labels, [{"autoattack": {"eps": 0.1}}])

@@ -12,10 +12,10 @@ from torch import nn
 from robustbench_snn.corrupting import EXTRA, STANDARD, corrupt
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Outcome, Subject
+from robustbench_snn.evaluation.contract import Outcome, Subject
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations
-from robustbench_snn.scoring import correct
 from robustbench_snn.testing.models import make_task, sample_images
 
 torch.set_num_threads(1)

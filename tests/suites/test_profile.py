@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from robustbench_snn.dataset.samples import ArraySamples
-from robustbench_snn.evaluation import Subject
+from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.model.calibration import settle
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target

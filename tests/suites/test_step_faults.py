@@ -8,14 +8,14 @@ import torch
 
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation import Subject
+from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.calibration import settle
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones, encoders, evaluations
-from robustbench_snn.scoring import correct
 from robustbench_snn.testing.models import make_task, sample_images
 
 torch.set_num_threads(1)

@@ -15,10 +15,10 @@ from robustbench_snn.attacking.ball import Ball, Norm
 from robustbench_snn.attacking.cascade import CLEAN, SURVIVED, Siege
 from robustbench_snn.attacking.stages import stage
 from robustbench_snn.dataset.samples import ArraySamples, Samples
-from robustbench_snn.evaluation import Subject
+from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.evaluation.correctness import correct, margin
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import attacks
-from robustbench_snn.scoring import correct, margin
 from robustbench_snn.suites.attacks.sa_pgd import halving_steps
 from tests.attack_models import Linear, Noisy, held_out_samples, trained
 

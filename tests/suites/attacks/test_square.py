@@ -15,10 +15,10 @@ from robustbench_snn.attacking.ball import Ball
 from robustbench_snn.attacking.plain import Plain
 from robustbench_snn.attacking.windows import Window, bumps, shifted
 from robustbench_snn.dataset.samples import ArraySamples
+from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import attacks
-from robustbench_snn.scoring import correct
 from tests.attack_models import Linear, held_out, trained
 
 torch.set_num_threads(1)

@@ -9,7 +9,7 @@ import pytest
 
 import robustbench_snn
 from robustbench_snn.errors import UnknownNameError
-from robustbench_snn.flags import FLAGS, explain
+from robustbench_snn.evaluation.flags import FLAGS, explain
 
 ROOT = Path(robustbench_snn.__file__).parent
 RAISED = (

@@ -1,0 +1,1 @@
+"""Contract of evaluations; the evaluations themselves are in suites."""
