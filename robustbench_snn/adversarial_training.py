@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
-from robustbench_snn.attacking.ball import Ball, Norm
+from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import EstimatorSpec, estimating, make
 from robustbench_snn.model.neurons import reset

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from robustbench_snn.attacking.ball import Norm
-from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
-from robustbench_snn.attacking.stages import stage
+from robustbench_snn.attack.ball import Norm
+from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attack.stages import stage
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from robustbench_snn.attacking.ball import Norm
-from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
-from robustbench_snn.attacking.members import Member
+from robustbench_snn.attack.ball import Norm
+from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attack.standard_set import Member
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 
 _APGD_T = Member("apgd_t-100", "apgd_t", {"steps": 100})

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import torch
 
-from robustbench_snn.attacking.attack_checks import AttackChecks
-from robustbench_snn.attacking.ball import Norm
-from robustbench_snn.attacking.evaluations import Count
-from robustbench_snn.attacking.model_checks import check_model, zero_gradients
+from robustbench_snn.attack.ball import Norm
+from robustbench_snn.attack.evaluation import Count
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
+from robustbench_snn.suites._attack_checks import AttackChecks
+from robustbench_snn.suites._model_checks import check_model, zero_gradients
 
 CHECKS = 14
 SMALL = 16

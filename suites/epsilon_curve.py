@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from robustbench_snn.attacking.ball import Ball, Norm
-from robustbench_snn.attacking.cascade import SELECTING, SURVIVED, Siege
-from robustbench_snn.attacking.evaluations import Count
-from robustbench_snn.attacking.members import NOT_FOR_PUBLICATION, Tier, last, members
+from robustbench_snn.attack.ball import Ball, Norm
+from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Siege
+from robustbench_snn.attack.evaluation import Count
+from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
 

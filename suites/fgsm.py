@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from robustbench_snn.attacking.ball import Norm
-from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
-from robustbench_snn.attacking.losses import LossName
-from robustbench_snn.attacking.stages import stage
+from robustbench_snn.attack.ball import Norm
+from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attack.losses import LossName
+from robustbench_snn.attack.stages import stage
 from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.suites.attacks.fgsm import FGSM

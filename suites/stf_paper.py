@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_snn.attacking.evaluations import Count
+from robustbench_snn.attack.evaluation import Count
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_snn.attacking.ball import Ball, Norm
-from robustbench_snn.attacking.evaluations import Count, Images
-from robustbench_snn.attacking.plain import Plain
+from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.ball import Ball, Norm
+from robustbench_snn.attack.evaluation import Count, Images
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation

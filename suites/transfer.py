@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from robustbench_snn.attacking.ball import Norm
-from robustbench_snn.attacking.cascade import SURVIVED
-from robustbench_snn.attacking.evaluations import AttackEvaluation, Count, Eps, Images, only_one
-from robustbench_snn.attacking.outcome import siege_outcome
-from robustbench_snn.attacking.stages import stage
+from robustbench_snn.attack.ball import Norm
+from robustbench_snn.attack.cascade import SURVIVED
+from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attack.outcome import siege_outcome
+from robustbench_snn.attack.stages import stage
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from robustbench_snn import evaluate
 from robustbench_snn.adversarial_training import AdversarialConfig, adversarial_loss
-from robustbench_snn.attacking.plain import Plain
+from robustbench_snn.attack.as_module import Plain
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target

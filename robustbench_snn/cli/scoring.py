@@ -25,12 +25,12 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Lower a stored robust accuracy by what adversarial images from outside break; it never rises."""
-    from robustbench_snn.attacking.ball import Ball
+    from robustbench_snn.attack.ball import Ball
+    from robustbench_snn.attack.external import ExternalSet
+    from robustbench_snn.attack.external import score as lowered
     from robustbench_snn.dataset import load_dataset
     from robustbench_snn.evaluation.contract import Subject
     from robustbench_snn.rebuilding import rebuild
-    from robustbench_snn.scoring_external import ExternalSet
-    from robustbench_snn.scoring_external import score as lowered
     from robustbench_snn.spec.files import load_suite
     from robustbench_snn.store.store import Store
 

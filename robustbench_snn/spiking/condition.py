@@ -10,9 +10,9 @@ import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from robustbench_snn.attacking.ball import Ball, Norm
-from robustbench_snn.attacking.cascade import Siege, Stage
-from robustbench_snn.attacking.stages import stage
+from robustbench_snn.attack.ball import Ball, Norm
+from robustbench_snn.attack.cascade import Siege, Stage
+from robustbench_snn.attack.stages import stage
 from robustbench_snn.dataset.samples import Batch, Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import EstimatorSpec

@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack, register_attack
-from robustbench_snn.attacking.ball import norms_of_samples, per_sample
-from robustbench_snn.attacking.losses import LossName, targeted_dlr, targeted_margin
-from robustbench_snn.attacking.rows import Rows
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.ball import norms_of_samples, per_sample
+from robustbench_snn.attack.contract import Attack, register_attack
+from robustbench_snn.attack.losses import LossName, targeted_dlr, targeted_margin
+from robustbench_snn.attack.rows import Rows
 
 RHO = 0.75
 """A step size is kept while the loss rose in more than this share of the steps since the last checkpoint."""

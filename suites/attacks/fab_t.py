@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack, register_attack
-from robustbench_snn.attacking.plain import Plain
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.contract import Attack, register_attack
 
 
 @register_attack("fab_t", version=1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack, register_attack
-from robustbench_snn.attacking.losses import LossName
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.contract import Attack, register_attack
+from robustbench_snn.attack.losses import LossName
 
 
 @register_attack("fgsm", version=1)

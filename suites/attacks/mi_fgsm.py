@@ -7,10 +7,10 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack, register_attack
-from robustbench_snn.attacking.ball import mean_of_samples
-from robustbench_snn.attacking.losses import LossName
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.ball import mean_of_samples
+from robustbench_snn.attack.contract import Attack, register_attack
+from robustbench_snn.attack.losses import LossName
 from robustbench_snn.parameters import Epsilon
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.contract import Attack, register_attack
 
 
 @register_attack("noise", version=1, gradient=False)

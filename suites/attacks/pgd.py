@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack, register_attack
-from robustbench_snn.attacking.losses import LossName
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.contract import Attack, register_attack
+from robustbench_snn.attack.losses import LossName
 from robustbench_snn.parameters import Epsilon
 
 

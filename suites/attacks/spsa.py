@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack, register_attack
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.evaluation.correctness import margin
 from robustbench_snn.parameters import Epsilon
 

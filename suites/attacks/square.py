@@ -8,13 +8,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack, register_attack
-from robustbench_snn.attacking.ball import norms_of_samples
-from robustbench_snn.attacking.rows import Rows
-from robustbench_snn.attacking.windows import Window, bumps, shifted
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.ball import norms_of_samples
+from robustbench_snn.attack.contract import Attack, register_attack
+from robustbench_snn.attack.rows import Rows
 from robustbench_snn.evaluation.correctness import margin
 from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.suites.attacks._windows import Window, bumps, shifted
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Queries, out of 10,000, at which the squares' area is halved."""

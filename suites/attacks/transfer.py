@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.attack import Attack
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.contract import Attack
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.model.target import Target
 

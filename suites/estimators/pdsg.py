@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.attacking.ball import per_sample
+from robustbench_snn.attack.ball import per_sample
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 from robustbench_snn.estimator.surrogate import SteppedSpike
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.ball import Ball
-from robustbench_snn.attacking.members import doubled, last, members
-from robustbench_snn.attacking.plain import Plain
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.ball import Ball
+from robustbench_snn.attack.standard_set import doubled, last, members
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.dataset.samples import ArraySamples, Samples
 from robustbench_snn.estimator.contract import estimating, make

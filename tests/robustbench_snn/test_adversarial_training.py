@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from robustbench_snn.adversarial_training import AdversarialConfig, adversarial_images, adversarial_loss
-from robustbench_snn.attacking.ball import Ball
+from robustbench_snn.attack.ball import Ball
 from robustbench_snn.model.neurons import reset
 from tests.attack_models import held_out, trained
 

@@ -202,11 +202,11 @@ def test_diagnostics_catch_a_saturated_surrogate() -> None:
 
 
 def test_external_sets_only_lower_a_result(tmp_path: object) -> None:
-    from robustbench_snn.attacking.ball import Ball
+    from robustbench_snn.attack.ball import Ball
+    from robustbench_snn.attack.external import ExternalSet, score
     from robustbench_snn.dataset.samples import ArraySamples
     from robustbench_snn.evaluation.contract import Subject
     from robustbench_snn.model.target import Target
-    from robustbench_snn.scoring_external import ExternalSet, score
 
     model, images, labels = linear_set(8)
     samples = ArraySamples(images, labels, torch.arange(100, 108))
@@ -247,7 +247,7 @@ def test_stf_paper_is_marked_and_clamps_in_normalised_space() -> None:
 @pytest.mark.slow
 def test_own_autoattack_is_near_the_official_one() -> None:
     pyautoattack = pytest.importorskip("pyautoattack")
-    from robustbench_snn.attacking.plain import Plain
+    from robustbench_snn.attack.as_module import Plain
     from robustbench_snn.evaluation.correctness import correct
     from robustbench_snn.model.target import Target
 

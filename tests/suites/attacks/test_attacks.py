@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.ball import Ball, Norm
-from robustbench_snn.attacking.cascade import CLEAN, SURVIVED, Siege
-from robustbench_snn.attacking.stages import stage
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.ball import Ball, Norm
+from robustbench_snn.attack.cascade import CLEAN, SURVIVED, Siege
+from robustbench_snn.attack.stages import stage
 from robustbench_snn.dataset.samples import ArraySamples, Samples
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct, margin

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from robustbench_snn import evaluate
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.ball import Ball
-from robustbench_snn.attacking.plain import Plain
-from robustbench_snn.attacking.windows import Window, bumps, shifted
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.ball import Ball
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import attacks
+from robustbench_snn.suites.attacks._windows import Window, bumps, shifted
 from tests.attack_models import Linear, held_out, trained
 
 torch.set_num_threads(1)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from robustbench_snn.attacking.cascade import Stage
-from robustbench_snn.attacking.stages import stage
+from robustbench_snn.attack.cascade import Stage
+from robustbench_snn.attack.stages import stage
 from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.registry import attacks
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from robustbench_snn.attacking.active import ActiveSet
+from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.registry import attacks
 
 A_ = TypeVar("A_", bound="type[Attack]")

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.ball import Ball, Norm
-from robustbench_snn.attacking.cascade import Siege
-from robustbench_snn.attacking.stages import stage
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.ball import Ball, Norm
+from robustbench_snn.attack.cascade import Siege
+from robustbench_snn.attack.stages import stage
 from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct

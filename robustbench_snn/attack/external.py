@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robustbench_snn.attacking.ball import Ball
-from robustbench_snn.attacking.cascade import Verdict
+from robustbench_snn.attack.ball import Ball
+from robustbench_snn.attack.cascade import Verdict
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome, Subject
 

@@ -10,8 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from robustbench_snn.attacking.ball import Ball
-from robustbench_snn.attacking.losses import LOSSES, Loss, LossName, tet
+from robustbench_snn.attack.ball import Ball
+from robustbench_snn.attack.losses import LOSSES, Loss, LossName, tet
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.correctness import correct, margin
 from robustbench_snn.model.classifier import Classifier

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustbench_snn.attacking.ball import norms_of_samples
+from robustbench_snn.attack.ball import norms_of_samples
 from robustbench_snn.randomness import SampleRandom
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_snn.attacking.active import ActiveSet
-from robustbench_snn.attacking.ball import Ball
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.ball import Ball
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target

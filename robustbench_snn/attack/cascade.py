@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_snn.attacking.active import ActiveSet, RowState
-from robustbench_snn.attacking.attack import Attack
-from robustbench_snn.attacking.ball import Ball
+from robustbench_snn.attack.active_set import ActiveSet, RowState
+from robustbench_snn.attack.ball import Ball
+from robustbench_snn.attack.contract import Attack
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct

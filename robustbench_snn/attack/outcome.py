@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from robustbench_snn.attacking.cascade import Siege, breakdown
+from robustbench_snn.attack.cascade import Siege, breakdown
 from robustbench_snn.evaluation.contract import Outcome
 
 

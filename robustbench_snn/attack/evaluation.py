@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from robustbench_snn.attacking.ball import Ball, Norm
-from robustbench_snn.attacking.cascade import SELECTING, Siege, Stage
-from robustbench_snn.attacking.outcome import siege_outcome
+from robustbench_snn.attack.ball import Ball, Norm
+from robustbench_snn.attack.cascade import SELECTING, Siege, Stage
+from robustbench_snn.attack.outcome import siege_outcome
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.parameters import Epsilon
 

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 
 from torch import Tensor
 
-from robustbench_snn.attacking.attack import Attack
-from robustbench_snn.attacking.cascade import Stage
+from robustbench_snn.attack.cascade import Stage
+from robustbench_snn.attack.contract import Attack
 from robustbench_snn.estimator.contract import Estimator, EstimatorSpec, estimating, make
 from robustbench_snn.model.target import Target
 
