@@ -13,13 +13,13 @@ from torch import Tensor
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import Siege, Stage
 from robustbench_snn.attack.stages import stage
+from robustbench_snn.corruption.samples import CorruptedSamples
 from robustbench_snn.dataset.samples import Batch, Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.registry import attacks, corruptions
-from robustbench_snn.spiking.corrupted import CorruptedSamples
 from robustbench_snn.spiking.sweep import AtTimesteps
 
 CHUNK = 16

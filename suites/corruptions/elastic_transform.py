@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robustbench_snn.corrupting import register_corruption
+from robustbench_snn.corruption.contract import register_corruption
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.corruptions._linear import smooth, snap
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_snn.corrupting import register_corruption
+from robustbench_snn.corruption.contract import register_corruption
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.corruptions._streak import streak
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_snn.corrupting import register_corruption
+from robustbench_snn.corruption.contract import register_corruption
 from robustbench_snn.randomness import SampleRandom
 
 

@@ -9,7 +9,7 @@ import torch
 from scipy.special import gammaln, xlogy
 from torch import Tensor
 
-from robustbench_snn.corrupting import register_corruption
+from robustbench_snn.corruption.contract import register_corruption
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.corruptions._alias import alias_tables
 

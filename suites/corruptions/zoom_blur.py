@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_snn.corrupting import register_corruption
+from robustbench_snn.corruption.contract import register_corruption
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.corruptions._linear import Matrix, fixed_point
 from robustbench_snn.suites.corruptions._zoom import zoom_matrix

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from robustbench_snn.corrupting import EXTRA, SEVERITIES, STANDARD, corrupt
+from robustbench_snn.corruption.contract import EXTRA, SEVERITIES, STANDARD, corrupt
 from robustbench_snn.errors import UserError
 
 NAMES = (*STANDARD, *EXTRA)

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from robustbench_snn.corruption.published import PublishedCorruptions
+from robustbench_snn.corruption.samples import PublishedSamples
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import DatasetError
-from robustbench_snn.published_corruptions import PublishedCorruptions
-from robustbench_snn.spiking.corrupted import PublishedSamples
 
 SIDE = 64
 

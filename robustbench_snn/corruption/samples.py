@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_snn.corrupting import corrupt
+from robustbench_snn.corruption.contract import corrupt
+from robustbench_snn.corruption.published import PublishedCorruptions
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import DatasetError
-from robustbench_snn.published_corruptions import PublishedCorruptions
 
 
 class CorruptedSamples(Samples):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from robustbench_snn.corruption_metrics import (
+from robustbench_snn.corruption.scores import (
     ReferenceModel,
     accuracy_by_severity,
     mean_corruption_error,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_snn import corrupting
-from robustbench_snn.corrupting import EXTRA, STANDARD, block_length, corrupt, resolve_parameters
+from robustbench_snn.corruption.contract import EXTRA, STANDARD, block_length, corrupt, resolve_parameters
 from robustbench_snn.errors import UnknownNameError, UserError
 from robustbench_snn.registry import corruptions
 from robustbench_snn.suites.corruptions import _textures, frost

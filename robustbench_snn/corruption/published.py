@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from robustbench_snn.corrupting import EXTRA, SEVERITIES, STANDARD
+from robustbench_snn.corruption.contract import EXTRA, SEVERITIES, STANDARD
 from robustbench_snn.dataset.fingerprint import path_id
 from robustbench_snn.errors import DatasetError, UserError, did_you_mean
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from robustbench_snn.corruption.published import PublishedCorruptions
+from robustbench_snn.corruption.samples import PublishedSamples
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
-from robustbench_snn.published_corruptions import PublishedCorruptions
-from robustbench_snn.spiking.corrupted import PublishedSamples
 
 COUNT = 4
 LABELS = np.array([3, 1, 2, 9])

@@ -1,0 +1,1 @@
+"""Contract and machinery of corruptions; the corruptions themselves are in suites/corruptions."""
