@@ -10,6 +10,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from robustbench_snn.conditions.condition import Condition, ConditionSpec
+from robustbench_snn.conditions.judging import probe_of, shares_right
 from robustbench_snn.corruption.contract import EXTRA, STANDARD
 from robustbench_snn.corruption.published import Kind, PublishedCorruptions
 from robustbench_snn.corruption.samples import CorruptedSamples, PublishedSamples
@@ -19,8 +21,6 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import corruptions
-from robustbench_snn.spiking.condition import Condition, ConditionSpec
-from robustbench_snn.spiking.judging import probe_of, shares_right
 from robustbench_snn.spiking.sweep import Sweep, as_trained, overruns, plan_sweep, trained_timesteps
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from robustbench_snn.conditions.condition import Condition, ConditionSpec
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.machine import peak_memory
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.spiking.condition import Condition, ConditionSpec
 from robustbench_snn.spiking.distance import Recorded, SpikeDistance
 from robustbench_snn.spiking.operations import count_operations
 from robustbench_snn.spiking.portrait import Portrait

@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
+from robustbench_snn.conditions.condition import Condition, ConditionSpec
+from robustbench_snn.conditions.judging import probe_of, shares_right
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Column, Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.spiking.condition import Condition, ConditionSpec
 from robustbench_snn.spiking.curve import curve_metrics
-from robustbench_snn.spiking.judging import probe_of, shares_right
 from robustbench_snn.spiking.sweep import overruns, plan_sweep, trained_timesteps
 
 Steps = Annotated[int, Field(ge=1, le=1024)]
@@ -30,7 +30,7 @@ class Timesteps(Evaluation):
     Args:
         timesteps: the T; ``auto`` is 1 to twice the T of training. The T of training is always among them.
         conditions: what the images are put through: ``clean``, a corruption, an attack, or an attack on corrupted
-            images (see :class:`robustbench_snn.spiking.condition.Condition`).
+            images (see :class:`robustbench_snn.conditions.condition.Condition`).
         draws: forward passes of a stochastic model, with the random streams of the evaluation ``clean``.
     """
 

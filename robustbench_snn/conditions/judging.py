@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from robustbench_snn.conditions.condition import Condition, Shown
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.randomness import SampleRandom
-from robustbench_snn.spiking.condition import Condition, Shown
 from robustbench_snn.spiking.sweep import AtTimesteps, Sweep
 
 PROBE = 8

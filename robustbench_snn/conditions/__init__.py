@@ -1,0 +1,1 @@
+"""The inputs that sweeps and profiles run under: clean, corrupted, attacked."""
