@@ -21,7 +21,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import corruptions
-from robustbench_snn.spiking.sweep import Sweep, as_trained, overruns, plan_sweep, trained_timesteps
+from robustbench_snn.timesteps.sweep import Sweep, as_trained, overruns, plan_sweep, trained_timesteps
 
 if TYPE_CHECKING:
     from robustbench_snn.store.records import Record

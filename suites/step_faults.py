@@ -17,8 +17,8 @@ from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.padding import pad_batch
 from robustbench_snn.model.target import lock_of
-from robustbench_snn.spiking.faults import STEPWISE, Fault, FaultName
-from robustbench_snn.spiking.sweep import classifier_of
+from robustbench_snn.timesteps.faults import STEPWISE, Fault, FaultName
+from robustbench_snn.timesteps.sweep import classifier_of
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Step = Annotated[int, Field(ge=1)]
@@ -34,7 +34,7 @@ class StepFaults(Evaluation):
     mean over its steps or rates; ``correct`` is the same mean for each sample.
 
     Args:
-        faults: kinds (see :class:`robustbench_snn.spiking.faults.Fault`).
+        faults: kinds (see :class:`robustbench_snn.timesteps.faults.Fault`).
         steps: for ``drop``, ``blank`` and ``freeze``: which steps, counted from 1, one at a time.
         rates: for ``jitter`` and ``delete``: the chance of each spike.
         draws: random draws of ``shuffle``, ``jitter`` and ``delete``, and of a stochastic encoder.

@@ -12,8 +12,8 @@ from robustbench_snn.conditions.condition import Condition, ConditionSpec
 from robustbench_snn.conditions.judging import probe_of, shares_right
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Column, Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.spiking.curve import curve_metrics
-from robustbench_snn.spiking.sweep import overruns, plan_sweep, trained_timesteps
+from robustbench_snn.timesteps.curve import curve_metrics
+from robustbench_snn.timesteps.sweep import overruns, plan_sweep, trained_timesteps
 
 Steps = Annotated[int, Field(ge=1, le=1024)]
 CLEAN: list[Condition] = [Condition()]

@@ -20,7 +20,7 @@ from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.registry import attacks, corruptions
-from robustbench_snn.spiking.sweep import AtTimesteps
+from robustbench_snn.timesteps.sweep import AtTimesteps
 
 CHUNK = 16
 """Batches attacked together: those still standing are packed into full batches again."""

@@ -11,7 +11,7 @@ from robustbench_snn.conditions.condition import Condition, Shown
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.randomness import SampleRandom
-from robustbench_snn.spiking.sweep import AtTimesteps, Sweep
+from robustbench_snn.timesteps.sweep import AtTimesteps, Sweep
 
 PROBE = 8
 """Samples on which one pass is compared with separate runs: the first ones, whatever the batch size."""

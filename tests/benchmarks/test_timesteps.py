@@ -13,7 +13,7 @@ from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones, encoders
-from robustbench_snn.spiking.sweep import Sweep
+from robustbench_snn.timesteps.sweep import Sweep
 
 STEPS = tuple(range(1, 9))
 WAYS = ("one pass", "separate runs")

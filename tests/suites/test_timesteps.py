@@ -15,8 +15,8 @@ from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones, encoders, evaluations
-from robustbench_snn.spiking.sweep import plan_sweep, separate_runs
 from robustbench_snn.testing.models import make_task, sample_images
+from robustbench_snn.timesteps.sweep import plan_sweep, separate_runs
 
 torch.set_num_threads(1)
 TASK = make_task(channels=1, timesteps=3)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_snn.randomness import SampleRandom
-from robustbench_snn.spiking.faults import Fault, jitter, shuffle
+from robustbench_snn.timesteps.faults import Fault, jitter, shuffle
 
 
 def streams(batch: int, seed: int = 0) -> SampleRandom:

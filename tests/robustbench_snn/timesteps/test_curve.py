@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_snn.spiking.curve import area, curve_metrics, smallest_sufficient
+from robustbench_snn.timesteps.curve import area, curve_metrics, smallest_sufficient
 
 
 @pytest.mark.parametrize(

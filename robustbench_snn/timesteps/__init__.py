@@ -1,0 +1,1 @@
+"""Sweeps over the number of timesteps, and faults of single steps."""
