@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_snn.rendering import render_html, render_markdown
+from robustbench_snn.leaderboard.pages import render_html, render_markdown
+from robustbench_snn.leaderboard.table import SCHEMA_VERSION
+from robustbench_snn.leaderboard.versions import load_record, load_table, tables, versions
 from robustbench_snn.store.store import read_samples
-from robustbench_snn.table import SCHEMA_VERSION
-from robustbench_snn.versions import load_record, load_table, tables, versions
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 PUBLISHED = [(name, version) for name in tables(RESULTS) for version in versions(RESULTS, name)]

@@ -82,8 +82,8 @@ def timesteps(
     to: Target = None,
 ) -> None:
     """Draw accuracy over inference T, for all models of a table."""
+    from robustbench_snn.leaderboard.versions import load_table
     from robustbench_snn.plotting.timesteps import plot_timesteps
-    from robustbench_snn.versions import load_table
 
     _tell(plot_timesteps(load_table(results, table), to or Path(f"timesteps_{table}"), evaluation))
 
@@ -96,9 +96,9 @@ def matrix(
     to: Target = None,
 ) -> None:
     """Draw accuracy by T at training and T at inference, one heat map a model."""
+    from robustbench_snn.leaderboard.timestep_matrix import timestep_matrices
+    from robustbench_snn.leaderboard.versions import load_table
     from robustbench_snn.plotting.timesteps import plot_timestep_matrix
-    from robustbench_snn.spiking.matrix import timestep_matrices
-    from robustbench_snn.versions import load_table
 
     for found in timestep_matrices(load_table(results, table), evaluation):
         name = found.name.replace(" ", "_")

@@ -30,8 +30,8 @@ def leaderboard(
     svg: Annotated[Path | None, typer.Option(help="Also draw the table into this SVG file.")] = None,
 ) -> None:
     """Show a published leaderboard, or list them."""
-    from robustbench_snn.rendering import render_terminal
-    from robustbench_snn.versions import Version, load_record, load_table, tables, versions
+    from robustbench_snn.leaderboard.pages import render_terminal
+    from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 
     if table is None:
         for name in tables(results):

@@ -149,8 +149,8 @@ def _show_plan(plan: Plan, store: Path) -> None:
 
 
 def _report(folder: Path, results: Path, spec: SuiteSpec) -> None:
-    from robustbench_snn.rendering import render_terminal
-    from robustbench_snn.versions import load_table
+    from robustbench_snn.leaderboard.pages import render_terminal
+    from robustbench_snn.leaderboard.versions import load_table
 
     output.print(render_terminal(load_table(results, spec.table_name), folder.name))
     output.print(f"\nwrote {folder}", highlight=False, soft_wrap=True)

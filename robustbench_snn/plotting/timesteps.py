@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.leaderboard.statistics import wilson
+from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.timestep_matrix import TimestepMatrix
 from robustbench_snn.plotting.saving import save_figure
-from robustbench_snn.spiking.matrix import TimestepMatrix
-from robustbench_snn.statistics import wilson
-from robustbench_snn.table import Table
 
 PER_STEP = "accuracy_T"
 

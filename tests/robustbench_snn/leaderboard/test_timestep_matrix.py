@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.leaderboard.table import Cell, Row, Table
+from robustbench_snn.leaderboard.timestep_matrix import timestep_matrices
 from robustbench_snn.plotting.spikes import draw_firing_rates, draw_spike_distance, plot_spike_distance
 from robustbench_snn.plotting.timesteps import (
     draw_timestep_matrix,
@@ -13,8 +15,6 @@ from robustbench_snn.plotting.timesteps import (
     plot_timesteps,
     timestep_curves,
 )
-from robustbench_snn.spiking.matrix import timestep_matrices
-from robustbench_snn.table import Cell, Row, Table
 
 
 def row(encoder: str, trained: int, accuracies: dict[int, float], **more: float) -> Row:

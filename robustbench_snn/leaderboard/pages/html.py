@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from robustbench_snn.rendering.grid import Grid, differences, make_grid, measures
-from robustbench_snn.rendering.markdown import DIFFERENCE_NOTE, notes
-from robustbench_snn.table import Table
+from robustbench_snn.leaderboard.pages.grid import Grid, differences, make_grid, measures
+from robustbench_snn.leaderboard.pages.markdown import DIFFERENCE_NOTE, notes
+from robustbench_snn.leaderboard.table import Table
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222; }

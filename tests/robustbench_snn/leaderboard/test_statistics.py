@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from robustbench_snn.statistics import (
+from robustbench_snn.leaderboard.statistics import (
     adjust,
     compare,
     detectable_difference,

@@ -19,10 +19,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.rendering import render_html, render_index, render_markdown
+from robustbench_snn.leaderboard.pages import render_html, render_index, render_markdown
+from robustbench_snn.leaderboard.table import Outcomes, Row, Table
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Column, read_samples, write_samples, write_text
-from robustbench_snn.table import Outcomes, Row, Table
 
 _FOLDER = re.compile(r"^v(\d+)\.(\d+)$")
 

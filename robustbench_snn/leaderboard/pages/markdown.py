@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from robustbench_snn.rendering.grid import Grid, differences, make_grid, measures, row_flags
-from robustbench_snn.table import Table
+from robustbench_snn.leaderboard.pages.grid import Grid, differences, make_grid, measures, row_flags
+from robustbench_snn.leaderboard.table import Table
 
 
 def render_markdown(table: Table, version: str) -> str:

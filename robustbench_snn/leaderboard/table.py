@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from robustbench_snn.leaderboard.statistics import Comparison, adjust, compare, wilson
 from robustbench_snn.plan.plan import EvaluateCell, Plan, TrainCell
 from robustbench_snn.registry import evaluations
-from robustbench_snn.statistics import Comparison, adjust, compare, wilson
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Column, Store
 from robustbench_snn.strict import Strict
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 
 class Against(Strict):
-    """The paired comparison of a cell with the baseline's (see :class:`robustbench_snn.statistics.Comparison`)."""
+    """The paired comparison of a cell with the baseline's (see :class:`robustbench_snn.leaderboard.statistics.Comparison`)."""
 
     baseline: str
     difference: float

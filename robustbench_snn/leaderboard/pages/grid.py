@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_snn.table import Cell, Measure, Row, Table
+from robustbench_snn.leaderboard.table import Cell, Measure, Row, Table
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.leaderboard.table import Row, Table
 from robustbench_snn.store.records import content_key
-from robustbench_snn.table import Row, Table
 
 
 @dataclass(frozen=True)

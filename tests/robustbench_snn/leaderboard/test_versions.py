@@ -7,11 +7,11 @@ import pytest
 
 from robustbench_snn import versions as module
 from robustbench_snn.errors import StoreError
-from robustbench_snn.statistics import wilson
+from robustbench_snn.leaderboard.statistics import wilson
+from robustbench_snn.leaderboard.table import Against, Cell, Measure, Row, Table
+from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import read_samples
-from robustbench_snn.table import Against, Cell, Measure, Row, Table
-from robustbench_snn.versions import Version, load_record, load_table, tables, versions
 from tests.provenance import PROVENANCE
 
 

@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from robustbench_snn.rendering.grid import Grid, differences, make_grid, measures
-from robustbench_snn.rendering.markdown import notes
-from robustbench_snn.table import Table
+from robustbench_snn.leaderboard.pages.grid import Grid, differences, make_grid, measures
+from robustbench_snn.leaderboard.pages.markdown import notes
+from robustbench_snn.leaderboard.table import Table
 
 
 def render_terminal(table: Table, version: str) -> RenderableType:
