@@ -16,10 +16,10 @@ from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.machine import peak_memory
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.spiking.distance import Recorded, SpikeDistance
-from robustbench_snn.spiking.operations import count_operations
-from robustbench_snn.spiking.portrait import Portrait
-from robustbench_snn.spiking.watching import watched
+from robustbench_snn.spikes.distance import Recorded, SpikeDistance
+from robustbench_snn.spikes.operations import count_operations
+from robustbench_snn.spikes.recording import watched
+from robustbench_snn.spikes.summary import Portrait
 
 NONE: list[Condition] = []
 
@@ -33,7 +33,7 @@ class Profile(Evaluation):
 
     Args:
         conditions: corrupted or adversarial images whose spikes are compared with those of the clean ones, layer by
-            layer and step by step (see :class:`robustbench_snn.spiking.distance.SpikeDistance`).
+            layer and step by step (see :class:`robustbench_snn.spikes.distance.SpikeDistance`).
         count_images: operations are counted one image at a time, on the first so many.
         measure: time the model, and note peak memory.
     """

@@ -19,7 +19,7 @@ from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
-from robustbench_snn.spike_words import global_word_entropy, word_histogram
+from robustbench_snn.spikes.words import global_word_entropy, word_histogram
 
 ALL_WORDS = 64
 """Up to so many words, each gets its bar; of more, the most frequent ones."""

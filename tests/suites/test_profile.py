@@ -12,7 +12,7 @@ from robustbench_snn.model.calibration import settle
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import backbones, encoders, evaluations
-from robustbench_snn.spike_words import global_word_entropy, image_word_entropy
+from robustbench_snn.spikes.words import global_word_entropy, image_word_entropy
 from robustbench_snn.testing.models import make_task, sample_images
 
 torch.set_num_threads(1)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.spike_words import (
+from robustbench_snn.spikes.words import (
     global_word_entropy,
     image_word_entropy,
     spike_words,

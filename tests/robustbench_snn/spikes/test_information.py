@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_snn.spiking.information import (
+from robustbench_snn.spikes.information import (
     SpikeInformation,
     binary_mutual_information,
     copula,

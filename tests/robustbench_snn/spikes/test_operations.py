@@ -7,7 +7,7 @@ import torch
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
 
-from robustbench_snn.spiking.operations import count_operations
+from robustbench_snn.spikes.operations import count_operations
 
 
 def spikes(*shape: int, fired: int) -> torch.Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from robustbench_snn.spiking.rates import spikes_by_layer
+from robustbench_snn.spikes.rates import spikes_by_layer
 
 
 @dataclass

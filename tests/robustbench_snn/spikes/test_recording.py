@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from robustbench_snn.model.neurons import NeuronConfig, reset
-from robustbench_snn.spiking.distance import Recorded, SpikeDistance
-from robustbench_snn.spiking.rates import Activity
-from robustbench_snn.spiking.watching import layer_names, watched
+from robustbench_snn.spikes.distance import Recorded, SpikeDistance
+from robustbench_snn.spikes.rates import Activity
+from robustbench_snn.spikes.recording import layer_names, watched
 
 CURRENT = torch.tensor([0.0, 1.0, 0.5, 0.4])
 """An IF neuron of threshold 1 fires never, always, every second step, and at steps 2, 4, 7 of 8 (0-based)."""

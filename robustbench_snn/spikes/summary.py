@@ -12,10 +12,10 @@ from torch import Tensor
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.contract import Column, Subject
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.spike_words import LONGEST, word_entropy, word_histogram
-from robustbench_snn.spiking.information import SpikeInformation, gaussian_copula_information
-from robustbench_snn.spiking.rates import Activity
-from robustbench_snn.spiking.watching import watched
+from robustbench_snn.spikes.information import SpikeInformation, gaussian_copula_information
+from robustbench_snn.spikes.rates import Activity
+from robustbench_snn.spikes.recording import watched
+from robustbench_snn.spikes.words import LONGEST, word_entropy, word_histogram
 
 
 class Portrait:
