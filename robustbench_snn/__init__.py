@@ -16,12 +16,12 @@ __all__ = ["__version__", "corrupt", "evaluate", "import_weights"]
 if TYPE_CHECKING:
     from robustbench_snn.api import evaluate
     from robustbench_snn.corruption.contract import corrupt
-    from robustbench_snn.weights import import_weights
+    from robustbench_snn.weights.importing import import_weights
 
 _HOMES = {
     "corrupt": "robustbench_snn.corruption.contract",
     "evaluate": "robustbench_snn.api",
-    "import_weights": "robustbench_snn.weights",
+    "import_weights": "robustbench_snn.weights.importing",
 }
 
 

@@ -13,7 +13,7 @@ from robustbench_snn.model.task import Task
 from robustbench_snn.spec.suite import ModelSpec
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
-from robustbench_snn.weights import load_normalized_weights
+from robustbench_snn.weights.importing import load_normalized_weights
 
 
 def rebuild(store: Store, record: Record) -> Target:

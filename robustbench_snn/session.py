@@ -25,8 +25,8 @@ from robustbench_snn.provenance import Stopwatch, measured, provenance
 from robustbench_snn.registry import evaluations, models
 from robustbench_snn.store.records import Failure, Record
 from robustbench_snn.store.store import Store, write_samples
-from robustbench_snn.training.weights import save_weights, tensor_digest
-from robustbench_snn.weights import load_normalized_weights
+from robustbench_snn.weights.importing import load_normalized_weights
+from robustbench_snn.weights.tensors import save_weights, tensor_digest
 
 if TYPE_CHECKING:
     from robustbench_snn.training import TrainingProgress

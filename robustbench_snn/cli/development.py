@@ -91,7 +91,7 @@ def import_weights(
     """Convert the authors' checkpoint to a safetensors file that a suite can name as weights:."""
     import yaml
 
-    from robustbench_snn.weights import ImportOptions, import_weights_report, save_imported
+    from robustbench_snn.weights.importing import ImportOptions, import_weights_report, save_imported
 
     options = ImportOptions(
         format=format.value, heads=heads, timesteps=timesteps, image_size=image_size, normalize=normalize

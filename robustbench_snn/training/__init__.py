@@ -6,7 +6,7 @@ from robustbench_snn.training.catalogue import recipe_names, resolve_recipe
 from robustbench_snn.training.recipe import Recipe
 from robustbench_snn.training.result import EpochRecord, TrainingError, TrainingProgress, TrainResult
 from robustbench_snn.training.trainer import train
-from robustbench_snn.training.weights import load_weights, save_weights
+from robustbench_snn.weights.tensors import load_weights, save_weights
 
 __all__ = [
     "EpochRecord",

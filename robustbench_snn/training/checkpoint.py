@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.errors import StoreError
 from robustbench_snn.training.result import EpochRecord
-from robustbench_snn.training.weights import read_tensors, write_tensors
+from robustbench_snn.weights.tensors import read_tensors, write_tensors
 
 KEPT = 2
 """Checkpoints kept: if the newest is damaged, the one before it serves."""

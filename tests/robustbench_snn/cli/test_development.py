@@ -6,7 +6,7 @@ from robustbench_snn.building import build_model
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.task import Task
 from robustbench_snn.spec.suite import ModelSpec
-from robustbench_snn.training.weights import read_tensors, save_weights
+from robustbench_snn.weights.tensors import read_tensors, save_weights
 
 CHEATING = """
 from robustbench_snn.model.encoder import FrameEncoder, register_encoder

@@ -19,7 +19,7 @@ from robustbench_snn.dataset import Dataset, load_dataset
 from robustbench_snn.errors import StoreError, UserError
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.training import Recipe, TrainingError, TrainResult, resolve_recipe, train
-from robustbench_snn.training.weights import tensor_digest
+from robustbench_snn.weights.tensors import tensor_digest
 
 RECIPE = Recipe(
     epochs=4, batch_size=32, lr=0.01, mixup=0.5, mixup_off_epoch=3, randaugment="rand-m9-n1-mstd0.4-inc1",
@@ -82,7 +82,7 @@ from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.registry import backbones, encoders
 from robustbench_snn.training import Recipe, train
-from robustbench_snn.training.weights import tensor_digest
+from robustbench_snn.weights.tensors import tensor_digest
 
 class Killer:
     def batch(self, epoch, epochs, batch, batches, speed):

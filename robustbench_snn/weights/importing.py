@@ -14,10 +14,10 @@ from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.counting import direct_classifier
 from robustbench_snn.model.task import Task
-from robustbench_snn.training.weights import read_tensors, save_weights
-from robustbench_snn.weight_formats import FORMATS, Layout
-from robustbench_snn.weight_formats.matching import WeightReport, match_state
-from robustbench_snn.weight_formats.reading import read_state
+from robustbench_snn.weights.formats import FORMATS, Layout
+from robustbench_snn.weights.formats.matching import WeightReport, match_state
+from robustbench_snn.weights.formats.reading import read_state
+from robustbench_snn.weights.tensors import read_tensors, save_weights
 
 __all__ = [
     "ImportOptions",

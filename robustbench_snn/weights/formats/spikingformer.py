@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robustbench_snn.weight_formats.layout import Layout, Names, attention, encoder, mlp, stage
+from robustbench_snn.weights.formats.layout import Layout, Names, attention, encoder, mlp, stage
 
 
 def names(depth: int, imagenet: bool) -> Names:

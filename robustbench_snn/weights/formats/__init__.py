@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from robustbench_snn.weight_formats.layout import Layout
-from robustbench_snn.weight_formats.qkformer import QKFORMER
-from robustbench_snn.weight_formats.spikformer import SDT, SPIKFORMER
-from robustbench_snn.weight_formats.spikingformer import SPIKINGFORMER
+from robustbench_snn.weights.formats.layout import Layout
+from robustbench_snn.weights.formats.qkformer import QKFORMER
+from robustbench_snn.weights.formats.spikformer import SDT, SPIKFORMER
+from robustbench_snn.weights.formats.spikingformer import SPIKINGFORMER
 
 __all__ = ["FORMATS", "Layout"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.training.weights import read_tensors
+from robustbench_snn.weights.tensors import read_tensors
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
 PREFIXES = ("module.", "_orig_mod.")

@@ -5,7 +5,7 @@ SDT took over Spikformer's names.
 
 from __future__ import annotations
 
-from robustbench_snn.weight_formats.layout import Layout, Names, State, attention, encoder, mlp, stage
+from robustbench_snn.weights.formats.layout import Layout, Names, State, attention, encoder, mlp, stage
 
 
 def names(depth: int, imagenet: bool) -> Names:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.counting import direct_classifier
 from robustbench_snn.model.task import Task
-from robustbench_snn.weights import import_weights, import_weights_report, load_weights, save_imported
+from robustbench_snn.weights.importing import import_weights, import_weights_report, load_weights, save_imported
 
 WIDTH, CLASSES = 64, 10
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
