@@ -21,11 +21,11 @@ from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
-from robustbench_snn.adversarial_training import AdversarialConfig, adversarial_loss
 from robustbench_snn.attack.as_module import Plain
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
+from robustbench_snn.training.adversarial import AdversarialConfig, adversarial_loss
 
 EPS = 0.15
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robustbench_snn.adversarial_training import adversarial_objective
 from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.training.adversarial import adversarial_objective
 from robustbench_snn.training.recipe import Recipe
 
 Objective = Callable[[Classifier, Tensor, Tensor], tuple[Tensor, Tensor]]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from robustbench_snn.adversarial_training import AdversarialConfig
+from robustbench_snn.training.adversarial import AdversarialConfig
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 _RAND_AUGMENT = re.compile(r"rand(-(m\d+|n\d+|p\d+(\.\d+)?|mstd\d+(\.\d+)?|mmax\d+|inc[01]))*")

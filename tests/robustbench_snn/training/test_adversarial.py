@@ -7,9 +7,9 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from robustbench_snn.adversarial_training import AdversarialConfig, adversarial_images, adversarial_loss
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.model.neurons import reset
+from robustbench_snn.training.adversarial import AdversarialConfig, adversarial_images, adversarial_loss
 from tests.attack_models import held_out, trained
 
 
