@@ -63,7 +63,7 @@ def new(
     folder: Annotated[Path, typer.Option(help="Where to write the files.")] = Path(),
 ) -> None:
     """Write a working component and its test, to start from."""
-    from robustbench_snn.scaffold import new_encoder
+    from robustbench_snn.testing.scaffold import new_encoder
 
     if kind.removesuffix("s") != "encoder":
         raise UserError(f"rbsnn new writes an encoder; not a '{kind}'")

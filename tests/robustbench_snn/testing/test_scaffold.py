@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.scaffold import new_encoder
+from robustbench_snn.testing.scaffold import new_encoder
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_new_file_passes_its_own_test_and_the_linters(tmp_path):
