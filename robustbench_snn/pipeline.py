@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.executors import run_here, run_in_processes
+from robustbench_snn.execution import run_here, run_in_processes
+from robustbench_snn.execution.session import Options, Progress, Session
 from robustbench_snn.leaderboard.table import make_table
 from robustbench_snn.leaderboard.versions import publish
 from robustbench_snn.plan.plan import Plan
-from robustbench_snn.session import Options, Progress, Session
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
 

@@ -137,9 +137,9 @@ def attack(
     """Draw an attack: which stage broke how many, its eps curve, and, with keep_images, images and spikes."""
     import torch
 
+    from robustbench_snn.execution.rebuild import rebuild
     from robustbench_snn.plotting import attack as pictures
     from robustbench_snn.plotting.saving import save_figure
-    from robustbench_snn.rebuilding import rebuild
     from robustbench_snn.store.store import Store
 
     records = Store(store)

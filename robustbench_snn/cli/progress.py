@@ -13,7 +13,7 @@ from robustbench_snn.store.records import Record
 
 
 class RunProgress:
-    """Is a :class:`robustbench_snn.session.Progress`; use it as a context manager.
+    """Is a :class:`robustbench_snn.execution.session.Progress`; use it as a context manager.
 
     Finished cells are printed as lines; the one under way has a bar below them.
 
@@ -38,11 +38,11 @@ class RunProgress:
         self._live.stop()
 
     def training(self, title: str) -> RichTrainingProgress:
-        """See :class:`robustbench_snn.session.Progress`."""
+        """See :class:`robustbench_snn.execution.session.Progress`."""
         return RichTrainingProgress(title, live=self._live)
 
     def evaluating(self, title: str) -> Callable[[int, int], None]:
-        """See :class:`robustbench_snn.session.Progress`."""
+        """See :class:`robustbench_snn.execution.session.Progress`."""
         task = self._live.add_task(title, total=None, facts="")
 
         def advance(done: int, total: int) -> None:
@@ -51,7 +51,7 @@ class RunProgress:
         return advance
 
     def finished(self, title: str, record: Record, cached: bool) -> None:
-        """See :class:`robustbench_snn.session.Progress`."""
+        """See :class:`robustbench_snn.execution.session.Progress`."""
         for task in self._live.task_ids:
             if task != self._total:
                 self._live.remove_task(task)

@@ -30,7 +30,7 @@ def score(
     from robustbench_snn.attack.external import score as lowered
     from robustbench_snn.dataset import load_dataset
     from robustbench_snn.evaluation.contract import Subject
-    from robustbench_snn.rebuilding import rebuild
+    from robustbench_snn.execution.rebuild import rebuild
     from robustbench_snn.spec.files import load_suite
     from robustbench_snn.store.store import Store
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from robustbench_snn.building import build_model
+from robustbench_snn.execution.building import build_model
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.task import Task
 from robustbench_snn.spec.suite import ModelSpec

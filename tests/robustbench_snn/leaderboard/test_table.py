@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.executors import run_here
+from robustbench_snn.execution import run_here
+from robustbench_snn.execution.session import Options, Session
 from robustbench_snn.leaderboard.statistics import compare, wilson
 from robustbench_snn.leaderboard.table import make_table
 from robustbench_snn.plan.plan import make_plan
-from robustbench_snn.session import Options, Session
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.store import Store
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from robustbench_snn.execution.session import Session
 from robustbench_snn.plan.plan import EvaluateCell, TrainCell
-from robustbench_snn.session import Session
 from robustbench_snn.store.records import Record
 
 Done = tuple[TrainCell | EvaluateCell, Record]

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from robustbench_snn.building import build_model
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
+from robustbench_snn.execution.building import build_model
+from robustbench_snn.execution.provenance import Stopwatch, measured, provenance
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.model.task import Task
 from robustbench_snn.plan.plan import EvaluateCell, Plan, TrainCell
-from robustbench_snn.provenance import Stopwatch, measured, provenance
 from robustbench_snn.registry import evaluations, models
 from robustbench_snn.store.records import Failure, Record
 from robustbench_snn.store.store import Store, write_samples

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robustbench_snn.executors.local import Done
+from robustbench_snn.execution.local import Done
+from robustbench_snn.execution.session import Options, Session
 from robustbench_snn.plan.plan import EvaluateCell, TrainCell, make_plan
 from robustbench_snn.registry import load_plugin
-from robustbench_snn.session import Options, Session
 from robustbench_snn.spec.suite import SuiteSpec
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store

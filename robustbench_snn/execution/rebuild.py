@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from robustbench_snn.building import build_model
 from robustbench_snn.errors import StoreError
+from robustbench_snn.execution.building import build_model
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.model.task import Task

@@ -14,10 +14,10 @@ import torch
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
-from robustbench_snn.executors import run_here, run_in_processes
+from robustbench_snn.execution import run_here, run_in_processes
+from robustbench_snn.execution.session import Options, Session, run_in_memory
 from robustbench_snn.model.target import Target
 from robustbench_snn.plan.plan import make_plan
-from robustbench_snn.session import Options, Session, run_in_memory
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
@@ -93,7 +93,7 @@ def test_worker_processes_find_the_same_numbers(reference, tmp_path):
 
 def test_a_second_run_computes_nothing(reference, monkeypatch):
     source, found = reference
-    monkeypatch.setattr("robustbench_snn.session.run_in_memory", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr("robustbench_snn.execution.session.run_in_memory", lambda *_: pytest.fail("computed again"))
     monkeypatch.setattr("robustbench_snn.training.train", lambda *_, **__: pytest.fail("trained again"))
     session = Session(source.plan, source.store, Options(batch_size=16, device="cpu"))
     assert numbers(session.store, run_here(session)) == found
@@ -175,14 +175,14 @@ def test_out_of_memory_halves_the_batch():
 
 def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
     """kill -9 in the middle of training and of evaluating; what was finished is not computed again."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     script = tmp_path / "run.py"
     script.write_text(
         "import json, sys\n"
         "from robustbench_snn.dataset import load_dataset\n"
-        "from robustbench_snn.executors import run_here\n"
+        "from robustbench_snn.execution import run_here\n"
         "from robustbench_snn.plan.plan import make_plan\n"
-        "from robustbench_snn.session import Options, Session\n"
+        "from robustbench_snn.execution.session import Options, Session\n"
         "from robustbench_snn.store.store import Store\n"
         "from robustbench_snn.spec.files import parse_suite\n"
         "from pathlib import Path\n"

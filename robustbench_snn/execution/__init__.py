@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robustbench_snn.executors.local import run_here
-from robustbench_snn.executors.processes import run_in_processes
+from robustbench_snn.execution.local import run_here
+from robustbench_snn.execution.processes import run_in_processes
 
 __all__ = ["run_here", "run_in_processes"]
