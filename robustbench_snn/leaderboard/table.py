@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 
 class Against(Strict):
-    """The paired comparison of a cell with the baseline's (see :class:`robustbench_snn.leaderboard.statistics.Comparison`)."""
+    """The paired comparison of a cell with the baseline's (see :class:`.statistics.Comparison`)."""
 
     baseline: str
     difference: float

@@ -36,7 +36,8 @@ class EncoderTraits:
         causal: step t does not depend on later steps nor on T, so a prefix of T steps equals a shorter run.
         gradient: where the input gradient comes from: ``exact`` (a real-valued output, differentiable as it is),
             ``surrogate`` (of spiking neurons), ``straight-through`` or ``bpda`` (see
-            :mod:`robustbench_snn.model.coding_gradients`), or ``none`` (zero everywhere, for the study of gradient masking).
+            :mod:`robustbench_snn.model.coding_gradients`), or ``none`` (zero everywhere, for the study of gradient
+            masking).
         spiking: the output is binary; otherwise real-valued.
     """
 
@@ -228,7 +229,8 @@ class PixelCoding(FrameEncoder):
     Args:
         stem: what the backbone wants of the first layer.
         backward: see :data:`robustbench_snn.model.coding_gradients.Backward`.
-        width: half-width of BPDA's blur, in units of the pixel range; see :func:`robustbench_snn.model.coding_gradients.blurred`.
+        width: half-width of BPDA's blur, in units of the pixel range; see
+            :func:`robustbench_snn.model.coding_gradients.blurred`.
     """
 
     def __init__(self, stem: Stem, backward: Backward, width: float) -> None:

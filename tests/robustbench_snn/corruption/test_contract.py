@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_snn import corrupting
+from robustbench_snn.corruption import contract as corrupting
 from robustbench_snn.corruption.contract import EXTRA, STANDARD, block_length, corrupt, resolve_parameters
 from robustbench_snn.errors import UnknownNameError, UserError
 from robustbench_snn.registry import corruptions

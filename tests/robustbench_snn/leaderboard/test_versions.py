@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from robustbench_snn import versions as module
 from robustbench_snn.errors import StoreError
+from robustbench_snn.leaderboard import versions as module
 from robustbench_snn.leaderboard.statistics import wilson
 from robustbench_snn.leaderboard.table import Against, Cell, Measure, Row, Table
 from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
