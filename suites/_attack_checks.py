@@ -12,7 +12,7 @@ from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import Ball, Norm
-from robustbench_snn.attack.cascade import Siege
+from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Subject
@@ -74,15 +74,15 @@ class AttackChecks:
         if raised:
             self.flags.append(name)
 
-    def siege(self, eps: float | None = None, keep_images: int = 0) -> Siege:
+    def cascade(self, eps: float | None = None, keep_images: int = 0) -> Cascade:
         """A fresh cascade."""
-        return Siege(self.subject, Ball(self.eps if eps is None else eps, self.norm), keep_images=keep_images)
+        return Cascade(self.subject, Ball(self.eps if eps is None else eps, self.norm), keep_images=keep_images)
 
-    def pgd(self, eps: float | None = None, estimator: EstimatorSpec = "training", **changed: Any) -> Siege:
+    def pgd(self, eps: float | None = None, estimator: EstimatorSpec = "training", **changed: Any) -> Cascade:
         """PGD with one thing changed."""
-        siege = self.siege(eps, keep_images=len(self.subject.samples))
-        siege.attack(stage("pgd", attacks.create("pgd", **{"steps": self.steps, **changed}), estimator))
-        return siege
+        cascade = self.cascade(eps, keep_images=len(self.subject.samples))
+        cascade.attack(stage("pgd", attacks.create("pgd", **{"steps": self.steps, **changed}), estimator))
+        return cascade
 
     def base(self) -> None:
         """The attack that the others are compared with."""
@@ -121,18 +121,18 @@ class AttackChecks:
 
     def black_box(self) -> None:
         """What gradients could not break, a blind search cannot either."""
-        siege = self.pgd(steps=2 * self.steps)
-        before = len(siege.standing)
-        siege.attack(stage("square", attacks.create("square", queries=self.queries)))
-        self.found["broken_by_square_only"] = before - len(siege.standing)
+        cascade = self.pgd(steps=2 * self.steps)
+        before = len(cascade.standing)
+        cascade.attack(stage("square", attacks.create("square", queries=self.queries)))
+        self.found["broken_by_square_only"] = before - len(cascade.standing)
         share = self.found["broken_by_square_only"] / len(self.subject.samples)
         self.flag("black_box_beats_white_box", share > POINT)
 
     def noise(self) -> None:
         """An attack beats random noise of its size."""
-        siege = self.siege()
-        siege.attack(stage("noise", attacks.create("noise", tries=self.steps)))
-        self.found["noise"] = siege.robust_accuracy
+        cascade = self.cascade()
+        cascade.attack(stage("noise", attacks.create("noise", tries=self.steps)))
+        self.found["noise"] = cascade.robust_accuracy
         self.flag("noise_beats_attack", self.found["noise"] < self.found["pgd"])
 
     def restarts(self) -> None:
@@ -171,12 +171,12 @@ class AttackChecks:
 
     def rounding(self) -> None:
         """Stored as 8-bit pixels and read back, adversarial images still fool."""
-        siege, broken = self.reference, (self.reference.broken_by > 0).nonzero()[:, 0]
+        cascade, broken = self.reference, (self.reference.broken_by > 0).nonzero()[:, 0]
         undone = 0
         if not len(broken):
             return
         for batch in self.subject.samples.batches(self.subject.batch_size, self.subject.device, broken):
-            images = torch.stack([siege.images[row] for row in batch.positions.tolist()]).to(batch.images.device)
+            images = torch.stack([cascade.images[row] for row in batch.positions.tolist()]).to(batch.images.device)
             stored = (images * 255.0).round().to(torch.uint8).to(torch.float32) / 255.0
             half_level = 0.5 / 255.0 * (1.0 if self.norm == "linf" else stored[0].numel() ** 0.5)
             inside = Ball(self.eps + half_level, self.norm).contains(stored, batch.images)

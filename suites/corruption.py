@@ -71,7 +71,7 @@ class Corruptions(Evaluation):
         draws: forward passes of a stochastic model.
     """
 
-    shown: ClassVar[Mapping[str, str]] = {
+    table_metrics: ClassVar[Mapping[str, str]] = {
         "mce_unnormalised": "mean error %",
         "mce": "mCE %",
         "relative_mce": "relative mCE %",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from robustbench_snn.attack.ball import Ball, Norm
-from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Siege
+from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
 from robustbench_snn.attack.evaluation import Count
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
@@ -32,7 +32,7 @@ class EpsilonCurve(Evaluation):
         evaluations: fresh draws that judge a stochastic model.
     """
 
-    shown: ClassVar[Mapping[str, str]] = {"area": "area %", "largest_eps_accuracy": "at the largest eps %"}
+    table_metrics: ClassVar[Mapping[str, str]] = {"area": "area %", "largest_eps_accuracy": "at the largest eps %"}
 
     def __init__(
         self,
@@ -54,23 +54,23 @@ class EpsilonCurve(Evaluation):
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade at each eps, smallest first."""
         with subject.target.frozen():
-            siege = Siege(subject, Ball(self.eps[0], self.norm), self.draws, self.evaluations, selecting=SELECTING)
-            clean = siege.robust_accuracy
+            cascade = Cascade(subject, Ball(self.eps[0], self.norm), self.draws, self.evaluations, selecting=SELECTING)
+            clean = cascade.robust_accuracy
             points: list[dict[str, Any]] = []
             smallest = torch.full((len(subject.samples),), torch.inf)
-            smallest[siege.broken_by != SURVIVED] = 0.0
+            smallest[cascade.broken_by != SURVIVED] = 0.0
             for eps in self.eps:
-                siege.widen(Ball(eps, self.norm))
+                cascade.widen(Ball(eps, self.norm))
                 for member in (*members(self.tier), *last(self.tier)):
-                    siege.attack(member.stage())
-                fallen = (siege.broken_by != SURVIVED) & smallest.isinf()
+                    cascade.attack(member.stage())
+                fallen = (cascade.broken_by != SURVIVED) & smallest.isinf()
                 smallest[fallen] = eps
-                points.append({"eps": eps, "accuracy": siege.robust_accuracy, "broken": int(fallen.sum())})
+                points.append({"eps": eps, "accuracy": cascade.robust_accuracy, "broken": int(fallen.sum())})
         heights = [clean, *(point["accuracy"] for point in points)]
         area = float(np.trapezoid(heights, [0.0, *self.eps])) / self.eps[-1]
         return Outcome(
             metrics={"accuracy": area, "area": area, "clean_accuracy": clean, "largest_eps_accuracy": heights[-1]},
-            columns={"correct": siege.share.numpy(), "smallest_eps": smallest.numpy()},
+            columns={"correct": cascade.share.numpy(), "smallest_eps": smallest.numpy()},
             details={"norm": self.norm, "tier": self.tier, "curve": [{"eps": 0.0, "accuracy": clean}, *points]},
             flags=["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else [],
         )

@@ -19,7 +19,7 @@ from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.spikes.distance import Recorded, SpikeDistance
 from robustbench_snn.spikes.operations import count_operations
 from robustbench_snn.spikes.recording import watched
-from robustbench_snn.spikes.summary import Portrait
+from robustbench_snn.spikes.summary import SpikeSummary
 
 NONE: list[Condition] = []
 
@@ -38,7 +38,7 @@ class Profile(Evaluation):
         measure: time the model, and note peak memory.
     """
 
-    shown: ClassVar[Mapping[str, str]] = {
+    table_metrics: ClassVar[Mapping[str, str]] = {
         "firing_rate": "firing rate %",
         "diversity": "word entropy %",
         "spike_information": "spike MI (nats)",
@@ -65,7 +65,7 @@ class Profile(Evaluation):
     def run(self, subject: Subject) -> Outcome:
         """One pass for rates and words, one a condition, and a few images for the operations."""
         passes = 1 + len(self.conditions)
-        spikes = Portrait(subject)
+        spikes = SpikeSummary(subject)
         for batch in subject.samples.batches(subject.batch_size, subject.device):
             spikes.add(batch)
             subject.progress(spikes.done, passes * len(subject.samples))
@@ -110,9 +110,9 @@ class Profile(Evaluation):
         distance, done, total = SpikeDistance(), 0, (1 + len(self.conditions)) * len(subject.samples)
         steps = (subject.target.timesteps or 0,)
         clean_batches = subject.samples.batches(subject.batch_size, subject.device)
-        for clean, shown in zip(clean_batches, condition.batches(subject, steps), strict=True):
-            assert torch.equal(clean.ids, shown.batch.ids)
-            images = shown.batch.images if shown.by_timesteps is None else shown.by_timesteps[steps[0]]
+        for clean, presented in zip(clean_batches, condition.batches(subject, steps), strict=True):
+            assert torch.equal(clean.ids, presented.batch.ids)
+            images = presented.batch.images if presented.by_timesteps is None else presented.by_timesteps[steps[0]]
             distance.add(_spikes(subject, clean, clean.images), _spikes(subject, clean, images))
             done += len(clean)
             subject.progress(number * len(subject.samples) + done, total)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from robustbench_snn.attack.ball import Norm
-from robustbench_snn.attack.cascade import Siege
+from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
-from robustbench_snn.attack.outcome import siege_outcome
+from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, doubled, last, members
 from robustbench_snn.errors import UserError, did_you_mean
@@ -91,36 +91,36 @@ class SNNStandard(AttackEvaluation):
         self._check_peers(subject)
         with subject.target.frozen():
             first = members(self.tier)
-            siege = self.siege(subject, len(first) + len(self._sources(subject)))
+            cascade = self.cascade(subject, len(first) + len(self._sources(subject)))
             for member in first:
-                siege.attack(member.stage())
-            convergence = self._converge(siege) if self.tier in ("standard", "extended") else None
+                cascade.attack(member.stage())
+            convergence = self._converge(cascade) if self.tier in ("standard", "extended") else None
             for member in last(self.tier):
-                siege.attack(member.stage())
-            self._transfer(siege, subject)
-        return siege_outcome(
-            siege,
+                cascade.attack(member.stage())
+            self._transfer(cascade, subject)
+        return cascade_outcome(
+            cascade,
             details={"tier": self.tier, "set_version": 1, "convergence": convergence},
             flags=self._flags(convergence),
         )
 
-    def _converge(self, siege: Siege) -> dict[str, Any]:
+    def _converge(self, cascade: Cascade) -> dict[str, Any]:
         """The convergence rule; see the class."""
-        steps, history = 100, [{"steps": 100, "robust_accuracy": siege.robust_accuracy}]
+        steps, history = 100, [{"steps": 100, "robust_accuracy": cascade.robust_accuracy}]
         fall = 1.0
         while fall > FALL and 2 * steps <= self.most_steps:
             steps *= 2
-            siege.attack(doubled(steps).stage())
-            fall = history[-1]["robust_accuracy"] - siege.robust_accuracy
-            history.append({"steps": steps, "robust_accuracy": siege.robust_accuracy})
+            cascade.attack(doubled(steps).stage())
+            fall = history[-1]["robust_accuracy"] - cascade.robust_accuracy
+            history.append({"steps": steps, "robust_accuracy": cascade.robust_accuracy})
         return {"stopped_at": steps, "last_fall": fall, "converged": fall <= FALL, "history": history}
 
-    def _transfer(self, siege: Siege, subject: Subject) -> None:
+    def _transfer(self, cascade: Cascade, subject: Subject) -> None:
         for name in self._sources(subject):
             source = subject.peers[name]()
             with source.frozen():
                 attack = Transfer(source, MIFGSM(steps=20))
-                siege.attack(stage(f"transfer from {name}", attack))
+                cascade.attack(stage(f"transfer from {name}", attack))
 
     def _sources(self, subject: Subject) -> list[str]:
         return [name for name in self.transfer_from if name != subject.name]

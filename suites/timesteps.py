@@ -34,7 +34,7 @@ class Timesteps(Evaluation):
         draws: forward passes of a stochastic model, with the random streams of the evaluation ``clean``.
     """
 
-    shown: ClassVar[Mapping[str, str]] = {
+    table_metrics: ClassVar[Mapping[str, str]] = {
         "area": "area %",
         "smallest_timesteps": "smallest T within 1 point",
         "drop_to_T1": "drop to T=1 %",

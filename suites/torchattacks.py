@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.evaluation import Count, Images
 from robustbench_snn.dataset.samples import Batch
@@ -114,7 +114,7 @@ class Torchattacks(Evaluation):
         if seed is not None and seed.default is None:  # AutoAttack would take the time of day
             options = {"seed": key_of(subject.seed, self.attack) & (2**31 - 1), **options}
         try:
-            return kind(Plain(subject.target), **options)
+            return kind(AsModule(subject.target), **options)
         except TypeError as error:
             raise UserError(f"torchattacks.{self.attack} refuses its options: {error}") from None
 

@@ -7,7 +7,7 @@ from typing import Any
 from robustbench_snn.attack.ball import Norm
 from robustbench_snn.attack.cascade import SURVIVED
 from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
-from robustbench_snn.attack.outcome import siege_outcome
+from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
@@ -55,14 +55,14 @@ class TransferEvaluation(AttackEvaluation):
         with subject.target.frozen():
             for name in sorted(subject.peers):
                 source = subject.peers[name]()
-                siege = self.siege(subject, len(subject.peers))
+                cascade = self.cascade(subject, len(subject.peers))
                 with source.frozen():
-                    siege.attack(stage(f"transfer from {name}", Transfer(source, MIFGSM(steps=self.steps))))
+                    cascade.attack(stage(f"transfer from {name}", Transfer(source, MIFGSM(steps=self.steps))))
                 sources[name] = {
-                    "accuracy": siege.robust_accuracy,
-                    "broken": int((siege.broken_by == 1).sum()),
-                    "attacked": int(((siege.broken_by == 1) | (siege.broken_by == SURVIVED)).sum()),
+                    "accuracy": cascade.robust_accuracy,
+                    "broken": int((cascade.broken_by == 1).sum()),
+                    "attacked": int(((cascade.broken_by == 1) | (cascade.broken_by == SURVIVED)).sum()),
                 }
-                union = siege if union is None else union.joined(siege)
-            union = union or self.siege(subject, 0)
-        return siege_outcome(union, details={"sources": sources})
+                union = cascade if union is None else union.joined(cascade)
+            union = union or self.cascade(subject, 0)
+        return cascade_outcome(union, details={"sources": sources})

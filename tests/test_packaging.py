@@ -22,7 +22,7 @@ def files_of_the_tree():
             names[:] = [n for n in names if n != "__pycache__" and not (Path(directory) / n).is_symlink()]
             for file in files:
                 path = Path(directory) / file
-                if path.suffix in {".py", ".yaml", ".json"} or path.name == "py.typed":
+                if path.suffix in {".py", ".pyi", ".yaml", ".json"} or path.name == "py.typed":
                     found[f"{inside}/{path.relative_to(ROOT / folder).as_posix()}"] = path
     return found
 

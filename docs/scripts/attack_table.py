@@ -21,7 +21,7 @@ from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
-from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
@@ -87,7 +87,7 @@ def official(model: nn.Module, images: Tensor, labels: Tensor, stochastic: bool)
     target = Target(model, stochastic=stochastic)
     with target.frozen():
         version = "rand" if stochastic else "standard"
-        attack = AutoAttack(Plain(target), norm="Linf", eps=EPS, version=version, device="cpu", seed=0)
+        attack = AutoAttack(AsModule(target), norm="Linf", eps=EPS, version=version, device="cpu", seed=0)
         adversarial = attack.run_standard_evaluation(images, labels, batch_size=len(images))
         if not isinstance(adversarial, Tensor):
             adversarial = adversarial[0]

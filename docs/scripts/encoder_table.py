@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.encoder import Encoder, Stem
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
@@ -67,7 +67,7 @@ def build(name: str) -> Encoder:
     torch.manual_seed(0)
     task = Task(3, SIZE, SIZE, 10, TIMESTEPS, (0.5,) * 3, (0.25,) * 3)
     encoder: Encoder = encoders.create(name, Stem(task, CHANNELS))
-    return settle(encoder, lambda model: model(pixels(), TIMESTEPS))
+    return calibrate(encoder, lambda model: model(pixels(), TIMESTEPS))
 
 
 def pixels() -> Tensor:

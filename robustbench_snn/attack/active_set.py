@@ -27,7 +27,7 @@ class RowState(Protocol):
 
 
 @dataclass(frozen=True)
-class Look:
+class Answer:
     """What the model said of the active samples.
 
     Attributes:
@@ -44,7 +44,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Slope(Look):
+class GradientAnswer(Answer):
     """What the model said, and which way the loss rises.
 
     Attributes:
@@ -129,7 +129,7 @@ class ActiveSet:
         """A random admissible image for each active sample; ``label`` names the restart."""
         return self.ball.start(self.clean, self.random.fold("start", *label))
 
-    def gradient(self, images: Tensor, loss: LossName | Loss = "ce", *extra: Tensor) -> Slope:
+    def gradient(self, images: Tensor, loss: LossName | Loss = "ce", *extra: Tensor) -> GradientAnswer:
         """Asks about images, one for each active sample; the same forward pass gives the answer and the gradient.
 
         Args:
@@ -140,12 +140,12 @@ class ActiveSet:
         parts = [self._gradient(chunk, images, loss, extra) for chunk in self.chunks()]
         logits, values, slopes = (torch.cat(list(column)) for column in zip(*parts, strict=True))
         kept = self._note(images, logits)
-        return Slope(logits[kept].mean(1), kept, values[kept], slopes[kept])
+        return GradientAnswer(logits[kept].mean(1), kept, values[kept], slopes[kept])
 
-    def note(self, images: Tensor) -> Look:
+    def note(self, images: Tensor) -> Answer:
         """Asks about images, one for each active sample, without a gradient."""
         if not len(self):
-            return Look(images.new_zeros(0, self._classes), self.rows)
+            return Answer(images.new_zeros(0, self._classes), self.rows)
         with torch.no_grad():
             parts = [
                 torch.stack([self._forward(images[chunk], chunk, draw) for draw in range(self.draws)], 1)
@@ -153,7 +153,7 @@ class ActiveSet:
             ]
         logits = torch.cat(parts)
         kept = self._note(images, logits)
-        return Look(logits[kept].mean(1), kept)
+        return Answer(logits[kept].mean(1), kept)
 
     def ahead(self, candidates: Tensor) -> Tensor:
         """Logits of several candidates for each active sample at once, noting none; for deterministic models.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from robustbench_snn.model.target import Target
 
 
-class Plain(nn.Module):
+class AsModule(nn.Module):
     """A module that resets itself and pads its batches; its parameters are the model's own."""
 
     def __init__(self, target: Target) -> None:

@@ -82,7 +82,7 @@ class StageReport:
 
 
 @dataclass
-class Siege:
+class Cascade:
     """The state of one cascade over all samples of a subject, and how to attack what is left.
 
     Args:
@@ -91,7 +91,7 @@ class Siege:
         draws: EOT draws inside the attacks, for stochastic models.
         evaluations: fresh draws K that judge a stochastic model.
         keep_images: adversarial images kept, of the first so many samples.
-        selecting: selecting draws for each of the evaluation draws; see :class:`Verdict`.
+        selecting: selecting draws for each of the evaluation draws; see :class:`Judge`.
 
     Attributes:
         share: float32 (N,), share of evaluation draws that are right; 0 or 1 for deterministic models.
@@ -114,8 +114,8 @@ class Siege:
     def __post_init__(self) -> None:
         samples = self.subject.samples
         draws = self.evaluations if self.subject.target.stochastic else 1
-        self._verdict = Verdict(self.subject, self.ball, draws, self.selecting)
-        share = [self._verdict.judge(batch.images, batch) for batch in self._batches(torch.arange(len(samples)))]
+        self._judge = Judge(self.subject, self.ball, draws, self.selecting)
+        share = [self._judge.judge(batch.images, batch) for batch in self._batches(torch.arange(len(samples)))]
         self._select = torch.cat([select for select, _ in share])
         self.clean_share = torch.cat([report for _, report in share])
         self.share = self.clean_share.clone()
@@ -138,7 +138,7 @@ class Siege:
         assert ball.norm == self.ball.norm, "images of one norm's ball need not lie in another's"
         assert ball.eps >= self.ball.eps, "a smaller ball need not hold the images found so far"
         self.ball = ball
-        self._verdict = replace(self._verdict, ball=ball)
+        self._judge = replace(self._judge, ball=ball)
 
     def attack(self, stage: Stage) -> StageReport:
         """Runs one stage on the samples still standing and verifies what it claims."""
@@ -147,7 +147,7 @@ class Siege:
         done = len(self.subject.samples) - len(left)
         for batch in self._batches(left, 1 if stage.stateful else WINDOW):
             active = self._run(stage, batch)
-            unverified += self._settle(active, batch, number)
+            unverified += self._judge_claims(active, batch, number)
             done += len(batch)
             self.subject.progress(done, len(self.subject.samples))
         report = StageReport(
@@ -162,8 +162,8 @@ class Siege:
         self.reports.append(report)
         return report
 
-    def joined(self, other: Siege) -> Siege:
-        """The union of two sieges of the same samples: each sample at its worst; takes over this one."""
+    def joined(self, other: Cascade) -> Cascade:
+        """The union of two cascades of the same samples: each sample at its worst; takes over this one."""
         offset = len(self.reports)
         fallen = (other.broken_by > 0) & (self.broken_by == SURVIVED)
         self.broken_by[fallen] = other.broken_by[fallen] + offset
@@ -194,11 +194,11 @@ class Siege:
             stage.attack.run(active)
         return active
 
-    def _settle(self, active: ActiveSet, batch: Batch, number: int) -> int:
+    def _judge_claims(self, active: ActiveSet, batch: Batch, number: int) -> int:
         """Judges the attack's best images afresh; returns how many claims did not hold."""
         rows = batch.positions
         self.queries[rows] += active.queries.cpu()
-        select, report = self._verdict.judge_all(active.best, batch, self.subject.batch_size)
+        select, report = self._judge.judge_all(active.best, batch, self.subject.batch_size)
         lower = select < self._select[rows]
         self._select[rows] = torch.where(lower, select, self._select[rows])
         self.share[rows] = torch.where(lower, report, self.share[rows])
@@ -210,7 +210,7 @@ class Siege:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judge:
     """Judges images in fresh forward passes, under the model's own backward pass and new random draws.
 
     For a stochastic model two sets of draws are made: one selects the worst image of several attacks, and K others

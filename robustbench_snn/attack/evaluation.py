@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from robustbench_snn.attack.ball import Ball, Norm
-from robustbench_snn.attack.cascade import SELECTING, Siege, Stage
-from robustbench_snn.attack.outcome import siege_outcome
+from robustbench_snn.attack.cascade import SELECTING, Cascade, Stage
+from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.parameters import Epsilon
 
@@ -49,18 +49,18 @@ class AttackEvaluation(Evaluation):
         """A list of eps becomes one cell each."""
         return split_eps(parameters)
 
-    def siege(self, subject: Subject, stages: int) -> Siege:
+    def cascade(self, subject: Subject, stages: int) -> Cascade:
         """A cascade of so many stages with nothing run yet but the clean pass."""
         selecting = SELECTING if stages > 1 else 1
-        return Siege(subject, self.ball, self.draws, self.evaluations, self.keep_images, selecting)
+        return Cascade(subject, self.ball, self.draws, self.evaluations, self.keep_images, selecting)
 
     def attack(self, subject: Subject, *stages: Stage) -> Outcome:
         """Runs the stages in turn and returns robust accuracy by their union."""
         with subject.target.frozen():
-            siege = self.siege(subject, len(stages))
+            cascade = self.cascade(subject, len(stages))
             for stage in stages:
-                siege.attack(stage)
-        return siege_outcome(siege)
+                cascade.attack(stage)
+        return cascade_outcome(cascade)
 
 
 def only_one(eps: Eps) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robustbench_snn.attack.ball import Ball
-from robustbench_snn.attack.cascade import Verdict
+from robustbench_snn.attack.cascade import Judge
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome, Subject
 
@@ -74,7 +74,7 @@ def score(external: ExternalSet, subject: Subject, ball: Ball, before: Mapping[s
     unknown = [sample for sample in external.ids.tolist() if sample not in rows]
     if unknown:
         raise UserError(f"{len(unknown)} ids of the external set are not among the samples, the first is {unknown[0]}")
-    verdict = Verdict(subject, ball, draws if subject.target.stochastic else 1)
+    judge = Judge(subject, ball, draws if subject.target.stochastic else 1)
     share, rejected, position = kept.clone(), 0, 0
     order = torch.tensor([rows[sample] for sample in external.ids.tolist()], dtype=torch.int64)
     with subject.target.frozen():
@@ -86,7 +86,7 @@ def score(external: ExternalSet, subject: Subject, ball: Ball, before: Mapping[s
                     f"external images are {tuple(images.shape[1:])}, samples {tuple(batch.images.shape[1:])}"
                 )
             rejected += int((~ball.contains(images, batch.images)).sum())
-            _, found = verdict.judge(images, batch)
+            _, found = judge.judge(images, batch)
             share[batch.positions] = torch.minimum(share[batch.positions], found)
     whole = not subject.target.stochastic
     return Outcome(

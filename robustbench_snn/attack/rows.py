@@ -10,7 +10,7 @@ class Rows:
 
     Example:
         >>> state = Rows(images=torch.zeros(3, 1, 2, 2), loss=torch.zeros(3))  # doctest: +SKIP
-        >>> state.cut(slope.kept)  # doctest: +SKIP
+        >>> state.cut(answer.kept)  # doctest: +SKIP
         >>> state.loss  # doctest: +SKIP
     """
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from torch import Tensor
 
 from robustbench_snn.attack.ball import Ball, Norm
-from robustbench_snn.attack.cascade import Siege, Stage
+from robustbench_snn.attack.cascade import Cascade, Stage
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.corruption.samples import CorruptedSamples
 from robustbench_snn.dataset.samples import Batch, Samples
@@ -27,7 +27,7 @@ CHUNK = 16
 
 
 @dataclass(frozen=True)
-class Shown:
+class Presented:
     """A batch as the model gets to see it.
 
     Attributes:
@@ -50,7 +50,7 @@ class Condition(BaseModel):
         norm: of the ball.
         parameters: of the attack.
         estimator: the backward pass that it uses.
-        made_at: adversarial images made once, against the model at the T of training (``trained``), and shown at
+        made_at: adversarial images made once, against the model at the T of training (``trained``), and presented at
             every T; or made anew against the model at ``each`` T.
         attack_draws: EOT draws inside the attack, for a stochastic model.
     """
@@ -113,11 +113,11 @@ class Condition(BaseModel):
             return samples
         return CorruptedSamples(samples, self.corruption, self.severity, seed, device)
 
-    def batches(self, subject: Subject, timesteps: Sequence[int]) -> Iterator[Shown]:
+    def batches(self, subject: Subject, timesteps: Sequence[int]) -> Iterator[Presented]:
         """All samples of a subject, in order, as the model gets to see them at these T."""
         samples = self.samples(subject.samples, subject.seed, subject.device)
         if self.attack is None or self.eps is None:
-            yield from map(Shown, samples.batches(subject.batch_size, subject.device))
+            yield from map(Presented, samples.batches(subject.batch_size, subject.device))
             return
         for rows in torch.split(torch.arange(len(samples)), CHUNK * subject.batch_size):
             part = replace(subject, samples=samples.subset(rows), progress=lambda done, total: None)
@@ -133,15 +133,15 @@ class Condition(BaseModel):
             for batch in part.samples.batches(subject.batch_size, subject.device):
                 seen = replace(batch, images=fooling[batch.positions].to(subject.device))
                 by_timesteps = {steps: images[batch.positions].to(subject.device) for steps, images in made.items()}
-                yield Shown(seen, by_timesteps or None)
+                yield Presented(seen, by_timesteps or None)
 
     def _attack(self, subject: Subject, eps: float) -> Tensor:
         """Adversarial images (N, C, H, W) on the CPU; of samples wrong to begin with, the images as they are."""
         samples = subject.samples
-        siege = Siege(subject, Ball(eps, self.norm), draws=self.attack_draws, keep_images=len(samples))
-        siege.attack(self.stage())
+        cascade = Cascade(subject, Ball(eps, self.norm), draws=self.attack_draws, keep_images=len(samples))
+        cascade.attack(self.stage())
         images = samples.images(torch.arange(len(samples)))
-        for position, image in siege.images.items():
+        for position, image in cascade.images.items():
             images[position] = image
         return images
 

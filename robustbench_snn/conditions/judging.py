@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from robustbench_snn.conditions.condition import Condition, Shown
+from robustbench_snn.conditions.condition import Condition, Presented
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.randomness import SampleRandom
@@ -34,24 +34,24 @@ def shares_right(
         report: told how many samples were just done.
     """
     parts: list[Tensor] = []
-    for shown in condition.batches(subject, sweep.timesteps):
-        hits = torch.zeros(len(sweep), len(shown.batch), device=shown.batch.labels.device)
+    for presented in condition.batches(subject, sweep.timesteps):
+        hits = torch.zeros(len(sweep), len(presented.batch), device=presented.batch.labels.device)
         count = draws if subject.target.stochastic else 1
         for draw in range(count):
-            hits += _right(subject, sweep, shown, draw)
+            hits += _right(subject, sweep, presented, draw)
         parts.append((hits / count).cpu())
-        report(len(shown.batch))
+        report(len(presented.batch))
     return torch.cat(parts, 1)
 
 
-def _right(subject: Subject, sweep: Sweep, shown: Shown, draw: int) -> Tensor:
-    batch, target = shown.batch, subject.target
+def _right(subject: Subject, sweep: Sweep, presented: Presented, draw: int) -> Tensor:
+    batch, target = presented.batch, subject.target
     random = batch.random(subject.seed, "clean", draw)
     with torch.no_grad():
-        if shown.by_timesteps is None:
+        if presented.by_timesteps is None:
             logits = sweep.logits(target, batch.images, random)
         else:  # every T has images of its own
-            images = shown.by_timesteps
+            images = presented.by_timesteps
             logits = torch.stack([AtTimesteps(target, steps)(images[steps], random) for steps in sweep.timesteps])
     return torch.stack([correct(answer, batch.labels) for answer in logits])
 

@@ -71,7 +71,7 @@ class Outcome:
 class Evaluation(ABC):
     """Base class of all evaluations; keyword-only parameters of ``__init__`` are its YAML parameters."""
 
-    shown: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    table_metrics: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Metrics besides ``accuracy`` that a table shows: heading by metric. A heading ending in % shows a share."""
 
     @property

@@ -8,10 +8,10 @@ from robustbench_snn.execution.session import Session
 from robustbench_snn.plan.plan import EvaluateCell, TrainCell
 from robustbench_snn.store.records import Record
 
-Done = tuple[TrainCell | EvaluateCell, Record]
+FinishedCell = tuple[TrainCell | EvaluateCell, Record]
 
 
-def run_here(session: Session) -> Iterator[Done]:
+def run_here(session: Session) -> Iterator[FinishedCell]:
     """Trains each model and evaluates it at once, so that rows appear early; yields cells as they finish.
 
     Evaluations of a model whose training failed are left out. Those that need the other models come last.

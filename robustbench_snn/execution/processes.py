@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robustbench_snn.execution.local import Done
+from robustbench_snn.execution.local import FinishedCell
 from robustbench_snn.execution.session import Options, Session
 from robustbench_snn.plan.plan import EvaluateCell, TrainCell, make_plan
 from robustbench_snn.registry import load_plugin
@@ -32,7 +32,7 @@ class _Worker:
 _session: Session | None = None
 
 
-def run_in_processes(session: Session, jobs: int, plugins: Sequence[str] = ()) -> Iterator[Done]:
+def run_in_processes(session: Session, jobs: int, plugins: Sequence[str] = ()) -> Iterator[FinishedCell]:
     """Computes cells in ``jobs`` processes; yields them as they finish, in any order.
 
     Args:

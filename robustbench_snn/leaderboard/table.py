@@ -128,12 +128,12 @@ class Table(Strict):
     rows: tuple[Row, ...]
 
 
-Done = Sequence[tuple[TrainCell | EvaluateCell, Record]]
+FinishedCell = Sequence[tuple[TrainCell | EvaluateCell, Record]]
 Outcomes = dict[tuple[str, str], Column]
 """Per-sample share correct, float (N,), by (model, evaluation label): the mean over seeds."""
 
 
-def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
+def make_table(plan: Plan, done: FinishedCell, store: Store) -> tuple[Table, Outcomes]:
     """Aggregates finished cells.
 
     Args:
@@ -162,7 +162,7 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
         measures=tuple(
             Measure(label=label, metric=metric, heading=heading)
             for entry, label in zip(suite.evaluations, labels, strict=True)
-            for metric, heading in evaluations.get(entry.name).target.shown.items()
+            for metric, heading in evaluations.get(entry.name).target.table_metrics.items()
         ),
         confidence=suite.table.confidence,
         rows=tuple(compared),
@@ -172,8 +172,8 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
 
 def _row(
     name: str,
-    trained: Done,
-    done: Done,
+    trained: FinishedCell,
+    done: FinishedCell,
     labels: Sequence[str],
     store: Store,
     outcomes: Outcomes,
@@ -207,7 +207,7 @@ def _row(
     )
 
 
-def _cell(parts: Done, store: Store, outcomes: Outcomes, place: tuple[str, str], confidence: float) -> Cell:
+def _cell(parts: FinishedCell, store: Store, outcomes: Outcomes, place: tuple[str, str], confidence: float) -> Cell:
     """Joins the parts and seeds of one evaluation of one model."""
     by_seed: dict[int, list[Record]] = {}
     for _, record in sorted(parts, key=lambda item: item[0].part if isinstance(item[0], EvaluateCell) else 0):

@@ -11,7 +11,7 @@ from torch import nn
 M = TypeVar("M", bound=nn.Module)
 
 
-def settle(model: M, run: Callable[[M], object]) -> M:
+def calibrate(model: M, run: Callable[[M], object]) -> M:
     """Lets batch norms take the statistics of one run, then puts the model in eval mode.
 
     An untrained network hardly fires: its batch norms assume inputs of unit variance.

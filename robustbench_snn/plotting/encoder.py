@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
@@ -90,7 +90,7 @@ def run_encoder(
         torch.manual_seed(seed)
         encoder: Encoder = encoders.create(name, stem, **(parameters or {}))
         encoder.seed(SampleRandom.for_samples("plot", seed, sample_ids=[0]))
-        settle(encoder, lambda model: model(image[None], timesteps))
+        calibrate(encoder, lambda model: model(image[None], timesteps))
         reset(encoder)
         spikes = encoder(image[None], timesteps)[:, 0]
         frames = encoder.frames(image[None], timesteps)[:, 0] if isinstance(encoder, FrameEncoder) else None

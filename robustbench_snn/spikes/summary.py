@@ -18,7 +18,7 @@ from robustbench_snn.spikes.recording import watched
 from robustbench_snn.spikes.words import LONGEST, word_entropy, word_histogram
 
 
-class Portrait:
+class SpikeSummary:
     """Firing rates of all layers; words, rates and mutual information of the encoder; information of the logits.
 
     Args:

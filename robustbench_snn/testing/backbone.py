@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.model.backbone import Backbone
-from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.neurons import reset, spiking_neurons
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones
@@ -34,7 +34,7 @@ class BackboneConformance:
     timesteps: ClassVar[int] = 4
     every_timesteps: ClassVar[range] = range(1, 11)
 
-    def build(self, *, channels: int = 3, classes: int = 10, settled: bool = True) -> Backbone:
+    def build(self, *, channels: int = 3, classes: int = 10, calibrated: bool = True) -> Backbone:
         """A fresh backbone in eval mode, as if trained a little; the same weights every time."""
         task = make_task(
             channels=channels, height=self.size, width=self.size, timesteps=self.timesteps, classes=classes
@@ -42,9 +42,9 @@ class BackboneConformance:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             backbone: Backbone = backbones.create(self.component, task, **self.parameters)
-            if settled:
+            if calibrated:
                 stir(backbone)
-                settle(backbone, lambda model: self.classify(model, self.spikes(model)))
+                calibrate(backbone, lambda model: self.classify(model, self.spikes(model)))
         return backbone.eval()
 
     def spikes(self, backbone: Backbone, timesteps: int | None = None, seed: int = 0) -> Tensor:
@@ -115,7 +115,7 @@ class BackboneConformance:
 
     def test_save_and_load(self) -> None:
         """The weights go through a safetensors file into a fresh backbone that then gives the same logits."""
-        backbone, fresh = self.build(), self.build(settled=False)
+        backbone, fresh = self.build(), self.build(calibrated=False)
         with torch.no_grad():
             for parameter in fresh.parameters():
                 parameter.add_(1.0)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
@@ -44,16 +44,16 @@ class EncoderConformance:
     channels: ClassVar[int] = 16
     timesteps: ClassVar[int] = 4
 
-    def build(self, task: Task | None = None, *, pool: bool = False, settled: bool = True) -> Encoder:
+    def build(self, task: Task | None = None, *, pool: bool = False, calibrated: bool = True) -> Encoder:
         """A fresh encoder in eval mode, as if trained a little; the same weights every time."""
         task = task or make_task(timesteps=self.timesteps)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             found = find_encoder(self.component)
             encoder: Encoder = found.create(Stem(task, self.channels, pool=pool), **self.parameters)
-            if settled:
+            if calibrated:
                 stir(encoder)
-                settle(encoder, lambda model: self.encode(model, sample_images(task, 32)))
+                calibrate(encoder, lambda model: self.encode(model, sample_images(task, 32)))
         return encoder.eval()
 
     def encode(self, encoder: Encoder, images: Tensor, timesteps: int | None = None, seed: int = 0) -> Tensor:
@@ -227,7 +227,7 @@ class EncoderConformance:
 
     def test_save_and_load(self) -> None:
         """The weights go through a safetensors file into a fresh encoder that then gives the same spikes."""
-        encoder, fresh = self.build(), self.build(settled=False)
+        encoder, fresh = self.build(), self.build(calibrated=False)
         with torch.no_grad():
             for parameter in fresh.parameters():
                 parameter.add_(1.0)

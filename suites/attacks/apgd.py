@@ -79,15 +79,15 @@ class APGD(Attack):
         state, since = Rows(), 0
         for step in active.steps(self.steps + 1):
             if targets is None:
-                slope = active.gradient(images, "ce" if self.loss == "targeted" else self.loss)
+                answer = active.gradient(images, "ce" if self.loss == "targeted" else self.loss)
             else:
-                slope = active.gradient(images, self._towards, targets[active.rows])
-            (images,) = slope.survivors(images)
-            state.cut(slope.kept)
+                answer = active.gradient(images, self._towards, targets[active.rows])
+            (images,) = answer.survivors(images)
+            state.cut(answer.kept)
             if step == 0:
-                state = _begin(images, slope.loss, slope.gradient, 2.0 * ball.eps)
+                state = _begin(images, answer.loss, answer.gradient, 2.0 * ball.eps)
             else:
-                _compare(state, images, slope.loss, slope.gradient)
+                _compare(state, images, answer.loss, answer.gradient)
                 since += 1
                 if since == period:
                     _checkpoint(state, period)

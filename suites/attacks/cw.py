@@ -82,16 +82,16 @@ class CarliniWagner(Attack):
 
         for step in active.steps(self.steps):
             images = (_stable(torch.tanh, state.w) + 1.0) / 2.0
-            slope = active.gradient(images, loss)
-            state.cut(slope.kept)
-            bounds.cut(slope.kept)
-            (images,) = slope.survivors(images)
+            answer = active.gradient(images, loss)
+            state.cut(answer.kept)
+            bounds.cut(answer.kept)
+            (images,) = answer.survivors(images)
             delta = images - active.clean
             size = norms_of_samples(delta).flatten()
-            nearer = (negative_margin(slope.logits, active.labels) >= 0) & (size < state.size)
+            nearer = (negative_margin(answer.logits, active.labels) >= 0) & (size < state.size)
             state.size = torch.where(nearer, size, state.size)
             state.nearest = torch.where(nearer.reshape(-1, 1, 1, 1), images, state.nearest)
-            pull = 2.0 * delta - bounds.weight.reshape(-1, 1, 1, 1) * slope.gradient
+            pull = 2.0 * delta - bounds.weight.reshape(-1, 1, 1, 1) * answer.gradient
             gradient = pull * (1.0 - (2.0 * images - 1.0).square()) / 2.0
             state.first = 0.9 * state.first + 0.1 * gradient
             state.second = 0.999 * state.second + 0.001 * gradient.square()

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
-from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.attack.contract import Attack, register_attack
 
 
@@ -40,7 +40,7 @@ class FABT(Attack):
         from torchattacks import FAB
 
         attack = FAB(
-            Plain(active.target),
+            AsModule(active.target),
             norm="Linf" if active.ball.norm == "linf" else "L2",
             eps=active.ball.eps,
             steps=self.steps,

@@ -22,5 +22,5 @@ class FGSM(Attack):
 
     def run(self, active: ActiveSet) -> None:
         """One gradient, one look."""
-        slope = active.gradient(active.clean, self.loss)
-        active.note(active.project(active.clean + active.ball.eps * active.ball.ascent(slope.gradient)))
+        answer = active.gradient(active.clean, self.loss)
+        active.note(active.project(active.clean + active.ball.eps * active.ball.ascent(answer.gradient)))

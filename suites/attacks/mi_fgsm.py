@@ -45,9 +45,9 @@ class MIFGSM(Attack):
         alpha = active.ball.eps / self.steps if self.alpha is None else self.alpha
         images, momentum = active.clean, torch.zeros_like(active.clean)
         for _ in active.steps(self.steps):
-            slope = active.gradient(images, self.loss)
-            images, momentum = slope.survivors(images, momentum)
+            answer = active.gradient(images, self.loss)
+            images, momentum = answer.survivors(images, momentum)
             # the mean in place of the sum scales m, and neither its sign nor its direction
-            momentum = self.decay * momentum + slope.gradient / (mean_of_samples(slope.gradient.abs()) + 1e-30)
+            momentum = self.decay * momentum + answer.gradient / (mean_of_samples(answer.gradient.abs()) + 1e-30)
             images = active.project(images + alpha * active.ball.ascent(momentum))
         active.note(images)

@@ -50,7 +50,7 @@ class PGD(Attack):
         for restart in active.steps(self.restarts):
             images = active.start(restart) if self.random_start else active.clean
             for _ in active.steps(self.steps):
-                slope = active.gradient(images, self.loss)
-                (images,) = slope.survivors(images)
-                images = active.project(images + alpha * active.ball.ascent(slope.gradient))
+                answer = active.gradient(images, self.loss)
+                (images,) = answer.survivors(images)
+                images = active.project(images + alpha * active.ball.ascent(answer.gradient))
             active.note(images)

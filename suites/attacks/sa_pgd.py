@@ -54,9 +54,9 @@ class SAPGD(Attack):
             momentum, variance = torch.zeros_like(images), torch.zeros_like(images)
             eta = active.ball.eps
             for step in active.steps(self.steps):
-                slope = active.gradient(images, self.loss)
-                images, momentum, variance = slope.survivors(images, momentum, variance)
-                gradient = slope.gradient / (mean_of_samples(slope.gradient.abs()) + 1e-30)
+                answer = active.gradient(images, self.loss)
+                images, momentum, variance = answer.survivors(images, momentum, variance)
+                gradient = answer.gradient / (mean_of_samples(answer.gradient.abs()) + 1e-30)
                 squares = gradient.square()  # of the scaled gradient: that of the raw one may underflow
                 momentum = 0.5 * momentum + gradient
                 variance = 0.8 * variance + squares / (mean_of_samples(squares) + 1e-30)

@@ -36,7 +36,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def lively() -> Build:
-    """Builds a classifier of lowered thresholds and settled batch norms, so that all its layers fire."""
+    """Builds a classifier of lowered thresholds and calibrated batch norms, so that all its layers fire."""
 
     def build(name: str, *, size: int = 8, timesteps: int = 4, **parameters: Any) -> Classifier:
         torch.manual_seed(0)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robustbench_snn import evaluate
 from robustbench_snn.attack.active_set import ActiveSet
-from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.standard_set import doubled, last, members
 from robustbench_snn.dataset import load_dataset
@@ -90,9 +90,9 @@ def test_own_pgd_asks_a_third_as_often(benchmark: Any, other: str, data: str, ep
     def theirs() -> float:
         with target.frozen():
             if other == "torchattacks":
-                found = package.PGD(Plain(target), eps=eps, alpha=eps / 4, steps=50)(images, labels)
+                found = package.PGD(AsModule(target), eps=eps, alpha=eps / 4, steps=50)(images, labels)
             else:
-                wrapped = package.PyTorchModel(Plain(target), bounds=(0, 1), device="cpu")
+                wrapped = package.PyTorchModel(AsModule(target), bounds=(0, 1), device="cpu")
                 attack = package.attacks.LinfPGD(abs_stepsize=eps / 4, steps=50)
                 _, found, _ = attack(wrapped, images, labels, epsilons=eps)
             return right(target, found, labels)

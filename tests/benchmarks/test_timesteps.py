@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.model.task import Task
@@ -25,7 +25,7 @@ def build(encoder):
     body = backbones.create("spikformer", task, depth=1, width=128, heads=4)
     images = torch.rand(8, 3, 16, 16)
     model = Classifier(encoders.create(encoder, body.stem), body, task.timesteps)
-    return Target(settle(model, lambda m: m(images))), images
+    return Target(calibrate(model, lambda m: m(images))), images
 
 
 def sweep(way, target, images):

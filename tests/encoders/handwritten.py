@@ -62,7 +62,7 @@ def conv_bn(x: Tensor, layers: nn.Sequential) -> Tensor:
 def make(
     name: str, *, channels=3, height=8, width=8, timesteps=4, features=16, pool=False, seed=0, **parameters
 ) -> Encoder:
-    """A settled encoder in float64: random affine batch norms, with statistics of a run on random images."""
+    """A calibrated encoder in float64: random affine batch norms, with statistics of a run on random images."""
     torch.manual_seed(seed)
     task = Task(channels, height, width, 10, timesteps, (0.4,) * channels, (0.3,) * channels)
     encoder = encoders.create(name, Stem(task, features, pool=pool), **parameters).double()

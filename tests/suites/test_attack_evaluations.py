@@ -56,14 +56,14 @@ def test_convergence_rule_doubles_while_accuracy_falls() -> None:
         def attack(self, stage: object) -> None:
             self.steps.append(stage.name)  # type: ignore[attr-defined]
 
-    siege = Falling()
-    found = SNNStandard(eps=0.1)._converge(siege)  # type: ignore[arg-type]
-    assert siege.steps == ["sa_pgd-200 assg", "sa_pgd-400 assg", "sa_pgd-800 assg"]
+    cascade = Falling()
+    found = SNNStandard(eps=0.1)._converge(cascade)  # type: ignore[arg-type]
+    assert cascade.steps == ["sa_pgd-200 assg", "sa_pgd-400 assg", "sa_pgd-800 assg"]
     assert found["stopped_at"] == 800
     assert found["converged"]
-    siege.steps.clear()
+    cascade.steps.clear()
     capped = SNNStandard(eps=0.1, most_steps=400)
-    stopped = capped._converge(siege)  # type: ignore[arg-type]
+    stopped = capped._converge(cascade)  # type: ignore[arg-type]
     assert not stopped["converged"]
     assert capped._flags(stopped) == ["not_converged"]
 
@@ -247,7 +247,7 @@ def test_stf_paper_is_marked_and_clamps_in_normalised_space() -> None:
 @pytest.mark.slow
 def test_own_autoattack_is_near_the_official_one() -> None:
     pyautoattack = pytest.importorskip("pyautoattack")
-    from robustbench_snn.attack.as_module import Plain
+    from robustbench_snn.attack.as_module import AsModule
     from robustbench_snn.evaluation.correctness import correct
     from robustbench_snn.model.target import Target
 
@@ -255,7 +255,7 @@ def test_own_autoattack_is_near_the_official_one() -> None:
     (ours,) = evaluate(model, images, labels, [{"autoattack": {"eps": 0.1}}])
     target = Target(model)
     with target.frozen():
-        attack = pyautoattack.AutoAttack(Plain(target), norm="Linf", eps=0.1, device="cpu", seed=0)
+        attack = pyautoattack.AutoAttack(AsModule(target), norm="Linf", eps=0.1, device="cpu", seed=0)
         adversarial = attack.run_standard_evaluation(images, labels, batch_size=48)
         adversarial = adversarial if isinstance(adversarial, Tensor) else adversarial[0]
         official = float(correct(target(adversarial), labels).float().mean())

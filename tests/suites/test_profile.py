@@ -8,7 +8,7 @@ import torch
 
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.evaluation.contract import Subject
-from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import backbones, encoders, evaluations
@@ -23,7 +23,7 @@ def make(encoder: str = "stf", backbone: str = "spikformer") -> Target:
     torch.manual_seed(0)
     body = backbones.create(backbone, TASK, depth=1, width=128, heads=2, pooling="0011")
     model = Classifier(encoders.create(encoder, body.stem), body, TASK.timesteps)
-    return Target(settle(model, lambda m: m(sample_images(TASK, 32))))
+    return Target(calibrate(model, lambda m: m(sample_images(TASK, 32))))
 
 
 def profile(target: Target, batch_size: int = 8, count: int = 27, **parameters):

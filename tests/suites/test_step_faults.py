@@ -10,7 +10,7 @@ from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct
-from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
@@ -26,7 +26,7 @@ def subject(encoder: str = "direct", batch_size: int = 8, count: int = 24) -> Su
     torch.manual_seed(0)
     body = backbones.create("spikformer", TASK, depth=1, width=128, heads=2, pooling="0011")
     model = Classifier(encoders.create(encoder, body.stem), body, TASK.timesteps)
-    target = Target(settle(model, lambda m: m(sample_images(TASK, 32))))
+    target = Target(calibrate(model, lambda m: m(sample_images(TASK, 32))))
     images = sample_images(TASK, count, seed=1)
     with torch.no_grad():
         labels = target(images, SampleRandom.for_samples(0, sample_ids=range(count))).argmax(1)

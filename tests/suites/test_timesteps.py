@@ -10,7 +10,7 @@ from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.evaluation.correctness import correct
-from robustbench_snn.model.calibration import settle
+from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
@@ -27,7 +27,7 @@ def make(encoder: str = "direct", backbone: str = "spikformer", readout: str | N
     torch.manual_seed(0)
     body = backbones.create(backbone, TASK, **SPIKFORMER)
     model = Classifier(encoders.create(encoder, body.stem, **parameters), body, TASK.timesteps, readout)
-    return Target(settle(model, lambda m: m(sample_images(TASK, 32))))
+    return Target(calibrate(model, lambda m: m(sample_images(TASK, 32))))
 
 
 def subject(target: Target, count: int = 27, batch_size: int = 8, **options) -> Subject:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robustbench_snn import evaluate
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import Ball, Norm
-from robustbench_snn.attack.cascade import CLEAN, SURVIVED, Siege
+from robustbench_snn.attack.cascade import CLEAN, SURVIVED, Cascade
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.dataset.samples import ArraySamples, Samples
 from robustbench_snn.evaluation.contract import Subject
@@ -41,7 +41,7 @@ QUICK: dict[str, dict[str, object]] = {
 }
 
 
-def besiege(
+def attacked(
     model: nn.Module,
     samples: Samples,
     name: str,
@@ -51,12 +51,12 @@ def besiege(
     estimator: object = "training",
     stochastic: bool = False,
     **parameters: object,
-) -> Siege:
+) -> Cascade:
     subject = Subject(Target(model, stochastic=stochastic), samples, batch_size=batch_size)
     with subject.target.frozen():
-        siege = Siege(subject, Ball(eps, norm), keep_images=len(samples))
-        siege.attack(stage(name, attacks.create(name, **parameters), estimator))  # type: ignore[arg-type]
-    return siege
+        cascade = Cascade(subject, Ball(eps, norm), keep_images=len(samples))
+        cascade.attack(stage(name, attacks.create(name, **parameters), estimator))  # type: ignore[arg-type]
+    return cascade
 
 
 def linear_samples(count: int = 64) -> tuple[Linear, ArraySamples]:
@@ -110,7 +110,7 @@ def test_linear_models_fall_exactly_where_they_must(name: str, norm: Norm) -> No
     eps = 0.05 if norm == "linf" else 0.15
     exact = linear_margin(model, samples, eps, norm)
     assert 16 < int((exact < 0).sum()) < 48
-    found = besiege(model, samples, name, eps, norm, **STRONG[name]).broken_by > 0
+    found = attacked(model, samples, name, eps, norm, **STRONG[name]).broken_by > 0
     assert not found[exact > 1e-4].any(), "no attack breaks what cannot be broken"
     # Finite differences along 32 of 2^16 signs; the projections of torchattacks' FAB; a random search for a direction.
     slack = {"spsa": 0.05, "fab_t": 0.01, "square": 0.05 if norm == "l2" else 1e-4}.get(name, 1e-4)
@@ -140,8 +140,8 @@ def test_an_attack_ends_when_everybody_has_fallen(name: str, norm: Norm) -> None
         return
     model, samples = linear_samples(8)
     eps, parameters = (0.5, {"tries": 200}) if name == "noise" else (0.25, STRONG[name])
-    siege = besiege(model, samples, name, eps if norm == "linf" else 8 * eps, norm, **parameters)  # type: ignore[arg-type]
-    assert (siege.broken_by == 1).all()
+    cascade = attacked(model, samples, name, eps if norm == "linf" else 8 * eps, norm, **parameters)  # type: ignore[arg-type]
+    assert (cascade.broken_by == 1).all()
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -151,9 +151,9 @@ def test_batch_size_changes_nothing_and_every_claim_holds(name: str, norm: Norm)
         return
     model, samples = trained(), held_out_samples(10)
     eps = {"linf": 0.5, "l2": 6.0}[norm] if name == "noise" else {"linf": 0.15, "l2": 0.8}[norm]
-    sieges = [besiege(model, samples, name, eps, norm, size, **QUICK[name]) for size in (1, 7, 64)]
-    one = sieges[0]
-    for other in sieges[1:]:
+    cascades = [attacked(model, samples, name, eps, norm, size, **QUICK[name]) for size in (1, 7, 64)]
+    one = cascades[0]
+    for other in cascades[1:]:
         assert torch.equal(one.broken_by, other.broken_by)
         assert torch.equal(one.queries, other.queries)
         assert all(torch.equal(image, other.images[row]) for row, image in one.images.items())
@@ -189,7 +189,7 @@ def test_a_nan_image_is_a_failed_attack() -> None:
 
 def test_best_iterate_is_never_above_last_iterate() -> None:
     model, samples = trained(), held_out_samples(60)
-    best = besiege(model, samples, "pgd", 0.15, steps=10)
+    best = attacked(model, samples, "pgd", 0.15, steps=10)
     batch = next(samples.batches(60))
     target = Target(model)
     with target.frozen():
@@ -204,11 +204,11 @@ def test_best_iterate_is_never_above_last_iterate() -> None:
 
 
 def test_survivors_only_are_asked_again() -> None:
-    siege = besiege(trained(), held_out_samples(60), "pgd", 0.15, steps=10)
-    assert siege.queries[siege.broken_by == CLEAN].sum() == 0
-    assert (siege.queries[siege.broken_by == SURVIVED] == 11).all()
-    assert (siege.queries[siege.broken_by == 1] <= 11).all()
-    assert siege.queries[siege.broken_by == 1].float().mean() < 9
+    cascade = attacked(trained(), held_out_samples(60), "pgd", 0.15, steps=10)
+    assert cascade.queries[cascade.broken_by == CLEAN].sum() == 0
+    assert (cascade.queries[cascade.broken_by == SURVIVED] == 11).all()
+    assert (cascade.queries[cascade.broken_by == 1] <= 11).all()
+    assert cascade.queries[cascade.broken_by == 1].float().mean() < 9
 
 
 class Masked(nn.Module):
@@ -224,18 +224,18 @@ class Masked(nn.Module):
 
 def test_sa_pgd_survives_all_zero_gradients() -> None:
     model, samples = linear_samples(16)
-    siege = besiege(Masked(model), samples, "sa_pgd", 0.15, steps=20)
-    images = torch.stack([siege.images[row] for row in range(16)])
+    cascade = attacked(Masked(model), samples, "sa_pgd", 0.15, steps=20)
+    images = torch.stack([cascade.images[row] for row in range(16)])
     assert images.isfinite().all()
     assert (images != samples.pixels).flatten(1).any(1).all(), "it walks at random"
-    assert (siege.broken_by == 1).sum() >= 4, "and meets some of those that the ball holds"
+    assert (cascade.broken_by == 1).sum() >= 4, "and meets some of those that the ball holds"
 
 
 def test_square_sees_through_a_mask_and_pgd_does_not() -> None:
     model, samples = linear_samples()
     exact = linear_margin(model, samples, 0.05, "linf")
-    assert not (besiege(Masked(model), samples, "pgd", 0.05, random_start=False).broken_by > 0).any()
-    found = besiege(Masked(model), samples, "square", 0.05, queries=600).broken_by > 0
+    assert not (attacked(Masked(model), samples, "pgd", 0.05, random_start=False).broken_by > 0).any()
+    found = attacked(Masked(model), samples, "square", 0.05, queries=600).broken_by > 0
     assert torch.equal(found, exact < 0)
 
 
@@ -269,30 +269,30 @@ def test_step_size_schedule() -> None:
 
 def test_per_sample_state_survives_the_shrinking_of_the_active_set() -> None:
     model, samples = trained(), held_out_samples(24)
-    together = besiege(model, samples, "sa_pgd", 0.15, estimator="assg", steps=20)
+    together = attacked(model, samples, "sa_pgd", 0.15, estimator="assg", steps=20)
     for row in (0, 5, 11, 17):
-        alone = besiege(model, samples.subset(torch.tensor([row])), "sa_pgd", 0.15, estimator="assg", steps=20)
+        alone = attacked(model, samples.subset(torch.tensor([row])), "sa_pgd", 0.15, estimator="assg", steps=20)
         assert alone.broken_by[0] == together.broken_by[row]
         assert alone.queries[0] == together.queries[row]
 
 
 def test_stochastic_models_are_judged_on_fresh_draws() -> None:
     model, samples = linear_samples(12)
-    siege = besiege(Noisy(model, 0.3), samples, "pgd", 0.05, stochastic=True, steps=4)
-    assert ((siege.share > 0) & (siege.share < 1)).any()
-    assert torch.equal(siege.share * 20, (siege.share * 20).round())
-    assert (siege.queries[siege.broken_by == SURVIVED] == 10 * 5).all()
-    fallen = besiege(Noisy(model, 0.3), samples, "pgd", 0.2, stochastic=True, steps=4)
+    cascade = attacked(Noisy(model, 0.3), samples, "pgd", 0.05, stochastic=True, steps=4)
+    assert ((cascade.share > 0) & (cascade.share < 1)).any()
+    assert torch.equal(cascade.share * 20, (cascade.share * 20).round())
+    assert (cascade.queries[cascade.broken_by == SURVIVED] == 10 * 5).all()
+    fallen = attacked(Noisy(model, 0.3), samples, "pgd", 0.2, stochastic=True, steps=4)
     assert (fallen.broken_by == 1).any()
     assert (fallen.queries[fallen.broken_by != CLEAN] == 10 * 5).all(), "ten wrong draws send nobody home"
-    still = besiege(Noisy(model, 0.0), samples, "pgd", 0.05, stochastic=True, steps=4)
+    still = attacked(Noisy(model, 0.0), samples, "pgd", 0.05, stochastic=True, steps=4)
     assert set(still.share.unique().tolist()) <= {0.0, 1.0}
 
 
 def test_a_stochastic_union_reports_what_the_selecting_draws_chose() -> None:
     """Taking the lower of two reported shares would lower the number by chance alone."""
     model, samples = linear_samples(12)
-    one, other = (besiege(Noisy(model, 0.3), samples, "pgd", 0.02, stochastic=True, steps=2) for _ in range(2))
+    one, other = (attacked(Noisy(model, 0.3), samples, "pgd", 0.02, stochastic=True, steps=2) for _ in range(2))
     other._select, other.share = one._select - 0.05, (one.share + 0.3).clamp_max(1.0)
     reported = other.share.clone()
     assert (reported > one.share).any()
@@ -332,12 +332,12 @@ def test_transfer_images_come_from_the_source() -> None:
     subject = Subject(Target(model), samples)
     broken = []
     for source in (model, Linear(seed=5)):
-        siege = Siege(subject, Ball(0.1))
-        siege.attack(stage("transfer", Transfer(Target(source), MIFGSM(steps=10))))
-        broken.append(int((siege.broken_by > 0).sum()))
+        cascade = Cascade(subject, Ball(0.1))
+        cascade.attack(stage("transfer", Transfer(Target(source), MIFGSM(steps=10))))
+        broken.append(int((cascade.broken_by > 0).sum()))
     assert broken[0] > broken[1]
 
 
 def test_columns_are_plain() -> None:
-    siege = besiege(trained(), held_out_samples(8), "fgsm", 0.15)
-    assert siege.broken_by.numpy().dtype == np.int16
+    cascade = attacked(trained(), held_out_samples(8), "fgsm", 0.15)
+    assert cascade.broken_by.numpy().dtype == np.int16

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from robustbench_snn import evaluate
 from robustbench_snn.attack.active_set import ActiveSet
-from robustbench_snn.attack.as_module import Plain
+from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.evaluation.correctness import correct
@@ -94,7 +94,7 @@ def official(images: Tensor, labels: Tensor, eps: float, norm: str, queries: int
     target = Target(trained())
     with target.frozen():
         attack = pyautoattack.AutoAttack(
-            Plain(target), norm=norm, eps=eps, version="custom", attacks=["square"], device="cpu", seed=0
+            AsModule(target), norm=norm, eps=eps, version="custom", attacks=["square"], device="cpu", seed=0
         )
         attack.square.n_queries, attack.square.rescale_schedule = queries, True
         found = attack.run_standard_evaluation(images, labels, batch_size=len(images))
