@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Column, Outcome, Subject
 from robustbench_snn.model.target import Target
-from robustbench_snn.registry import Component, explain
 from robustbench_snn.registry import evaluations as registry
+from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems
 
-Entry = str | Mapping[str, Mapping[str, Any]]
+Entry = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -115,35 +114,31 @@ def evaluate(
     subject = Subject(target, samples, seed, batch_size, str(target.device), progress, others)
     with target.frozen():
         _check_classes(target, samples)
-        return [_run(component, parameters, subject) for component, parameters in parts]
+        return [_run(part, subject) for part in parts]
 
 
 def _lend(target: Target) -> Callable[[], Target]:
     return lambda: target
 
 
-def _parts(entry: Entry) -> list[tuple[Component[Any], Mapping[str, Any]]]:
+def _parts(entry: Entry) -> list[ComponentSpec]:
     """The evaluation of one entry with each set of parameters that it is cut into."""
-    if isinstance(entry, str):
-        entry = {entry: {}}
-    if len(entry) != 1:
-        raise UserError(f"an evaluation is a name or one name with parameters: {dict(entry)}")
-    name, parameters = next(iter(entry.items()))
-    component = registry.get(name)
-    try:
-        checked = component.validate(parameters)
-    except ValidationError as error:
-        raise UserError(f"{name}: {'; '.join(explain(error, component.parameters))}") from None
-    return [(component, part) for part in component.target.split(checked)]
+    written = component_spec(entry)
+    if found := problems("evaluations", written):
+        raise UserError(f"{written.name}: {'; '.join(found)}" if written.name in registry else "; ".join(found))
+    component = registry.get(written.name)
+    parts = component.target.split(component.validate(written.parameters))
+    return [ComponentSpec(name=written.name, parameters=part) for part in parts]
 
 
-def _run(component: Component[Any], parameters: Mapping[str, Any], subject: Subject) -> Result:
+def _run(written: ComponentSpec, subject: Subject) -> Result:
     begun = time.perf_counter()
-    outcome: Outcome = component.create(**parameters).run(subject)
+    component = registry.get(written.name)
+    outcome: Outcome = component.create(**written.parameters).run(subject)
     return Result(
         name=component.declaration.name,
         version=component.declaration.version,
-        parameters=component.validate(parameters),
+        parameters=component.validate(written.parameters),
         seed=subject.seed,
         metrics=dict(outcome.metrics),
         columns=dict(outcome.columns),

@@ -34,7 +34,6 @@ from .model.classifier import Classifier as Classifier
 from .model.coding_gradients import Backward as Backward
 from .model.coding_gradients import replace_gradient as replace_gradient
 from .model.encoder import Encoder as Encoder
-from .model.encoder import EncoderTraits as EncoderTraits
 from .model.encoder import FrameEncoder as FrameEncoder
 from .model.encoder import PixelCoding as PixelCoding
 from .model.encoder import Stem as Stem

@@ -14,16 +14,16 @@ from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.stages import stage
-from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.registry import attacks
+from robustbench_snn.registry.spec import TRAINING, ComponentSpec
 
 POINT = 0.01
-FOREIGN: tuple[EstimatorSpec, ...] = (
-    {"atan": {"alpha": 2.0}},
-    {"triangle": {"gamma": 1.0}},
-    {"rectangle": {"width": 1.0}},
+FOREIGN = (
+    ComponentSpec(name="atan", parameters={"alpha": 2.0}),
+    ComponentSpec(name="triangle", parameters={"gamma": 1.0}),
+    ComponentSpec(name="rectangle", parameters={"width": 1.0}),
 )
 
 
@@ -78,7 +78,7 @@ class AttackChecks:
         """A fresh cascade."""
         return Cascade(self.subject, Ball(self.eps if eps is None else eps, self.norm), keep_images=keep_images)
 
-    def pgd(self, eps: float | None = None, estimator: EstimatorSpec = "training", **changed: Any) -> Cascade:
+    def pgd(self, eps: float | None = None, estimator: ComponentSpec = TRAINING, **changed: Any) -> Cascade:
         """PGD with one thing changed."""
         cascade = self.cascade(eps, keep_images=len(self.subject.samples))
         cascade.attack(stage("pgd", attacks.create("pgd", **{"steps": self.steps, **changed}), estimator))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from pydantic import PositiveInt
 
 from robustbench_snn.attack.ball import Norm
-from robustbench_snn.attack.evaluation import Count
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.suites._attack_checks import AttackChecks
@@ -34,20 +34,11 @@ class Diagnostics(Evaluation):
         queries: of Square.
     """
 
-    def __init__(
-        self,
-        *,
-        eps: Epsilon,
-        norm: Norm = "linf",
-        samples: Count = 64,
-        steps: Count = 20,
-        queries: Count = 500,
-    ) -> None:
-        self.eps = eps
-        self.norm: Norm = norm
-        self.samples = samples
-        self.steps = steps
-        self.queries = queries
+    eps: Epsilon
+    norm: Norm = "linf"
+    samples: PositiveInt = 64
+    steps: PositiveInt = 20
+    queries: PositiveInt = 500
 
     def run(self, subject: Subject) -> Outcome:
         """The model first, then the attacks."""

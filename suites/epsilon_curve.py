@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
-from robustbench_snn.attack.evaluation import Count
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
@@ -29,32 +29,28 @@ class EpsilonCurve(Evaluation):
         norm: ``linf`` or ``l2``.
         tier: which part of the standard SNN attack set, without its convergence rule.
         draws: EOT draws, for stochastic models.
-        evaluations: fresh draws that judge a stochastic model.
+        judging_draws: fresh draws that judge a stochastic model.
     """
 
     table_metrics: ClassVar[Mapping[str, str]] = {"area": "area %", "largest_eps_accuracy": "at the largest eps %"}
 
-    def __init__(
-        self,
-        *,
-        eps: list[Epsilon],
-        norm: Norm = "linf",
-        tier: Tier = "fast",
-        draws: Count = 10,
-        evaluations: Count = 20,
-    ) -> None:
-        if not eps or min(eps) <= 0.0:
+    eps: list[Epsilon]
+    norm: Norm = "linf"
+    tier: Tier = "fast"
+    draws: PositiveInt = 10
+    judging_draws: PositiveInt = 20
+
+    def __post_init__(self) -> None:
+        if not self.eps or min(self.eps) <= 0.0:
             raise ValueError("eps is a list of at least one radius, each above 0")
-        self.eps = sorted(set(eps))
-        self.norm: Norm = norm
-        self.tier: Tier = tier
-        self.draws = draws
-        self.evaluations = evaluations
+        self.eps = sorted(set(self.eps))
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade at each eps, smallest first."""
         with subject.target.frozen():
-            cascade = Cascade(subject, Ball(self.eps[0], self.norm), self.draws, self.evaluations, selecting=SELECTING)
+            cascade = Cascade(
+                subject, Ball(self.eps[0], self.norm), self.draws, self.judging_draws, selecting=SELECTING
+            )
             clean = cascade.robust_accuracy
             points: list[dict[str, Any]] = []
             smallest = torch.full((len(subject.samples),), torch.inf)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import field
 from typing import Any
 
-from robustbench_snn.attack.ball import Norm
+from pydantic import PositiveInt
+
 from robustbench_snn.attack.cascade import Cascade
-from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, doubled, last, members
@@ -45,33 +47,15 @@ class SNNStandard(AttackEvaluation):
     attacks under all estimators.
 
     Args:
-        eps: radius of the ball in pixel units; a list gives one cell each.
-        norm: ``linf`` or ``l2``.
         tier: which set.
         most_steps: where the convergence rule gives up.
         transfer_from: other models of the suite whose adversarial images are tried too, each as ``model@seed``;
             this evaluation then waits until all models are trained. A model is left out of its own.
-        draws: EOT draws, for stochastic models.
-        evaluations: fresh draws that judge a stochastic model.
-        keep_images: adversarial images to keep, of the first so many samples.
     """
 
-    def __init__(
-        self,
-        *,
-        eps: Eps,
-        norm: Norm = "linf",
-        tier: Tier = "standard",
-        most_steps: Count = 1600,
-        transfer_from: list[str] = [],  # noqa: B006 - a YAML parameter's default, never written to
-        draws: Count = 10,
-        evaluations: Count = 20,
-        keep_images: Images = 0,
-    ) -> None:
-        super().__init__(eps=only_one(eps), norm=norm, draws=draws, evaluations=evaluations, keep_images=keep_images)
-        self.tier = tier
-        self.most_steps = most_steps
-        self.transfer_from = list(transfer_from)
+    tier: Tier = "standard"
+    most_steps: PositiveInt = 1600
+    transfer_from: list[str] = field(default_factory=list)
 
     @property
     def needs_peers(self) -> bool:
@@ -120,7 +104,7 @@ class SNNStandard(AttackEvaluation):
             source = subject.peers[name]()
             with source.frozen():
                 attack = Transfer(source, MIFGSM(steps=20))
-                cascade.attack(stage(f"transfer from {name}", attack))
+                cascade.attack(stage("transfer", attack, title=f"transfer from {name}"))
 
     def _sources(self, subject: Subject) -> list[str]:
         return [name for name in self.transfer_from if name != subject.name]

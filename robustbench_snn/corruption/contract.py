@@ -18,6 +18,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.model.padding import ALIGNMENT, pad_batch
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import Component, corruptions
+from robustbench_snn.registry.traits import CorruptionTraits
 
 Group: TypeAlias = Literal["noise", "blur", "weather", "digital"]
 Parameters: TypeAlias = Literal["auto", "cifar", "imagenet"]
@@ -156,7 +157,7 @@ def resolve_parameters(parameters: Parameters, size: Sequence[int]) -> Literal["
 
 
 def severity_row(
-    component: Component[Corruption], severity: int, parameters: Literal["cifar", "imagenet"]
+    component: Component[Corruption, CorruptionTraits], severity: int, parameters: Literal["cifar", "imagenet"]
 ) -> tuple[float, ...]:
     """The row of a corruption's parameter table for one severity.
 
@@ -165,7 +166,8 @@ def severity_row(
     """
     if isinstance(severity, bool) or severity not in SEVERITIES:
         raise UserError(f"severity must be a whole number from 1 to 5, got {severity!r}")
-    return tuple(component.declaration.traits[parameters][severity - 1])
+    traits = component.declaration.traits
+    return tuple((traits.cifar if parameters == "cifar" else traits.imagenet)[severity - 1])
 
 
 def block_length(images: Tensor) -> int:

@@ -21,11 +21,11 @@ from robustbench_snn.estimator.surrogate import ReplacedSpike
 from robustbench_snn.estimator.temporal import TemporalBackward, TimeRecord, replaced_backward
 from robustbench_snn.model.swapping import swapped
 from robustbench_snn.model.target import Target, lock_of
+from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import estimators
+from robustbench_snn.registry.spec import ComponentSpec, component_spec
 
 E_ = TypeVar("E_", bound="type[Estimator]")
-EstimatorSpec = str | dict[str, dict[str, Any]]
-"""A name, or a name with parameters, as suite files write it: ``atan`` or ``{atan: {alpha: 10}}``."""
 
 _checked: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 
@@ -37,11 +37,13 @@ def register_estimator(
     return estimators.register(name, version=version, presets=presets)
 
 
-class Estimator(ABC):
-    """Base class of all estimators; keyword-only parameters of ``__init__`` are its YAML parameters."""
+class Estimator(Parameterized, ABC):
+    """Base class of all estimators; the annotated fields of a subclass are its YAML parameters."""
 
     stateful: ClassVar[bool] = False
     """Whether it keeps something for each sample from one forward pass to the next."""
+    replaces: ClassVar[bool] = True
+    """Whether it puts another backward pass in place of the model's own."""
 
     @abstractmethod
     def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
@@ -76,37 +78,22 @@ class TemporalEstimator(Estimator, TemporalBackward):
         return replaced_backward(neuron, self)
 
 
-class TrainingSurrogate(Estimator):
-    """The model's own backward pass, as trained."""
-
-    def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
-        """Leaves the neuron as it is."""
-        return nullcontext()
-
-
-def make(spec: EstimatorSpec) -> Estimator:
+def make(spec: ComponentSpec | str | Mapping[str, Any]) -> Estimator:
     """The estimator that a suite file names.
 
     Raises:
         UserError: if there is none of that name, or its parameters are wrong.
     """
-    name: str
-    parameters: dict[str, Any]
-    if isinstance(spec, str):
-        name, parameters = spec, {}
-    elif len(spec) == 1:
-        name, parameters = next(iter(spec.items()))
-    else:
-        raise UserError(f"an estimator is a name or one name with parameters, such as {{atan: {{alpha: 10}}}}: {spec}")
-    if name == "training":
-        return TrainingSurrogate()
-    estimator: Estimator = estimators.create(name, **parameters)
+    estimator: Estimator = component_spec(spec).create("estimators")
     return estimator
 
 
 @contextmanager
 def estimating(
-    target: Target, spec: EstimatorSpec | Estimator, probe: Tensor | None = None, **parameters: Any
+    target: Target,
+    spec: ComponentSpec | str | Mapping[str, Any] | Estimator,
+    probe: Tensor | None = None,
+    **parameters: Any,
 ) -> Iterator[Estimator]:
     """Puts an estimator in force for a model while inside; the model is restored even on error.
 
@@ -146,7 +133,7 @@ def estimating(
 
 
 def _seen(target: Target, estimator: Estimator) -> bool:
-    if isinstance(estimator, TrainingSurrogate) or not target.neurons:
+    if not estimator.replaces or not target.neurons:
         return True  # nothing is swapped
     return f"{type(estimator).__qualname__} {target.device}" in _checked.get(target.model, ())
 
@@ -179,11 +166,9 @@ def _assert_same(target: Target, estimator: Estimator, before: Tensor, after: Te
 
 __all__ = [
     "Estimator",
-    "EstimatorSpec",
     "SpikeEstimator",
     "TemporalEstimator",
     "TimeRecord",
-    "TrainingSurrogate",
     "estimating",
     "make",
     "register_estimator",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.model.target import Target
+from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import evaluations
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class Outcome:
     comparable: bool = True
 
 
-class Evaluation(ABC):
-    """Base class of all evaluations; keyword-only parameters of ``__init__`` are its YAML parameters."""
+class Evaluation(Parameterized, ABC):
+    """Base class of all evaluations; the annotated fields of a subclass are its YAML parameters."""
 
     table_metrics: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Metrics besides ``accuracy`` that a table shows: heading by metric. A heading ending in % shows a share."""

@@ -195,7 +195,7 @@ class Session:
                 self._targets.pop(next(iter(self._targets)))
             stochastic = None
             if cell.model.model is not None:
-                stochastic = bool(models.get(cell.model.model.name).declaration.traits["stochastic"])
+                stochastic = bool(models.get(cell.model.model.name).declaration.traits.stochastic)
             model = model.to(self.options.device).eval()
             self._targets[cell.key] = Target(model, stochastic=stochastic, checkpointing=self.options.checkpointing)
         return self._targets[cell.key]

@@ -92,7 +92,7 @@ class BackboneConformance:
     def test_declares_its_neurons(self) -> None:
         """Declared spiking: there are spiking neurons; an ANN has none."""
         found = backbones.get(self.component).declaration
-        declared, count = found.traits.get("spiking", True), len(spiking_neurons(self.build()))
+        declared, count = found.traits.spiking, len(spiking_neurons(self.build()))
         require(declared == (count > 0), f"declared spiking={declared}, but has {count} layers of spiking neurons")
 
     def test_independent_of_batch_mates(self) -> None:

@@ -269,7 +269,7 @@ class EncoderConformance:
         return slopes
 
 
-def find_encoder(component: str | type[Encoder]) -> Component[Any]:
+def find_encoder(component: str | type[Encoder]) -> Component[Any, Any]:
     """The registered component of a name, or of a decorated class.
 
     Raises:

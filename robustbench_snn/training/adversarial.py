@@ -11,11 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from torch import Tensor, nn
 
 from robustbench_snn.attack.ball import Ball, Norm
-from robustbench_snn.errors import UserError
-from robustbench_snn.estimator.contract import EstimatorSpec, estimating, make
+from robustbench_snn.estimator.contract import estimating, make
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Epsilon
+from robustbench_snn.registry.spec import TRAINING, ComponentSpec, EstimatorSpec
 
 Objective = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(model, images (B, C, H, W), class probabilities (B, K)) to the loss, a scalar, and logits (B, K), detached."""
@@ -50,18 +50,14 @@ class AdversarialConfig(BaseModel):
     alpha: Epsilon | None = None
     steps: int = Field(default=7, ge=1)
     random_start: bool = True
-    estimator: EstimatorSpec = "training"
+    estimator: EstimatorSpec = TRAINING
     beta: float = Field(default=6.0, ge=0.0)
 
     @field_validator("estimator")
     @classmethod
-    def _check_estimator(cls, value: EstimatorSpec) -> EstimatorSpec:
-        try:
-            estimator = make(value)
-        except UserError as error:
-            raise ValueError(str(error)) from None
-        if estimator.stateful:
-            raise ValueError(f"{value} adapts over the iterations of one attack and cannot be trained with")
+    def _check_estimator(cls, value: ComponentSpec) -> ComponentSpec:
+        if make(value).stateful:
+            raise ValueError(f"{value.name} adapts over the iterations of one attack and cannot be trained with")
         return value
 
 

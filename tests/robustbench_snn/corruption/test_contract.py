@@ -18,7 +18,7 @@ from robustbench_snn.registry import corruptions
 from robustbench_snn.suites.corruptions import _textures, frost
 
 NAMES = (*STANDARD, *EXTRA)
-STOCHASTIC = {name for name in NAMES if corruptions.declaration(name).traits["stochastic"]}
+STOCHASTIC = {name for name in NAMES if corruptions.declaration(name).traits.stochastic}
 
 
 @pytest.fixture(autouse=True)
