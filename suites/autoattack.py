@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import PositiveInt
@@ -9,6 +10,7 @@ from pydantic import PositiveInt
 from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.standard_set import Member
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
+from robustbench_snn.registry.spec import named_in
 
 _APGD_T = Member("apgd_t-100", "apgd_t", {"steps": 100})
 _FAB_T = Member("fab_t-100", "fab_t", {"steps": 100})
@@ -44,6 +46,10 @@ class AutoAttack(AttackEvaluation):
 
     set: Literal["standard", "plus", "rand"] | None = None
     draws: PositiveInt = 20
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        return [*super().components(), *named_in(VERSIONS[self.set] if self.set else list(VERSIONS.values()))]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -10,7 +11,7 @@ from pydantic import PositiveInt
 from robustbench_snn.attack.ball import Norm
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
-from robustbench_snn.suites._attack_checks import AttackChecks
+from robustbench_snn.suites._attack_checks import FOREIGN, AttackChecks
 from robustbench_snn.suites._model_checks import check_model, zero_gradients
 
 CHECKS = 14
@@ -39,6 +40,11 @@ class Diagnostics(Evaluation):
     samples: PositiveInt = 64
     steps: PositiveInt = 20
     queries: PositiveInt = 500
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        attacks = [("attacks", name) for name in ("pgd", "square", "noise")]
+        return [*super().components(), *attacks, *(("estimators", spec.name) for spec in FOREIGN)]
 
     def run(self, subject: Subject) -> Outcome:
         """The model first, then the attacks."""

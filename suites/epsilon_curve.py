@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
+from robustbench_snn.registry.spec import named_in
 
 
 @register_evaluation("epsilon_curve", version=1)
@@ -44,6 +45,10 @@ class EpsilonCurve(Evaluation):
         if not self.eps or min(self.eps) <= 0.0:
             raise ValueError("eps is a list of at least one radius, each above 0")
         self.eps = sorted(set(self.eps))
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        return [*super().components(), *named_in((*members(self.tier), *last(self.tier)))]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade at each eps, smallest first."""

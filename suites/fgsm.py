@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.losses import LossName
 from robustbench_snn.attack.stages import stage
@@ -21,6 +23,10 @@ class FGSMEvaluation(AttackEvaluation):
 
     loss: LossName = "ce"
     estimator: EstimatorSpec = TRAINING
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        return [*super().components(), ("attacks", "fgsm")]
 
     def run(self, subject: Subject) -> Outcome:
         """One step for every sample that is right to begin with."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import PositiveInt
 
 from robustbench_snn.attack.evaluation import AttackEvaluation
@@ -35,6 +37,10 @@ class PGDEvaluation(AttackEvaluation):
     random_start: bool = True
     loss: LossName = "ce"
     estimator: EstimatorSpec = TRAINING
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        return [*super().components(), ("attacks", "pgd")]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs all restarts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -15,6 +15,7 @@ from robustbench_snn.attack.stages import stage
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, doubled, last, members
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
+from robustbench_snn.registry.spec import named_in
 from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 
@@ -65,6 +66,12 @@ class SNNStandard(AttackEvaluation):
     def uses(self, peer: str) -> bool:
         """Only those named: a model that joins a suite must not make all others be attacked again."""
         return peer in self.transfer_from
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        chosen = (*members(self.tier), doubled(200), *last(self.tier))
+        transfer = [("attacks", "mi_fgsm")] if self.transfer_from else []
+        return [*super().components(), *named_in(chosen), *transfer]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade.

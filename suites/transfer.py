@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import PositiveInt
@@ -32,6 +33,10 @@ class TransferEvaluation(AttackEvaluation):
     def needs_peers(self) -> bool:
         """Always: they are the sources."""
         return True
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        return [*super().components(), ("attacks", "mi_fgsm")]
 
     def run(self, subject: Subject) -> Outcome:
         """Attacks every source, and looks at the target."""

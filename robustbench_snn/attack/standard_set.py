@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,6 +30,10 @@ class Member:
     attack: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     estimator: str | Mapping[str, Any] = "training"
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """Kind and name of what it is made of."""
+        return [("attacks", self.attack), ("estimators", component_spec(self.estimator).name)]
 
     def stage(self) -> Stage:
         """Builds it."""

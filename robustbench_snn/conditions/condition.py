@@ -19,7 +19,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.registry import corruptions
-from robustbench_snn.registry.spec import TRAINING, AttackSpec, EstimatorSpec
+from robustbench_snn.registry.spec import TRAINING, AttackSpec, EstimatorSpec, named_in
 from robustbench_snn.timesteps.sweep import AtTimesteps
 
 CHUNK = 16
@@ -87,6 +87,12 @@ class Condition(BaseModel):
         if self.attack is not None:
             parts.append(f"{self.attack.name}_{self.eps:.4g}{'_each_T' if self.made_at == 'each' else ''}")
         return "+".join(parts) or "clean"
+
+    def components(self) -> Iterator[tuple[str, str]]:
+        """Kind and name of the components that make these inputs."""
+        if self.corruption is not None:
+            yield "corruptions", self.corruption
+        yield from named_in([self.attack, self.estimator])
 
     def details(self) -> Mapping[str, Any]:
         """What was done, for the record."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.registry.declaration import Declaration, Traits
+from robustbench_snn.registry.source import source_of
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -30,6 +31,11 @@ class Component(Generic[T, Traits]):
     def parameters(self) -> type[BaseModel]:
         """A pydantic model of the keyword parameters, its defaults those of the preset; unknown keys are errors."""
         return parameter_model(self.target, self.declaration.name, self.declaration.preset)
+
+    @cached_property
+    def source(self) -> Mapping[str, str]:
+        """What identifies the code of a component from outside; empty for those of this package."""
+        return source_of(self.target)
 
     def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Returns all parameters, defaults filled in.

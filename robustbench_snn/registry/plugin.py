@@ -8,6 +8,9 @@ from pathlib import Path
 
 from robustbench_snn.errors import UserError
 
+PREFIX = "robustbench_snn_plugin_"
+"""Begins the module names of plug-in files."""
+
 
 def load_plugin(path: str | Path) -> None:
     """Imports a Python file that the user named, so that its decorators register what it holds.
@@ -16,7 +19,7 @@ def load_plugin(path: str | Path) -> None:
         UserError: if the file is missing or fails to import.
     """
     file = Path(path).resolve()
-    name = f"robustbench_snn_plugin_{file.stem}"
+    name = f"{PREFIX}{file.stem}"
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(file):
         return

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     Field,
     TypeAdapter,
@@ -29,6 +30,7 @@ class ComponentSpec(Strict):
     name: str
     parameters: Mapping[str, Any] = Field(default_factory=dict)
     label: str | None = None
+    kind: str | None = None  # where the place that it stands at says so, in the plural; not written
 
     @model_serializer
     def _shortest(self) -> Any:
@@ -101,11 +103,28 @@ def problems(kind: str, component: ComponentSpec) -> list[str]:
     return []
 
 
+def named_in(value: Any) -> Iterator[tuple[str, str]]:
+    """Kind and name of every component that parameters name, however deep."""
+    if isinstance(value, ComponentSpec):
+        if value.kind is not None:
+            yield value.kind, value.name
+            yield from named_in(KINDS[value.kind].get(value.name).validate(value.parameters))
+    elif hasattr(value, "components"):
+        yield from value.components()
+    elif isinstance(value, BaseModel):
+        yield from named_in([getattr(value, name) for name in type(value).model_fields])
+    elif isinstance(value, Mapping):
+        yield from named_in(list(value.values()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from named_in(item)
+
+
 def _known(kind: str) -> Callable[[ComponentSpec], ComponentSpec]:
     def check(component: ComponentSpec) -> ComponentSpec:
         if found := problems(kind, component):
             raise ValueError("; ".join(found))
-        return component
+        return component.model_copy(update={"kind": kind})
 
     return check
 
@@ -123,7 +142,7 @@ AttackSpec: TypeAlias = Annotated[
 ]
 """An attack: ``pgd``, or ``{sa_pgd: {steps: 200}}``."""
 
-TRAINING = ComponentSpec(name="training")
+TRAINING = ComponentSpec(name="training", kind="estimators")
 """The model's own backward pass: the estimator where a suite file names none."""
 
 EstimatorSpec: TypeAlias = Annotated[
