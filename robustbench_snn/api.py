@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation.checked import run_checked
 from robustbench_snn.evaluation.contract import Column, Outcome, Subject
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations as registry
@@ -64,6 +65,7 @@ def evaluate(
     labels: ArrayLike | Tensor,
     evaluations: Sequence[Entry] = ("clean",),
     *,
+    sample_ids: ArrayLike | Tensor | None = None,
     seed: int = 0,
     batch_size: int = 128,
     device: torch.device | str | None = None,
@@ -83,7 +85,9 @@ def evaluate(
         labels: (N,), class numbers.
         evaluations: names, or names with parameters: ``["clean", {"snn_standard": {"eps": "8/255"}}]``. A list of
             eps gives one result each.
-        seed: every random number follows from it and the row of the sample.
+        sample_ids: (N,), whole numbers, one a sample and all different; rows 0 to N - 1 if None. Random numbers follow
+            from them, so that a permuted set with its ids gives permuted results.
+        seed: every random number follows from it and the sample's id.
         batch_size: how many images at once; never changes a number.
         device: moves the model there; None leaves it where it is.
         stochastic: whether two forwards may differ; None asks a classifier of this package, else says no.
@@ -104,7 +108,7 @@ def evaluate(
         0.31
     """
     parts = [part for entry in evaluations for part in _parts(entry)]
-    samples = _samples(images, labels)
+    samples = _samples(images, labels, sample_ids)
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
     if device is not None:
@@ -134,7 +138,7 @@ def _parts(entry: Entry) -> list[ComponentSpec]:
 def _run(written: ComponentSpec, subject: Subject) -> Result:
     begun = time.perf_counter()
     component = registry.get(written.name)
-    outcome: Outcome = component.create(**written.parameters).run(subject)
+    outcome: Outcome = run_checked(component.create(**written.parameters), subject)
     return Result(
         name=component.declaration.name,
         version=component.declaration.version,
@@ -150,7 +154,9 @@ def _run(written: ComponentSpec, subject: Subject) -> Result:
     )
 
 
-def _samples(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> ArraySamples:
+def _samples(
+    images: ArrayLike | Tensor, labels: ArrayLike | Tensor, sample_ids: ArrayLike | Tensor | None
+) -> ArraySamples:
     pixels = images if isinstance(images, Tensor) else torch.as_tensor(np.asarray(images))
     classes = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
     pixels, classes = pixels.detach().cpu(), classes.detach().cpu()
@@ -167,7 +173,14 @@ def _samples(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> ArraySam
                 f"images lie between {low:.4g} and {high:.4g}; they must be raw pixels in [0, 1]: "
                 "put normalisation inside the model"
             )
-    return ArraySamples(pixels, classes)
+    return ArraySamples(pixels, classes, None if sample_ids is None else _ids(sample_ids, len(classes)))
+
+
+def _ids(sample_ids: ArrayLike | Tensor, count: int) -> Tensor:
+    ids = sample_ids if isinstance(sample_ids, Tensor) else torch.as_tensor(np.asarray(sample_ids))
+    if ids.dtype.is_floating_point or ids.dtype == torch.bool or ids.shape != (count,) or len(ids.unique()) != count:
+        raise UserError(f"sample_ids must be {count} whole numbers, all different, one an image")
+    return ids.detach().cpu().to(torch.int64)
 
 
 def _check_classes(target: Target, samples: ArraySamples) -> None:

@@ -55,13 +55,12 @@ class AttackChecks:
             check()
 
     def _checks(self) -> list[Callable[[], None]]:
-        black_box = [self.black_box] if self.norm == "linf" else []
         return [
             self.base,
             self.radii,
             self.more_steps,
             self.unbounded,
-            *black_box,
+            self.black_box,
             self.noise,
             self.restarts,
             self.foreign,

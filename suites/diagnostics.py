@@ -19,7 +19,7 @@ SMALL = 16
 """Samples that the checks of the model alone look at."""
 
 
-@register_evaluation("diagnostics", version=1)
+@register_evaluation("diagnostics", version=2)  # 1 left Square out in L2
 class Diagnostics(Evaluation):
     """Fourteen checks of whether robust accuracy on this model can be believed; each failure is a flag.
 

@@ -25,7 +25,7 @@ FALL = 0.01
 
 @register_evaluation(
     "snn_standard",
-    version=1,
+    version=2,  # 1 had Square in L-infinity only, and left samples of stochastic models after R wrong draws
     presets={
         "snn_quick": {"tier": "quick"},
         "snn_fast": {"tier": "fast"},
@@ -33,11 +33,11 @@ FALL = 0.01
     },
 )
 class SNNStandard(AttackEvaluation):
-    """Robust accuracy under the standard SNN attack set, version 1.
+    """Robust accuracy under the standard SNN attack set.
 
     PGD-10; SA-PGD-100 under ASSG(0.45) with CE, three starts, then with the margin loss; SA-PGD-100 under ATan(10)
     and under rectangle 0.5; APGD-CE and APGD-T, 100 iterations, under the training surrogate; SA-PGD-100 under
-    HART, RGA and BPTR; the convergence rule; Square with 5,000 queries (L-infinity only); transfer from the models
+    HART, RGA and BPTR; the convergence rule; Square with 5,000 queries; transfer from the models
     in ``transfer_from``. Each attacks only what all before it left standing.
 
     Convergence rule: SA-PGD under ASSG with twice the steps of the run before, 200 to begin with; when robust

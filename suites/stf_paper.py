@@ -31,6 +31,9 @@ class STFPaper(Evaluation):
     random start; the last iterate counts; ``accuracy`` is the average of the two averages [inferred: the code
     reports the two apart]. The columns hold each attack's outcomes, ``correct`` their mean.
 
+    The authors' attacks run inside mixed-precision autocast without loss scaling, where small gradients become zero:
+    a third confound, which is not repeated here. The precision in force is in the record's provenance.
+
     Args:
         judging_draws: draws that judge a stochastic model.
     """

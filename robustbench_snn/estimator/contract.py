@@ -128,7 +128,10 @@ def estimating(
             for neuron in target.neurons:
                 stack.enter_context(estimator.applied(neuron))
             if before is not None and probe is not None:
-                _assert_same(target, estimator, before, _logits(target, probe, estimator))
+                with watching(target) as idle:
+                    after = _logits(target, probe, estimator)
+                _assert_same(target, estimator, before, after)
+                _assert_used(target, estimator, idle() if isinstance(estimator, SpikeEstimator) else [])
             yield estimator
 
 
@@ -148,6 +151,50 @@ def _logits(target: Target, probe: Tensor, estimator: Estimator | None = None) -
         return target(probe.detach().requires_grad_(), streams).detach()
 
 
+class _Watched(dict[str, "nn.Module | None"]):
+    """The parts of a layer of neurons, counting how often it asks for its surrogate function.
+
+    Some of SpikingJelly's layers call it, others only look up its slope: asking for it is what all have in common.
+    """
+
+    asked = 0
+
+    def __getitem__(self, name: str) -> nn.Module | None:
+        self.asked += name == "surrogate_function"
+        return super().__getitem__(name)
+
+
+@contextmanager
+def watching(target: Target) -> Iterator[Callable[[], list[str]]]:
+    """Watches which layers of neurons ask for their surrogate function while inside.
+
+    Yields:
+        A function that names those that ran and never asked.
+    """
+    ran: set[str] = set()
+    kept: dict[str, tuple[nn.Module, dict[str, nn.Module | None]]] = {}
+    with ExitStack() as hooks:
+        for name, module in target.model.named_modules():
+            if any(module is neuron for neuron in target.neurons):
+                hooks.callback(module.register_forward_hook(lambda *_, name=name: ran.add(name)).remove)
+                kept[name] = module, module._modules
+        watched = {name: _Watched(parts) for name, (_, parts) in kept.items()}
+        for name, (module, parts) in kept.items():
+            hooks.callback(module.__dict__.__setitem__, "_modules", parts)
+            module.__dict__["_modules"] = watched[name]
+        yield lambda: sorted(name for name in ran if not watched[name].asked)
+
+
+def _assert_used(target: Target, estimator: Estimator, idle: list[str]) -> None:
+    if idle:
+        raise UserError(
+            f"{type(estimator).__name__} has no effect on {len(idle)} of {len(target.neurons)} layers of neurons of "
+            f"{type(target.model).__name__} (first: {idle[0]}): they do not fire by their surrogate function, so an "
+            "attack under this estimator would follow their own gradient; leave it out"
+        )
+    _checked.setdefault(target.model, set()).add(f"{type(estimator).__qualname__} {target.device}")
+
+
 def _assert_same(target: Target, estimator: Estimator, before: Tensor, after: Tensor) -> None:
     if not torch.equal(before, after):
         if before.is_cuda and torch.allclose(before, after, rtol=1e-3, atol=1e-4):
@@ -161,7 +208,6 @@ def _assert_same(target: Target, estimator: Estimator, before: Tensor, after: Te
             f"{float((before - after).abs().max()):.3g}: its neurons do not fire by their surrogate function, "
             "so this estimator cannot attack it; leave it out"
         )
-    _checked.setdefault(target.model, set()).add(f"{type(estimator).__qualname__} {target.device}")
 
 
 __all__ = [

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation.checked import run_checked
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.execution.building import build_model
 from robustbench_snn.execution.provenance import Stopwatch, measured, provenance
@@ -301,7 +302,7 @@ def run_in_memory(evaluation: Evaluation, subject: Subject) -> tuple[Outcome, in
     while True:
         try:
             with subject.target.frozen():
-                return evaluation.run(subject), subject.batch_size
+                return run_checked(evaluation, subject), subject.batch_size
         except torch.OutOfMemoryError:
             if subject.batch_size == 1:
                 raise UserError(

@@ -31,6 +31,7 @@ class AtTimesteps(Target):
     def __init__(self, target: Target, timesteps: int) -> None:
         super().__init__(target.model, stochastic=target.stochastic)
         self.timesteps: int = timesteps
+        self._tally = target._tally
 
     def __call__(self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None) -> Tensor:
         return super().__call__(images, random, timesteps=timesteps or self.timesteps)
