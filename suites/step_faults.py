@@ -9,9 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation.contract import Column, Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import reset

@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
+from robustbench_snn.columns import Column
 from robustbench_snn.conditions.condition import Condition, ConditionSpec
 from robustbench_snn.conditions.judging import probe_of, shares_right
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation.contract import Column, Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.timesteps.curve import curve_metrics
 from robustbench_snn.timesteps.sweep import overruns, plan_sweep, trained_timesteps
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from robustbench_snn.dataset.contract import Dataset, Limit, Share, build, register_dataset
 from robustbench_snn.dataset.encoded import EncodedSamples, ImageFormat, image_format
-from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint, fingerprint_items, path_id
+from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items, path_id
 from robustbench_snn.dataset.locate import find
+from robustbench_snn.dataset.statistics import channel_statistics
 from robustbench_snn.errors import DatasetError
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from robustbench_snn.dataset.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
 from robustbench_snn.dataset.encoded import EncodedSamples, image_format
-from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint, fingerprint_items
+from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items
 from robustbench_snn.dataset.locate import find
+from robustbench_snn.dataset.statistics import channel_statistics
 from robustbench_snn.errors import DatasetError
 
 IMAGE_COLUMNS = ("image", "img")

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import Batch
-from robustbench_snn.evaluation.contract import Column, Subject
+from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.spikes.information import SpikeInformation, gaussian_copula_information
 from robustbench_snn.spikes.rates import Activity

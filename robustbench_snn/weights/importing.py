@@ -9,10 +9,11 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from torch import Tensor
 
+from robustbench_snn.dataset import statistics
 from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.counting import direct_classifier
-from robustbench_snn.model.task import Task
+from robustbench_snn.model.task import IMAGENET_SIDE, Task
 from robustbench_snn.weights.formats import FORMATS, Layout
 from robustbench_snn.weights.formats.matching import WeightReport, match_state
 from robustbench_snn.weights.formats.reading import read_state
@@ -22,12 +23,6 @@ __all__ = ["ImportOptions", "WeightReport", "import_weights", "import_weights_re
 
 Format = Literal["spikformer", "spikingformer", "sdt", "qkformer"]
 
-CIFAR_STATISTICS = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
-"""Mean and standard deviation of CIFAR images in the authors' recipes, for CIFAR-10 and CIFAR-100 alike."""
-
-IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-IMAGENET_SIDE = 64
 HEAD = "head.weight"
 
 
@@ -158,7 +153,8 @@ def _lay(
     }
     if layout.imagenet:
         parameters["form"] = "imagenet" if imagenet else "cifar"
-    mean, std = IMAGENET_STATISTICS if large else CIFAR_STATISTICS
+    # The authors' recipes normalise CIFAR-100 by the statistics of CIFAR-10.
+    mean, std = statistics.IMAGENET if large else statistics.CIFAR10
     if not normalize:
         mean, std = (0.0,) * 3, (1.0,) * 3
     task = Task(3, image_size, image_size, classes or state[HEAD].shape[0], timesteps, mean, std)
