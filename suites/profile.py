@@ -85,15 +85,14 @@ class Profile(Evaluation):
     def _operations(self, subject: Subject, metrics: dict[str, float]) -> Mapping[str, Any]:
         rows = torch.arange(min(self.count_images, len(subject.samples)))
         batch = next(subject.samples.batches(len(rows), subject.device, rows))
-        streams = iter(
-            [batch.random(subject.seed, "clean", 0)[slice(i, i + 1)] for i in range(len(rows)) for _ in "ab"]
-        )
+        streams = batch.random(subject.seed, "clean", 0)
         model = subject.target.model
 
-        def run(image: Tensor) -> Tensor:
-            random = next(streams)  # no padding here: copies would be counted
-            found: Tensor = model(image, random=random) if isinstance(model, Classifier) else model(image)
-            return found
+        def run(image: Tensor, number: int) -> Tensor:
+            """No padding as in :meth:`Target.__call__`: the copies would be counted."""
+            streams_of = {"random": streams[number : number + 1]} if isinstance(model, Classifier) else {}
+            logits: Tensor = model(image, **streams_of)
+            return logits
 
         counted = count_operations(model, batch.images, run)
         metrics |= {

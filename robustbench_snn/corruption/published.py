@@ -108,24 +108,6 @@ class PublishedCorruptions:
             )
         return [known[sample] for sample in ids]
 
-    def check_labels(self, expected: Sequence[int] | Labels) -> None:
-        """Checks that the images stand in the order of the clean test set.
-
-        Raises:
-            UserError: if number or order of labels differ.
-        """
-        found = self.labels(self.names[0], 1)
-        wanted = np.asarray(expected)
-        if found.shape != wanted.shape:
-            raise DatasetError(f"{self.kind} has {len(found)} labels a severity, the clean set has {len(wanted)}")
-        different = np.flatnonzero(found != wanted)
-        if len(different):
-            at = int(different[0])
-            raise DatasetError(
-                f"labels of {self.kind} at {self.root} are not those of the clean test set: {len(different)} differ, "
-                f"the first in row {at} ({found[at]} instead of {wanted[at]})"
-            )
-
     def _check(self, name: str, severity: int) -> None:
         if name not in self.names:
             raise DatasetError(

@@ -62,16 +62,20 @@ class Operations:
         return cls(**{name: sum(getattr(one, name) for one in found) / len(found) for name in vars(found[0])})
 
 
-def count_operations(model: nn.Module, images: Tensor, run: Callable[[Tensor], object] | None = None) -> Operations:
+def count_operations(
+    model: nn.Module, images: Tensor, run: Callable[[Tensor, int], object] | None = None
+) -> Operations:
     """Counts a forward pass of each image alone, and returns the mean.
 
     Args:
         model: in eval mode, membranes at rest or resetting itself.
         images: (N, ...).
-        run: the forward pass of one image (1, ...); ``model`` itself if None.
+        run: the forward pass of one image (1, ...), given with its number from 0 on, and called twice for each;
+            ``model(image)`` if None.
     """
     found = []
-    for image in images.split(1):
+    forward = run or (lambda image, number: model(image))
+    for number, image in enumerate(images.split(1)):
         costs = op_counter.SimpleEnergyProfiler(
             config=op_counter.SimpleEnergyConfig(
                 cost_config=op_counter.SimpleEnergyCostConfig(PJ_PER_MAC, PJ_PER_AC),
@@ -85,9 +89,9 @@ def count_operations(model: nn.Module, images: Tensor, run: Callable[[Tensor], o
         # fails on a module that returns a trainable parameter.
         with torch.no_grad(), Target(model).frozen():
             with costs:
-                (run or model)(image)
+                forward(image, number)
             with op_counter.DispatchCounterMode([formula]):
-                (run or model)(image)
+                forward(image, number)
         report = costs.get_report()
         sops, macs = formula.sops, formula.macs
         found.append(

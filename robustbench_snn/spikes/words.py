@@ -70,8 +70,3 @@ def word_entropy(histogram: Tensor) -> Tensor:
 def global_word_entropy(spikes: Tensor) -> float:
     """Entropy of the words of all neurons and images pooled, in [0, 1]; spikes are (T, B, ...)."""
     return float(word_entropy(word_histogram(spikes).sum(0)))
-
-
-def image_word_entropy(spikes: Tensor) -> float:
-    """Mean over the images of the entropy of each one's words, in [0, 1]; spikes are (T, B, ...)."""
-    return float(word_entropy(word_histogram(spikes)).mean())
