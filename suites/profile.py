@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from statistics import median
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.conditions.condition import Condition, ConditionSpec
@@ -55,7 +55,7 @@ class Profile(Evaluation):
         self,
         *,
         conditions: list[ConditionSpec] = NONE,
-        count_images: Annotated[int, Field(ge=1)] = 8,
+        count_images: PositiveInt = 8,
         measure: bool = True,
     ) -> None:
         self.conditions = conditions

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from robustbench_snn.columns import Column
@@ -22,7 +22,6 @@ from robustbench_snn.timesteps.faults import STEPWISE, Fault, FaultName
 from robustbench_snn.timesteps.sweep import classifier_of
 
 Rate = Annotated[float, Field(ge=0, le=1)]
-Step = Annotated[int, Field(ge=1)]
 FAULTS: list[FaultName] = ["drop", "blank", "freeze", "shuffle", "jitter", "delete"]
 RATES: list[float] = [0.05, 0.1, 0.2]
 
@@ -45,9 +44,9 @@ class StepFaults(Evaluation):
         self,
         *,
         faults: Annotated[list[FaultName], Field(min_length=1)] = FAULTS,
-        steps: Annotated[list[Step], Field(min_length=1)] | Literal["each"] = "each",
+        steps: Annotated[list[PositiveInt], Field(min_length=1)] | Literal["each"] = "each",
         rates: Annotated[list[Rate], Field(min_length=1)] = RATES,
-        draws: Annotated[int, Field(ge=1)] = 5,
+        draws: PositiveInt = 5,
     ) -> None:
         self.kinds = list(dict.fromkeys(faults))
         self.steps = steps

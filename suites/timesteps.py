@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from robustbench_snn.columns import Column
@@ -46,7 +46,7 @@ class Timesteps(Evaluation):
         *,
         timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] = "auto",
         conditions: Annotated[list[ConditionSpec], Field(min_length=1)] = CLEAN,
-        draws: Annotated[int, Field(ge=1)] = 20,
+        draws: PositiveInt = 20,
     ) -> None:
         names = [condition.name for condition in conditions]
         if len(set(names)) < len(names):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.dataset.splits import balanced_order, hold_out
@@ -14,7 +14,7 @@ from robustbench_snn.errors import DatasetError
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry import datasets
 
-Limit = Annotated[int, Field(ge=1)] | None
+Limit = PositiveInt | None
 """How many samples to use at most; None for all."""
 
 TRAINING_IDS = 1_000_000_000

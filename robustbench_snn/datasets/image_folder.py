@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from robustbench_snn.dataset.contract import Dataset, Limit, Share, build, register_dataset
@@ -40,7 +40,7 @@ class _Split:
 def image_folder(
     *,
     root: str | None = None,
-    image_size: Annotated[int, Field(ge=1)] | None = None,
+    image_size: PositiveInt | None = None,
     resize_ratio: Annotated[float, Field(ge=1.0)] = 1.0,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,

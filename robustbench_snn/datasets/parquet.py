@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.dataset.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
@@ -52,7 +51,7 @@ def parquet(
     root: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
-    image_size: Annotated[int, Field(ge=1)] | None = None,
+    image_size: PositiveInt | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
     validation: Share = 0.1,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeFloat, PositiveInt, field_validator
 from torch import Tensor, nn
 
 from robustbench_snn.attack.ball import Ball, Norm
@@ -48,10 +48,10 @@ class AdversarialConfig(BaseModel):
     eps: Annotated[Epsilon, BeforeValidator(_no_zero)]
     norm: Norm = "linf"
     alpha: Epsilon | None = None
-    steps: int = Field(default=7, ge=1)
+    steps: PositiveInt = 7
     random_start: bool = True
     estimator: EstimatorSpec = "training"
-    beta: float = Field(default=6.0, ge=0.0)
+    beta: NonNegativeFloat = 6.0
 
     @field_validator("estimator")
     @classmethod
