@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robustbench_snn.training.catalogue import recipe_names, resolve_recipe
+from robustbench_snn.training.catalogue import recipes, resolve_recipe
 from robustbench_snn.training.recipe import Recipe
 from robustbench_snn.training.result import EpochRecord, TrainingError, TrainingProgress, TrainResult
 from robustbench_snn.training.trainer import train
@@ -13,7 +13,7 @@ __all__ = [
     "TrainResult",
     "TrainingError",
     "TrainingProgress",
-    "recipe_names",
+    "recipes",
     "resolve_recipe",
     "train",
 ]
