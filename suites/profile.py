@@ -1,4 +1,4 @@
-"""What the spikes do, what they cost, and how they change when the images do."""
+"""Spike statistics, operations and energy, and how spikes change under conditions."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Profile(Evaluation):
     Args:
         conditions: corrupted or adversarial images whose spikes are compared with those of the clean ones, layer by
             layer and step by step (see :class:`robustbench_snn.spikes.distance.SpikeDistance`).
-        count_images: operations are counted one image at a time, on the first so many.
-        measure: time the model, and note peak memory.
+        count_images: number of images, from the first on, whose operations are counted, one at a time.
+        measure: measure speed and peak memory.
     """
 
     table_metrics: ClassVar[Mapping[str, str]] = {
@@ -119,7 +119,7 @@ class Profile(Evaluation):
 
 
 def images_per_second(subject: Subject, passes: int = 5) -> float:
-    """Images by second of a forward pass over one batch of the run's size, by the median of a few passes."""
+    """Images per second: the median of a few forward passes over one batch of the run's size, after one to warm up."""
     rows = torch.arange(min(subject.batch_size, len(subject.samples)))
     batch = next(subject.samples.batches(len(rows), subject.device, rows))
     random = batch.random(subject.seed, "clean", 0)

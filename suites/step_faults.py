@@ -1,4 +1,4 @@
-"""Accuracy when steps or spikes between encoder and backbone go wrong."""
+"""Accuracy under temporal faults between encoder and backbone."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ RATES: list[float] = [0.05, 0.1, 0.2]
 
 @register_evaluation("step_faults", version=1)
 class StepFaults(Evaluation):
-    """Accuracy under faults of time, put between the encoder's spikes and the backbone.
+    """Accuracy under temporal faults between the encoder's spikes and the backbone.
 
     Every fault is run at every step, or at every rate. ``accuracy`` is the mean over the kinds of faults, each the
     mean over its steps or rates; ``correct`` is the same mean for each sample.
 
     Args:
         faults: kinds (see :class:`robustbench_snn.timesteps.faults.Fault`).
-        steps: for ``drop``, ``blank`` and ``freeze``: which steps, counted from 1, one at a time.
-        rates: for ``jitter`` and ``delete``: the chance of each spike.
+        steps: steps that ``drop``, ``blank`` and ``freeze`` hit, one at a time, counted from 1.
+        rates: probabilities that ``jitter`` and ``delete`` hit a spike, one at a time.
         draws: random draws of ``shuffle``, ``jitter`` and ``delete``, and of a stochastic encoder.
     """
 

@@ -29,7 +29,7 @@ class Timesteps(Evaluation):
     of training; the other conditions' metrics carry their name in front.
 
     Args:
-        timesteps: the T; ``auto`` is 1 to twice the T of training. The T of training is always among them.
+        timesteps: the T at inference; ``auto`` is 1 to twice the T of training. The T of training is always among them.
         conditions: what the images are put through: ``clean``, a corruption, an attack, or an attack on corrupted
             images (see :class:`robustbench_snn.conditions.condition.Condition`).
         draws: forward passes of a stochastic model, with the random streams of the evaluation ``clean``.

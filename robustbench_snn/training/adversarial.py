@@ -34,7 +34,7 @@ class AdversarialConfig(BaseModel):
         kind: ``pgd`` trains on the adversarial images alone (Madry et al., 2018, arXiv:1706.06083); ``trades`` on the
             clean ones, plus beta times the divergence between the two answers (Zhang et al., 2019, arXiv:1901.08573).
         eps: radius of the ball in pixel units.
-        norm: ``linf`` or ``l2``.
+        norm: norm of the ball, ``linf`` or ``l2``.
         alpha: step size in pixel units; a quarter of eps if None.
         steps: gradient steps of the inner maximisation.
         random_start: begin at a random point of the ball (TRADES: at a normal deviate of 0.001).
@@ -75,7 +75,7 @@ def adversarial_images(model: nn.Module, images: Tensor, targets: Tensor, config
         model: images to logits (B, K).
         images: clean, in [0, 1].
         targets: class probabilities (B, K); TRADES maximises the divergence from the clean answer instead.
-        config: ball, steps, estimator.
+        config: the ball, the steps and the estimator of the attack.
     """
     ball = Ball(config.eps, config.norm)
     alpha = config.eps / 4 if config.alpha is None else config.alpha

@@ -35,13 +35,13 @@ class Recipe(BaseModel):
         optimizer: ``adamw`` (Loshchilov and Hutter, 2019, arXiv:1711.05101), ``sgd`` (with ``momentum``) or ``adam``.
             Weight decay spares biases, norms and all else of one dimension, as timm does.
         lr: peak learning rate.
-        weight_decay: weight decay.
-        momentum: momentum of ``sgd``; the others have none of it.
+        weight_decay: factor of the weight decay.
+        momentum: momentum of ``sgd``; the other optimizers ignore it.
         schedule: ``cosine`` from ``lr`` to ``min_lr`` over ``epochs`` (arXiv:1608.03983), or ``constant``.
-        schedule_by: the learning rate moves every ``epoch`` or every ``batch``.
-        min_lr: where the cosine ends, and the rate during cool-down.
-        warmup_epochs: the rate rises linearly from ``warmup_lr``; these epochs are the first of ``epochs``.
-        warmup_lr: see ``warmup_epochs``.
+        schedule_by: whether the learning rate changes every ``epoch`` or every ``batch``.
+        min_lr: learning rate at the end of the cosine and during cool-down.
+        warmup_epochs: number of epochs, the first of ``epochs``, in which the rate rises linearly from ``warmup_lr``.
+        warmup_lr: learning rate at which the warm-up begins.
         cooldown_epochs: epochs at ``min_lr`` after the cosine.
         loss: ``ce``, cross-entropy of the readout, or ``tet``, the mean over steps of each step's cross-entropy
             (Deng et al., 2022, arXiv:2202.11946, its first term).

@@ -48,8 +48,8 @@ def train(
     Args:
         classifier: the model; its initial weights are the caller's.
         dataset: only the training split is used.
-        recipe: everything else.
-        seed: of order, augmentation and stochastic encoders.
+        recipe: optimizer, schedule, loss, augmentation and the rest.
+        seed: seed of the order of images, augmentation and stochastic encoders.
         device: where to compute.
         checkpoint_dir: where to keep the checkpoint of every epoch; None for none.
         progress: told of every batch and epoch.
