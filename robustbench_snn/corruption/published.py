@@ -22,7 +22,6 @@ from robustbench_snn.errors import DatasetError, UserError, did_you_mean
 
 Kind: TypeAlias = Literal["cifar10-c", "cifar100-c", "imagenet-c"]
 
-_CLASSES = {"cifar10-c": 10, "cifar100-c": 100}
 _GROUPS = ("noise", "blur", "weather", "digital", "extra")
 
 
@@ -89,7 +88,7 @@ class PublishedCorruptions:
         self._check(name, severity)
         if self.kind == "imagenet-c":
             return np.array([label for _, label in self._files(name, severity)], dtype=np.int64)
-        return cifar_labels(self.root / "labels.npy", self.samples, _CLASSES[self.kind])
+        return cifar_labels(self.root / "labels.npy", self.samples, self.kind)
 
     def rows(self, ids: Sequence[int]) -> list[int]:
         """Rows of the images that stand for the samples with these ids.

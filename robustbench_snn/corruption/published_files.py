@@ -16,6 +16,8 @@ from robustbench_snn.errors import DatasetError
 ByteImages: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.int64]
 
+CLASSES = {"cifar10-c": 10, "cifar100-c": 100}
+
 
 def cifar_images(path: Path, samples: int) -> npt.NDArray[Any]:
     """The images of one type, all severities one after the other, memory-mapped.
@@ -37,13 +39,13 @@ def cifar_images(path: Path, samples: int) -> npt.NDArray[Any]:
     return array
 
 
-def cifar_labels(path: Path, samples: int, classes: int) -> Labels:
+def cifar_labels(path: Path, samples: int, kind: str) -> Labels:
     """The labels of one severity, which all severities share.
 
     Args:
         path: the file ``labels.npy``.
         samples: images a severity.
-        classes: number of classes K.
+        kind: name of the set.
 
     Returns:
         int64 (samples,).
@@ -52,7 +54,7 @@ def cifar_labels(path: Path, samples: int, classes: int) -> Labels:
         DatasetError: if the file is missing or damaged, or holds anything else.
     """
     if not path.is_file():
-        raise DatasetError(f"{path} is missing; the published archive holds it")
+        raise DatasetError(f"{path} is missing; the published archive of {kind} holds it")
     array = _load(path)
     wanted = (len(SEVERITIES) * samples,)
     if array.shape != wanted or not np.issubdtype(array.dtype, np.integer):
@@ -60,9 +62,9 @@ def cifar_labels(path: Path, samples: int, classes: int) -> Labels:
     labels: Labels = np.asarray(array, dtype=np.int64).reshape(len(SEVERITIES), -1)
     if (labels != labels[0]).any():
         raise DatasetError(f"{path}: labels differ between severities, but all hold the same images")
-    if labels.min() < 0 or labels.max() >= classes:
+    if labels.min() < 0 or labels.max() >= CLASSES[kind]:
         raise DatasetError(
-            f"{path}: labels run from {labels.min()} to {labels.max()}, but the set has {classes} classes"
+            f"{path}: labels run from {labels.min()} to {labels.max()}, {kind} has {CLASSES[kind]} classes"
         )
     first: Labels = labels[0]
     return first
