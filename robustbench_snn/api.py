@@ -12,10 +12,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.checked import run_checked
-from robustbench_snn.evaluation.contract import Column, Outcome, Subject
+from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations as registry
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_components(
-    kind: Annotated[str, typer.Argument(help="encoders, backbones, evaluations, datasets, suites, attacks, ...")],
+    kind: Annotated[str, typer.Argument(help="encoders, backbones, evaluations, datasets, recipes, attacks, ...")],
     as_json: AsJson = False,
 ) -> None:
     """List what can be named in a suite."""
@@ -31,6 +31,10 @@ def list_components(
     rows: list[dict[str, Any]]
     if kind == "suites":
         rows = [{"name": name, "summary": _suite_summary(name)} for name in shipped_suites()]
+    elif kind == "recipes":
+        from robustbench_snn.training.catalogue import recipes
+
+        rows = [{"name": name, "summary": recipes.summary(name)} for name in recipes]
     else:
         registry = KINDS[_kind(kind)]
         rows = [
@@ -125,7 +129,7 @@ def _kind(kind: str) -> str:
     for plural in KINDS:
         if kind in (plural, plural.removesuffix("s")):
             return plural
-    known = [*KINDS, "suites"]
+    known = [*KINDS, "recipes", "suites"]
     raise UnknownNameError(f"Unknown kind '{kind}'.{did_you_mean(kind, known)} There are: {', '.join(known)}")
 
 

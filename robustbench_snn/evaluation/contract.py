@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Parameterized
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from robustbench_snn.store.records import Record
 
 V_ = TypeVar("V_", bound="type[Evaluation]")
-Column = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from robustbench_snn.plan.plan import EvaluateCell, Plan, TrainCell
 from robustbench_snn.registry import evaluations, models
 from robustbench_snn.store.records import Failure, Record
 from robustbench_snn.store.store import Store, write_samples
-from robustbench_snn.weights.importing import load_normalized_weights
+from robustbench_snn.weights.loading import load_normalized_weights
 from robustbench_snn.weights.tensors import save_weights, tensor_digest
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Session:
             return {"weights": "as the plug-in returned them"}
         assert isinstance(model, Classifier)
         if cell.model.weights is not None:
-            normalization = load_normalized_weights(Path(cell.model.weights), model)
+            normalization = load_normalized_weights(model, cell.model.weights)
             return {"weights": cell.model.weights, "normalization": normalization}
         assert cell.model.recipe is not None
         recipe = resolve_recipe(cell.model.recipe)
@@ -191,7 +191,7 @@ class Session:
             model = self._build(cell)
             if cell.model.model is None:
                 assert isinstance(model, Classifier)
-                load_normalized_weights(self.store.weights(cell.key), model)
+                load_normalized_weights(model, self.store.weights(cell.key))
             while len(self._targets) >= 4:
                 self._targets.pop(next(iter(self._targets)))
             stochastic = None

@@ -77,11 +77,11 @@ def _component_schema(registry: Registry[Any, Any], definitions: dict[str, Any])
 
 def _recipe_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     """A name, or values in place of a named recipe's or of the defaults."""
-    from robustbench_snn.training import Recipe, recipe_names
+    from robustbench_snn.training import Recipe, recipes
 
     values = _without_titles(_lift(Recipe.model_json_schema(), definitions))
-    values["properties"]["name"] = {"enum": recipe_names()}
-    return {"anyOf": [{"enum": recipe_names()}, values]}
+    values["properties"]["name"] = {"enum": recipes.names()}
+    return {"anyOf": [{"enum": recipes.names()}, values]}
 
 
 def _lift(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeFloat, PositiveInt, field_validator
 from torch import Tensor, nn
 
 from robustbench_snn.attack.ball import Ball, Norm
@@ -34,7 +34,7 @@ class AdversarialConfig(BaseModel):
         kind: ``pgd`` trains on the adversarial images alone (Madry et al., 2018, arXiv:1706.06083); ``trades`` on the
             clean ones, plus beta times the divergence between the two answers (Zhang et al., 2019, arXiv:1901.08573).
         eps: radius of the ball in pixel units.
-        norm: ``linf`` or ``l2``.
+        norm: norm of the ball, ``linf`` or ``l2``.
         alpha: step size in pixel units; a quarter of eps if None.
         steps: gradient steps of the inner maximisation.
         random_start: begin at a random point of the ball (TRADES: at a normal deviate of 0.001).
@@ -48,10 +48,10 @@ class AdversarialConfig(BaseModel):
     eps: Annotated[Epsilon, BeforeValidator(_no_zero)]
     norm: Norm = "linf"
     alpha: Epsilon | None = None
-    steps: int = Field(default=7, ge=1)
+    steps: PositiveInt = 7
     random_start: bool = True
     estimator: EstimatorSpec = TRAINING
-    beta: float = Field(default=6.0, ge=0.0)
+    beta: NonNegativeFloat = 6.0
 
     @field_validator("estimator")
     @classmethod
@@ -71,7 +71,7 @@ def adversarial_images(model: nn.Module, images: Tensor, targets: Tensor, config
         model: images to logits (B, K).
         images: clean, in [0, 1].
         targets: class probabilities (B, K); TRADES maximises the divergence from the clean answer instead.
-        config: ball, steps, estimator.
+        config: the ball, the steps and the estimator of the attack.
     """
     ball = Ball(config.eps, config.norm)
     alpha = config.eps / 4 if config.alpha is None else config.alpha

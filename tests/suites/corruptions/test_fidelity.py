@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from robustbench_snn.corruption.contract import EXTRA, STANDARD, corrupt
+from robustbench_snn.corruption.contract import EXTRA, STANDARD
+from robustbench_snn.corruption.generate import corrupt
 from robustbench_snn.registry import corruptions
 
 GOLDEN = os.environ.get("RBSNN_CIFAR_C_GOLDEN", "")
