@@ -36,13 +36,11 @@ class CorruptionConformance:
 
     Attributes:
         component: a registered name.
-        parameters: none; corruptions have a table of severities instead.
         rising: parameter tables in which each severity changes the images more, in the mean, than the one before;
             None for both, but for the published ones of :data:`NOT_RISING`.
     """
 
     component: ClassVar[str]
-    parameters: ClassVar[Mapping[str, Any]] = {}
     rising: ClassVar[Sequence[Parameters] | None] = None
 
     def corrupted(self, images: Tensor, severity: int = 3, seed: int = 0, **more: Any) -> Tensor:
@@ -146,11 +144,11 @@ def as_bytes(images: Tensor) -> Tensor:
     return (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def check_corruption(component: str, **settings: Any) -> list[CheckResult]:
+def check_corruption(component: str, *, rising: Sequence[Parameters] | None = None) -> list[CheckResult]:
     """Runs every check of :class:`CorruptionConformance`; one result a check, in alphabetical order.
 
     Args:
         component: a registered name.
-        **settings: attributes of the conformance class, such as ``rising=()``.
+        rising: parameter tables whose severities must rise in pixel distance; see :class:`CorruptionConformance`.
     """
-    return check_component(CorruptionConformance, "corruption", component, {}, **settings)
+    return check_component(CorruptionConformance, "corruption", component, {}, rising=rising)

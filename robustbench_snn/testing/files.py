@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from robustbench_snn.errors import UserError
+from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.registry import KINDS, ROOT, load_plugin
 from robustbench_snn.testing.attack import check_attack
 from robustbench_snn.testing.backbone import check_backbone
@@ -44,8 +45,8 @@ def check_file(path: str | Path, kind: str | None = None, **parameters: Any) -> 
         One result a check and component.
 
     Raises:
-        UserError: if there is no such kind, or the file is missing, fails to import, or registers nothing that has
-            checks.
+        UserError: if there is no such kind or parameter, or the file is missing, fails to import, or registers
+            nothing that has checks.
     """
     if kind is not None and kind not in CHECKS:
         raise UserError(f"there are checks for {', '.join(CHECKS)}; not for '{kind}'")
@@ -55,17 +56,29 @@ def check_file(path: str | Path, kind: str | None = None, **parameters: Any) -> 
         load_plugin(file)
         origin = f"robustbench_snn_plugin_{file.stem}"
     kinds = list(CHECKS) if kind is None else [kind]
-    results = [
-        result
+    found = [
+        (wanted, name)
         for wanted in kinds
         for name in KINDS[f"{wanted}s"]
         if KINDS[f"{wanted}s"].declaration(name).origin == origin
-        for result in CHECKS[wanted](name, **parameters)
     ]
-    if not results:
+    if not found:
         example = "encoder" if kind is None else kind
         raise UserError(f"{path} registers no {' or '.join(kinds)}; decorate one with @register_{example}")
-    return results
+    for wanted, name in found:
+        _require_known(wanted, name, parameters)
+    return [result for wanted, name in found for result in CHECKS[wanted](name, **parameters)]
+
+
+def _require_known(kind: str, name: str, parameters: Mapping[str, Any]) -> None:
+    """Refuses parameters that neither the component nor its kit takes."""
+    settings = [p.name for p in signature(CHECKS[kind]).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    component = [] if kind == "corruption" else KINDS[f"{kind}s"].get(name).parameters.model_fields
+    known = sorted({*settings, *component})
+    for parameter in parameters:
+        if parameter not in known:
+            hint = did_you_mean(parameter, known) or f" It takes: {', '.join(known) or 'no parameters'}."
+            raise UserError(f"{kind} '{name}' has no parameter '{parameter}'.{hint}")
 
 
 def _shipped(file: Path) -> str | None:
