@@ -114,15 +114,6 @@ class EstimatorConformance:
             same = torch.equal(gradients[0][[3, 5]], gradients[1])
             require(same, f"{case}: the gradient of a sample changes with the other samples of its batch")
 
-    def test_leaves_models_without_neurons_alone(self) -> None:
-        """An ANN has no spikes whose gradient could be replaced."""
-        target = small_target(neuron=NeuronConfig(type="relu"))
-        samples = samples_for(target)
-        _, own = answer(target, samples)
-        with estimating(target, self.build()) as estimator:
-            _, gradient = answer(target, samples, estimator)
-        require(torch.equal(own, gradient), "changes the gradient of a model that has no spiking neurons")
-
 
 class _StopError(Exception):
     """Raised inside on purpose."""

@@ -8,23 +8,33 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
 
 
 class WatchedSet(ActiveSet):
-    """An active set that looks at what it is asked about."""
+    """An active set that looks at what it is asked about.
 
-    legal = True
+    Attributes:
+        legal: whether all images were finite and in [0, 1].
+        last: (B, C, H, W), the last image asked about for each sample of the batch; the clean one to begin with.
+    """
+
+    def __init__(self, target: Target, batch: Batch, *rest: Any, **more: Any) -> None:
+        super().__init__(target, batch, *rest, **more)
+        self.legal, self.last = True, batch.images.clone()
 
     def gradient(self, images: Tensor, *rest: Any, **more: Any) -> Any:
         """See :meth:`ActiveSet.gradient`."""
         self._watch(images)
+        self.last[self.rows] = images.detach()
         return super().gradient(images, *rest, **more)
 
     def note(self, images: Tensor) -> Any:
         """See :meth:`ActiveSet.note`."""
         self._watch(images)
+        self.last[self.rows] = images.detach()
         return super().note(images)
 
     def ahead(self, candidates: Tensor) -> Tensor:
