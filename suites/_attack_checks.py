@@ -25,6 +25,19 @@ FOREIGN = (
     ComponentSpec(name="triangle", parameters={"gamma": 1.0}),
     ComponentSpec(name="rectangle", parameters={"width": 1.0}),
 )
+FLAGS = (
+    "accuracy_rises_with_eps",
+    "more_steps_help_defender",
+    "unbounded_attack_fails",
+    "black_box_beats_white_box",
+    "noise_beats_attack",
+    "restarts_matter",
+    "foreign_gradients_stronger",
+    "loss_still_rising",
+    "last_iterate_gap",
+    "rounding_undoes_attack",
+)
+"""What :class:`AttackChecks` may raise."""
 
 
 @dataclass
@@ -70,6 +83,7 @@ class AttackChecks:
 
     def flag(self, name: str, raised: bool) -> None:
         """Raises a flag, or not."""
+        assert name in FLAGS, name
         if raised:
             self.flags.append(name)
 

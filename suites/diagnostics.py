@@ -11,10 +11,12 @@ from pydantic import PositiveInt
 from robustbench_snn.attack.ball import Norm
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
+from robustbench_snn.suites import _attack_checks, _model_checks
 from robustbench_snn.suites._attack_checks import FOREIGN, AttackChecks
 from robustbench_snn.suites._model_checks import check_model, zero_gradients
 
-CHECKS = 14
+FLAGS = ("zero_gradient", *_model_checks.FLAGS, *_attack_checks.FLAGS)
+"""One a check; those that do not apply to a model count as passed."""
 SMALL = 16
 """Samples that the checks of the model alone look at."""
 
@@ -58,8 +60,9 @@ class Diagnostics(Evaluation):
             checks.run()
         share = float(zero.double().mean())
         flags = [*(["zero_gradient"] if share > 0.01 else []), *flags, *checks.flags]
+        assert set(flags) <= set(FLAGS), flags
         return Outcome(
-            metrics={"passed": 1.0 - len(flags) / CHECKS, "zero_gradient_share": share},
+            metrics={"passed": 1.0 - len(flags) / len(FLAGS), "zero_gradient_share": share},
             columns={"zero_gradient": zero.numpy()},
             details={"eps": self.eps, "norm": self.norm, "samples": len(few), "model": found, "attacks": checks.found},
             flags=flags,
