@@ -142,3 +142,17 @@ def test_pages_name_every_encoder_backbone_and_attack() -> None:
             declared = KINDS[kind].declaration(name)
             if not declared.preset and declared.origin.startswith("robustbench_snn."):  # not another test's plug-in
                 assert f"`{name}`" in text, f"{page} does not name {name}"
+
+
+def test_the_changelog_names_every_component_above_version_one() -> None:
+    _, section = (ROOT / "CHANGELOG.md").read_text().split("### Component versions", 1)
+    named = set(re.findall(r"^- (\w+) `(\w+)` (\d+): \S", section, re.MULTILINE))
+    declared = {
+        (registry.kind, name, str(found.version))
+        for registry in KINDS.values()
+        for name in registry
+        for found in [registry.declaration(name)]
+        if found.version > 1 and not found.preset and found.origin.startswith("robustbench_snn.")
+    }
+    assert declared, "the versions are read from the registry, and some are above 1"
+    assert declared <= named
