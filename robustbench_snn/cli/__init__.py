@@ -6,12 +6,14 @@ Commands import what they need when they run, so that ``rbsnn --help`` never wai
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+import robustbench_snn
 from robustbench_snn.cli import components, development, plots, published, scoring, suites
-from robustbench_snn.cli.console import errors
+from robustbench_snn.cli.console import errors, output
 from robustbench_snn.errors import UserError
 
 app = typer.Typer(
@@ -23,6 +25,21 @@ app = typer.Typer(
 )
 for module in (suites, components, development, plots, published, scoring):
     module.add_to(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        output.print(f"robustbench_snn {robustbench_snn.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself, before any subcommand."""
 
 
 def main() -> None:
