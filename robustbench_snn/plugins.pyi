@@ -11,11 +11,11 @@ from .dataset.contract import Limit as Limit
 from .dataset.contract import Share as Share
 from .dataset.contract import build as build
 from .dataset.contract import register_dataset as register_dataset
-from .dataset.fingerprint import channel_statistics as channel_statistics
 from .dataset.fingerprint import fingerprint as fingerprint
 from .dataset.samples import ArraySamples as ArraySamples
 from .dataset.samples import Batch as Batch
 from .dataset.samples import Samples as Samples
+from .dataset.statistics import channel_statistics as channel_statistics
 from .errors import DatasetError as DatasetError
 from .errors import UserError as UserError
 from .estimator.contract import Estimator as Estimator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.parameters import Parameterized
@@ -17,7 +17,7 @@ def register_attack(
     name: str,
     *,
     version: int,
-    norms: tuple[str, ...] = ("linf", "l2"),
+    norms: tuple[Literal["linf", "l2"], ...] = ("linf", "l2"),
     gradient: bool = True,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[A_], A_]:

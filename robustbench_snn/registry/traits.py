@@ -89,7 +89,8 @@ class CorruptionTraits:
         imagenet: ImageNet-C's parameters, one row a severity.
     """
 
-    group: CorruptionGroup = "digital"
+    group: Norm = Literal["linf", "l2"]
+CorruptionGroup = "digital"
     stochastic: bool = False
     cifar: Sequence[Sequence[float]] = ()
     imagenet: Sequence[Sequence[float]] = ()
@@ -104,5 +105,5 @@ class AttackTraits:
         gradient: False for a black-box attack, which no estimator can help.
     """
 
-    norms: Sequence[str] = ("linf", "l2")
+    norms: Sequence[Literal["linf", "l2"]] = ("linf", "l2")
     gradient: bool = True

@@ -44,7 +44,7 @@ class AttackConformance:
 
     def norms(self) -> tuple[Norm, ...]:
         """The norms that it is declared for."""
-        return tuple(attacks.get(self.component).declaration.traits["norms"])
+        return tuple(attacks.get(self.component).declaration.traits.norms)
 
     def attack(
         self,
@@ -108,7 +108,7 @@ class AttackConformance:
         target = small_target()
         samples = samples_for(target)
         clean = samples.images(torch.arange(len(samples)))
-        follows = attacks.get(self.component).declaration.traits["gradient"]
+        follows = attacks.get(self.component).declaration.traits.gradient
         for norm in self.norms():
             active = self.attack(target, samples, norm, 2.0 * EPS[norm])
             found = active.last if follows else active.best

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from robustbench_snn.corruption.contract import SEVERITIES, Parameters, corrupt
+from robustbench_snn.corruption.contract import SEVERITIES
+from robustbench_snn.corruption.generate import Parameters, corrupt
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import corruptions
 from robustbench_snn.testing.results import CheckResult, check_component, require
@@ -84,7 +85,7 @@ class CorruptionConformance:
 
     def test_stochastic_trait(self) -> None:
         """Declared stochastic: other seeds and other ids, other images. Declared deterministic: the same."""
-        declared = corruptions.get(self.component).declaration.traits["stochastic"]
+        declared = corruptions.get(self.component).declaration.traits.stochastic
         images = pictures(4)
         first = self.corrupted(images)
         for what, other in {
