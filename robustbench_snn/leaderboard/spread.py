@@ -37,7 +37,7 @@ def spread(outcomes: ArrayLike, *, confidence: float = 0.95) -> Spread:
     """Summarises one model.
 
     For one seed the interval is Wilson's for n samples. For more it is Wilson's score interval with the effective
-    number of samples m(1 - m)/V, m the mean and V its variance over seeds and samples
+    number of samples m(1 − m)/V, m the mean and V its variance over seeds and samples
     (:func:`~robustbench_snn.leaderboard.variance.mean_estimate`), and Student's quantile in place of the normal one.
 
     Args:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special, stats
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ class Estimate(NamedTuple):
 
 
 def mean_estimate(outcomes: Floats) -> Estimate:
-    """The mean of one model: :func:`difference_estimate` without a baseline.
+    """The mean of one model: as :func:`difference_estimate` for unequal numbers of seeds, without a baseline.
 
     Args:
         outcomes: (..., k, n) in [0, 1], k seeds and n samples, at least one of each.
@@ -44,11 +45,15 @@ def difference_estimate(candidate: Floats, baseline: Floats) -> Estimate:
     residual mean square of a model's seeds × samples layout; it is contained in both parts, so it is taken off once.
     V is not below the seeds' part (the first two terms), nor below the samples' part (the third). A model with one
     seed has no seeds' part. Where d is the same for every sample, var(d) is taken as 1/n, as if one sample differed,
-    because no finite test set shows that two models are equal. The degrees of freedom are Satterthwaite's,
-    V² / (Σ (s²/k)²/(k−1) + (var(d)/n)²/(n−1)).
+    because no finite test set shows that two models are equal.
+
+    For equal numbers of seeds the degrees of freedom are Satterthwaite's, V² / (Σ (s²/k)²/(k−1) + (var(d)/n)²/(n−1)).
+    For unequal numbers these are too many, as the smaller group's s² dominates V and is often small by chance. The 5 %
+    quantile is then Cochran and Cox's, the mean of Student's for k−1, k−1 and n−1, weighted by the parts, and the
+    degrees of freedom are those that have this quantile.
 
     Source: Gallas (2006, Acad. Radiol. 13:353); Obuchowski and Rockette (1995, Commun. Stat. Simul. Comput. 24:285);
-    Satterthwaite (1946, Biometrics Bull. 2:110).
+    Satterthwaite (1946, Biometrics Bull. 2:110); Cochran and Cox (1950, Experimental Designs).
 
     Args:
         candidate: (..., k_A, n) in [0, 1].
@@ -62,18 +67,28 @@ def _estimate(by_sample: Floats, models: Sequence[Floats]) -> Estimate:
     value = by_sample.mean(-1)
     spread = by_sample.var(-1, ddof=1) if count > 1 else np.zeros_like(value)
     samples = np.where(spread > 1e-12, spread, 1 / count) / count  # 1e-12: above rounding, below any real variance
-    seeds = np.zeros_like(value)
-    shared = np.zeros_like(value)
-    squares = samples**2 / max(count - 1, 1)
+    parts, freedoms, shared = [samples], [max(count - 1, 1)], np.zeros_like(value)
     for outcomes in models:
         size = outcomes.shape[-2]
         if size > 1:
-            part = outcomes.mean(-1).var(-1, ddof=1) / size
-            seeds = seeds + part
-            squares = squares + part**2 / (size - 1)
+            parts.append(outcomes.mean(-1).var(-1, ddof=1) / size)
+            freedoms.append(size - 1)
             shared = shared + _residual(outcomes) / (size * count)
+    seeds = sum(parts[1:], np.zeros_like(value))
     variance = np.maximum(seeds + samples - shared, np.maximum(seeds, samples))
-    return Estimate(value, variance, np.maximum(variance**2 / squares, 1.0))
+    if len(models) == 2 and models[0].shape[-2] == models[1].shape[-2]:
+        df = variance**2 / sum(part**2 / freedom for part, freedom in zip(parts, freedoms, strict=True))
+    else:
+        df = _cochran_cox(parts, freedoms)
+    return Estimate(value, variance, np.maximum(df, 1.0))
+
+
+def _cochran_cox(parts: Sequence[Floats], freedoms: Sequence[int]) -> Floats:
+    """Degrees of freedom whose 97.5 % quantile is the mean of the parts' quantiles, weighted by the parts."""
+    quantiles = stats.t.ppf(0.975, freedoms)
+    mean = sum(part * quantile for part, quantile in zip(parts, quantiles, strict=True)) / sum(parts)
+    df: Floats = special.stdtridf(0.975, mean)
+    return df
 
 
 def _residual(outcomes: Floats) -> Floats:
