@@ -37,7 +37,13 @@ class Population:
     interaction: float = 1.0
 
     def draw(
-        self, generator: np.random.Generator, repeats: int, seeds: tuple[int, int], samples: int, gain: float = 0.0
+        self,
+        generator: np.random.Generator,
+        repeats: int,
+        seeds: tuple[int, int],
+        samples: int,
+        gain: float = 0.0,
+        baseline: Population | None = None,
     ) -> tuple[Floats, Floats]:
         """Draws experiments with two models.
 
@@ -47,12 +53,14 @@ class Population:
             seeds: k_A and k_B.
             samples: n.
             gain: added to the first model's level.
+            baseline: the second model, if its effects of seeds, models and interaction are others.
 
         Returns:
             Outcomes (repeats, k_A, n) and (repeats, k_B, n) in [0, 1].
         """
         shared = self.level + self.difficulty * _normal(generator, repeats, 1, samples)
-        first, second = (self._model(generator, shared, size) for size in seeds)
+        first = self._model(generator, shared, seeds[0])
+        second = (baseline or self)._model(generator, shared, seeds[1])
         return self._outcomes(generator, first + gain), self._outcomes(generator, second)
 
     def _model(self, generator: np.random.Generator, shared: Floats, size: int) -> Floats:
