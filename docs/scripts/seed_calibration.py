@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ def retrain(seeds: int, limit: int | None, epochs: int | None, folder: Path) -> 
             if failed := [record.failure.message for record in records if record.failure]:
                 raise SystemExit(f"{name}, seed {cell.seed}: {failed[0]}")
             outcomes[name].append(np.mean([session.store.samples(r.key)["correct"] for r in records], axis=0))
-        done = {name: np.stack(values) for name, values in outcomes.items()}
+        done: dict[str, Any] = {name: np.stack(values) for name, values in outcomes.items()}
         np.savez_compressed(folder / "outcomes.npz", **done)
         shown = ", ".join(f"{name} {values[-1].mean():.3f}" for name, values in done.items())
         sys.stderr.write(f"seed {cell.seed}: {shown}\n")
