@@ -89,8 +89,7 @@ class CorruptionTraits:
         imagenet: ImageNet-C's parameters, one row a severity.
     """
 
-    group: Norm = Literal["linf", "l2"]
-CorruptionGroup = "digital"
+    group: CorruptionGroup = "digital"
     stochastic: bool = False
     cifar: Sequence[Sequence[float]] = ()
     imagenet: Sequence[Sequence[float]] = ()
