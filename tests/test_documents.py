@@ -1,5 +1,7 @@
 """What the documents show must run, and what they link must be there."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 
@@ -14,12 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("results/**/*.md")]
 
 
-def blocks(page, language):
+def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_the_encoder_in_one_file_passes_the_conformance_kit(tmp_path, page):
+def test_the_encoder_in_one_file_passes_the_conformance_kit(tmp_path: Path, page: str) -> None:
     (code,) = [block for block in blocks(page, "python") if "register_encoder" in block]
     name = f"fading_{page.removesuffix('.md').lower()}"  # both pages call theirs fading
     file = tmp_path / f"{name}.py"
@@ -29,18 +31,18 @@ def test_the_encoder_in_one_file_passes_the_conformance_kit(tmp_path, page):
     assert [result for result in results if not result.passed] == []
 
 
-def test_the_explained_suite_file_is_valid():
+def test_the_explained_suite_file_is_valid() -> None:
     (text,) = blocks("README.md", "yaml")
     assert parse_suite(yaml.safe_load(text)).name == "quickstart"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_point_to_files_that_are_there(page):
+def test_links_point_to_files_that_are_there(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links {target}"
 
 
-def test_pages_name_every_encoder_backbone_and_attack():
+def test_pages_name_every_encoder_backbone_and_attack() -> None:
     for kind, page in (
         ("encoders", "docs/encoders.md"),
         ("backbones", "docs/backbones.md"),

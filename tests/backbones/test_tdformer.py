@@ -91,7 +91,8 @@ def test_gradient_reaches_earlier_segments_through_the_feedback(
             if hasattr(module, "reset"):
                 module.reset()
         top_down = feedback if linked else [spikes.detach() for spikes in feedback]
-        return backbone.base.classify(backbone.transform(second, top_down))[-1]
+        result: Tensor = backbone.base.classify(backbone.transform(second, top_down))[-1]
+        return result
 
     (gradient,) = torch.autograd.grad(last_logits(linked=True).square().sum(), first, allow_unused=True)
     assert gradient.abs().sum() > 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,12 +20,12 @@ class Heaviside(torch.autograd.Function):
     """Fires at 0 and above; the derivative is that of sigmoid(4u)."""
 
     @staticmethod
-    def forward(ctx, u):
+    def forward(ctx: Any, u: Tensor) -> Tensor:
         ctx.save_for_backward(u)
         return (u >= 0).to(u.dtype)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (u,) = ctx.saved_tensors
         s = 1 / (1 + torch.exp(-4 * u))
         return grad * 4 * s * (1 - s)
@@ -31,14 +34,15 @@ class Heaviside(torch.autograd.Function):
 class LIF:
     """tau 2, threshold 1, hard reset to 0, decayed input, detached reset."""
 
-    def __init__(self, v=0.0):
+    def __init__(self, v: float | Tensor = 0.0) -> None:
         self.v = v
 
-    def __call__(self, current):
+    def __call__(self, current: Tensor) -> Tensor:
         h = self.v + (current - self.v) / 2
         spike = Heaviside.apply(h - 1.0)
         self.v = h * (1 - spike.detach())
-        return spike
+        result: Tensor = spike
+        return result
 
 
 def batch_norm(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
@@ -60,7 +64,16 @@ def conv_bn(x: Tensor, layers: nn.Sequential) -> Tensor:
 
 
 def make(
-    name: str, *, channels=3, height=8, width=8, timesteps=4, features=16, pool=False, seed=0, **parameters
+    name: str,
+    *,
+    channels: int = 3,
+    height: int = 8,
+    width: int = 8,
+    timesteps: int = 4,
+    features: int = 16,
+    pool: bool = False,
+    seed: int = 0,
+    **parameters: Any,
 ) -> Encoder:
     """A calibrated encoder in float64: random affine batch norms, with statistics of a run on random images."""
     torch.manual_seed(seed)
@@ -74,23 +87,26 @@ def make(
         nn.init.uniform_(norm.weight, 0.8, 1.5)
         nn.init.uniform_(norm.bias, -0.2, 0.4)
     run(encoder.train(), torch.rand(16, channels, height, width, dtype=torch.float64), timesteps)
-    return encoder.eval()
+    result: Encoder = encoder.eval()
+    return result
 
 
 def run(encoder: Encoder, images: Tensor, timesteps: int, seed: int = 0) -> Tensor:
     """One run from rest under a seed."""
     reset(encoder)
     encoder.seed(SampleRandom.for_samples("test", seed, sample_ids=range(len(images))))
-    return encoder(images, timesteps)
+    result: Tensor = encoder(images, timesteps)
+    return result
 
 
 def frames(encoder: Encoder, images: Tensor, timesteps: int, seed: int = 0) -> Tensor:
     """The input frames of a frame encoder under a seed."""
     encoder.seed(SampleRandom.for_samples("test", seed, sample_ids=range(len(images))))
-    return encoder.frames(images, timesteps)
+    result: Tensor = encoder.frames(images, timesteps)
+    return result
 
 
-def input_gradient(function, images: Tensor) -> Tensor:
+def input_gradient(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Gradient of a weighted sum of what the function returns."""
     images = images.clone().requires_grad_()
     out = function(images)
@@ -98,11 +114,11 @@ def input_gradient(function, images: Tensor) -> Tensor:
     return torch.autograd.grad((out * weights).sum(), images)[0]
 
 
-def parameters_beyond_direct(name: str, **kwargs) -> int:
+def parameters_beyond_direct(name: str, **kwargs: Any) -> int:
     """How many trainable numbers an encoder has more than direct coding."""
     count = [sum(p.numel() for p in make(n, **k).parameters()) for n, k in [(name, kwargs), ("direct", _stem(kwargs))]]
     return count[0] - count[1]
 
 
-def _stem(kwargs):
+def _stem(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in kwargs.items() if k in ("channels", "height", "width", "timesteps", "features", "pool")}

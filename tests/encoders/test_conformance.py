@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from robustbench_snn.registry import encoders
@@ -27,6 +29,6 @@ CHANGED = [
 @pytest.mark.parametrize(
     ("name", "parameters"), [(name, {}) for name in encoders] + CHANGED, ids=lambda value: str(value)
 )
-def test_conformance(name, parameters):
+def test_conformance(name: str, parameters: dict[str, Any]) -> None:
     failed = [f"{result.name}: {result.reason}" for result in check_encoder(name, **parameters) if not result.passed]
     assert not failed, "\n".join(failed)

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 
 
 @pytest.mark.parametrize("name", encoders.names())
-def test_spikes_and_gradient_agree_with_the_cpu(name):
+def test_spikes_and_gradient_agree_with_the_cpu(name: str) -> None:
     suite = type("Checks", (EncoderConformance,), {"component": name})()
     encoder = suite.build()
     images = sample_images(encoder.stem.task)

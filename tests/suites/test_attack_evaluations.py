@@ -139,7 +139,8 @@ class Masked(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images.detach())
+        logits: Tensor = self.model(images.detach())
+        return logits
 
 
 class Drifting(nn.Module):
@@ -151,7 +152,8 @@ class Drifting(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         self.calls += 1
-        return self.model(images) + 1e-4 * self.calls
+        logits: Tensor = self.model(images) + 1e-4 * self.calls
+        return logits
 
 
 class BatchNormed(nn.Module):
@@ -162,7 +164,8 @@ class BatchNormed(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images - images.mean(0, keepdim=True))
+        logits: Tensor = self.model(images - images.mean(0, keepdim=True))
+        return logits
 
 
 def diagnose(

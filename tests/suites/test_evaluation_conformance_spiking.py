@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from robustbench_snn.registry import evaluations
@@ -17,12 +19,12 @@ from robustbench_snn.testing import check_evaluation
         ("profile", {"conditions": ["clean"]}),
     ],
 )
-def test_conformance(component, parameters):
+def test_conformance(component: str, parameters: dict[str, Any]) -> None:
     failed = [result for result in check_evaluation(component, **parameters) if not result.passed]
     assert not failed, failed
 
 
-def test_schema_knows_both_ways_to_write_a_condition():
+def test_schema_knows_both_ways_to_write_a_condition() -> None:
     items = evaluations.get("timesteps").parameters.model_json_schema()["properties"]["conditions"]["items"]
     assert {"const": "clean", "type": "string"} in items["anyOf"]
     assert any("$ref" in choice for choice in items["anyOf"])

@@ -1,12 +1,16 @@
 """Cells: the same numbers for any batch size, order, number of processes, and after a kill."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +19,15 @@ import torch
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.execution import run_here, run_in_processes
+from robustbench_snn.execution.local import FinishedCell
 from robustbench_snn.execution.session import Options, Session, run_in_memory
 from robustbench_snn.model.target import Target
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
+
+Reference = tuple[Session, dict[str, Any]]
 
 SUITE = {
     "name": "tiny",
@@ -33,13 +40,13 @@ SUITE = {
 }
 
 
-def session_of(store, suite=None, **options):
+def session_of(store: Path, suite: dict[str, Any] | None = None, **options: Any) -> Session:
     spec = parse_suite(suite or SUITE)
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
     return Session(plan, Store(store), Options(**options))
 
 
-def numbers(store, done):
+def numbers(store: Store, done: Iterable[FinishedCell]) -> dict[str, Any]:
     """Everything that must not depend on how it was computed."""
     return {
         record.key: (dict(record.metrics), {k: v.tolist() for k, v in store.samples(record.key).items()})
@@ -49,7 +56,7 @@ def numbers(store, done):
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     """The tiny suite, computed once in this process with batch size 64."""
     session = session_of(tmp_path_factory.mktemp("store"), batch_size=64)
     done = list(run_here(session))
@@ -57,7 +64,7 @@ def reference(tmp_path_factory):
     return session, numbers(session.store, done)
 
 
-def copy_of_trained(reference, folder):
+def copy_of_trained(reference: Reference, folder: Path) -> Path:
     """A store with the reference's models, but none of its evaluations."""
     import shutil
 
@@ -68,30 +75,30 @@ def copy_of_trained(reference, folder):
     return folder
 
 
-def test_the_models_learn(reference):
+def test_the_models_learn(reference: Reference) -> None:
     _, found = reference
     accuracies = [metrics["accuracy"] for metrics, _ in found.values()]
     assert min(accuracies) > 0.3
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 16])
-def test_numbers_do_not_depend_on_the_batch_size(reference, tmp_path, batch_size):
+def test_numbers_do_not_depend_on_the_batch_size(reference: Reference, tmp_path: Path, batch_size: int) -> None:
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=batch_size)
     assert numbers(session.store, run_here(session)) == reference[1]
 
 
-def test_numbers_do_not_depend_on_the_order_of_cells(reference, tmp_path):
+def test_numbers_do_not_depend_on_the_order_of_cells(reference: Reference, tmp_path: Path) -> None:
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
     done = [(cell, session.evaluate(cell)) for cell in reversed(session.plan.evaluate)]
     assert numbers(session.store, done) == reference[1]
 
 
-def test_worker_processes_find_the_same_numbers(reference, tmp_path):
+def test_worker_processes_find_the_same_numbers(reference: Reference, tmp_path: Path) -> None:
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
     assert numbers(session.store, run_in_processes(session, 2)) == reference[1]
 
 
-def test_a_second_run_computes_nothing(reference, monkeypatch):
+def test_a_second_run_computes_nothing(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
     source, found = reference
     monkeypatch.setattr("robustbench_snn.execution.session.run_in_memory", lambda *_: pytest.fail("computed again"))
     monkeypatch.setattr("robustbench_snn.training.train", lambda *_, **__: pytest.fail("trained again"))
@@ -99,7 +106,7 @@ def test_a_second_run_computes_nothing(reference, monkeypatch):
     assert numbers(session.store, run_here(session)) == found
 
 
-def test_fresh_computes_again(reference, tmp_path):
+def test_fresh_computes_again(reference: Reference, tmp_path: Path) -> None:
     folder = copy_of_trained(reference, tmp_path / "s")
     session = session_of(folder, batch_size=64)
     cell = session.plan.evaluate[0]
@@ -111,7 +118,9 @@ def test_fresh_computes_again(reference, tmp_path):
     assert forced.metrics == first.metrics
 
 
-def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(reference, tmp_path, monkeypatch):
+def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from robustbench_snn.suites.pgd import PGDEvaluation
 
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
@@ -127,11 +136,11 @@ def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(reference, t
     assert session.store.failure(failed[0].key) is None
 
 
-def test_the_key_names_what_can_change_a_result(reference):
+def test_the_key_names_what_can_change_a_result(reference: Reference) -> None:
     session, _ = reference
     base = {cell.key for cell in session.plan.train}
 
-    def keys(**changes):
+    def keys(**changes: Any) -> set[str]:
         spec = parse_suite(SUITE | changes)
         plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
         return {cell.key for cell in plan.train}
@@ -145,7 +154,7 @@ def test_the_key_names_what_can_change_a_result(reference):
     assert keys(evaluations=["clean"]) == base
 
 
-def test_provenance_is_complete(reference):
+def test_provenance_is_complete(reference: Reference) -> None:
     session, _ = reference
     record = session.store.get(session.plan.train[0].key)
     assert isinstance(record, Record)
@@ -167,13 +176,13 @@ class _OutOfMemoryAbove(Evaluation):
         return Outcome(metrics={"accuracy": 1.0})
 
 
-def test_out_of_memory_halves_the_batch():
+def test_out_of_memory_halves_the_batch() -> None:
     subject = Subject(Target(torch.nn.Identity()), samples=None, batch_size=64)
     outcome, batch_size = run_in_memory(_OutOfMemoryAbove(), subject)
     assert (outcome.metrics["accuracy"], batch_size) == (1.0, 4)
 
 
-def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
+def test_a_killed_run_resumes_to_byte_identical_numbers(reference: Reference, tmp_path: Path) -> None:
     """kill -9 in the middle of training and of evaluating; what was finished is not computed again."""
     root = Path(__file__).resolve().parents[3]
     script = tmp_path / "run.py"
@@ -195,7 +204,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
     command = [sys.executable, str(script), str(store), json.dumps(SUITE)]
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": str(torch.get_num_threads())}
 
-    def kill_when(condition):
+    def kill_when(condition: Callable[[], bool]) -> None:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 240
         while not condition() and process.poll() is None and time.monotonic() < deadline:
@@ -217,7 +226,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
         assert session.store.get(cell.key).weights_sha256 == reference[0].store.get(cell.key).weights_sha256
 
 
-def test_samples_have_stable_ids(reference):
+def test_samples_have_stable_ids(reference: Reference) -> None:
     session, _ = reference
     ids = [session.store.samples(record.key)["id"] for _, record in run_here(session) if record.kind == "evaluate"]
     assert all(np.array_equal(ids[0], other) for other in ids)

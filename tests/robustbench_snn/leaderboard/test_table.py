@@ -1,16 +1,24 @@
 """The table against its records, joined by hand."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.execution import run_here
+from robustbench_snn.execution.local import FinishedCell
 from robustbench_snn.execution.session import Options, Session
 from robustbench_snn.leaderboard.statistics import compare, wilson
-from robustbench_snn.leaderboard.table import make_table
+from robustbench_snn.leaderboard.table import Outcomes, Table, make_table
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
+from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
+
+Run = tuple[Store, list[FinishedCell], Table, Outcomes]
 
 SUITE = {
     "name": "tiny",
@@ -26,7 +34,7 @@ SUITE = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     suite = parse_suite(SUITE)
     plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
     store = Store(tmp_path_factory.mktemp("store"))
@@ -34,7 +42,7 @@ def run(tmp_path_factory):
     return store, done, *make_table(plan, done, store)
 
 
-def records_of(done, model, evaluation):
+def records_of(done: list[FinishedCell], model: str, evaluation: str) -> list[Record]:
     return [
         record
         for cell, record in done
@@ -42,7 +50,7 @@ def records_of(done, model, evaluation):
     ]
 
 
-def test_a_cell_is_the_mean_over_seeds_with_its_spread_and_interval(run):
+def test_a_cell_is_the_mean_over_seeds_with_its_spread_and_interval(run: Run) -> None:
     _, done, table, _ = run
     for row in table.rows:
         accuracies = [record.metrics["accuracy"] for record in records_of(done, row.model, "clean")]
@@ -54,7 +62,7 @@ def test_a_cell_is_the_mean_over_seeds_with_its_spread_and_interval(run):
         assert row.seeds == (0, 1)
 
 
-def test_parts_of_an_evaluation_are_joined(run):
+def test_parts_of_an_evaluation_are_joined(run: Run) -> None:
     store, done, table, outcomes = run
     for row in table.rows:
         parts = records_of(done, row.model, "corruptions")
@@ -65,7 +73,7 @@ def test_parts_of_an_evaluation_are_joined(run):
         assert set(row.cells["corruptions"].records) == {record.key for record in parts}
 
 
-def test_the_others_are_compared_with_the_baseline_on_the_same_samples(run):
+def test_the_others_are_compared_with_the_baseline_on_the_same_samples(run: Run) -> None:
     _, _, table, outcomes = run
     baseline, other = table.rows
     assert all(cell.against is None for cell in baseline.cells.values())
@@ -76,10 +84,10 @@ def test_the_others_are_compared_with_the_baseline_on_the_same_samples(run):
         assert cell.against.adjusted_p_value >= found.p_value
 
 
-def test_the_protocol_is_data_samples_evaluations_and_seed_but_no_model(run):
+def test_the_protocol_is_data_samples_evaluations_and_seed_but_no_model(run: Run) -> None:
     table = run[2]
 
-    def protocol(**changes):
+    def protocol(**changes: Any) -> str:
         suite = parse_suite(SUITE | changes)
         return make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters)).protocol_hash
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from robustbench_snn.errors import UserError
@@ -50,7 +52,7 @@ ROWS = (
 )
 
 
-def test_matrix_is_made_of_models_that_differ_in_T_alone():
+def test_matrix_is_made_of_models_that_differ_in_T_alone() -> None:
     (matrix,) = timestep_matrices(table(*ROWS))
     assert matrix.name == "stf"
     assert matrix.trained == (2, 4)
@@ -60,7 +62,7 @@ def test_matrix_is_made_of_models_that_differ_in_T_alone():
         timestep_matrices(table(*ROWS[1:]))
 
 
-def test_curves_by_condition():
+def test_curves_by_condition() -> None:
     found = timestep_curves(table(*ROWS))
     assert list(found) == ["", "fog_3"]
     assert [curve.model for curve in found[""]] == ["stf T4", "stf T2", "direct T4"]
@@ -69,7 +71,7 @@ def test_curves_by_condition():
         timestep_curves(table(*ROWS), "other")
 
 
-def test_curve_plot_draws_every_model(tmp_path):
+def test_curve_plot_draws_every_model(tmp_path: Path) -> None:
     figure = draw_timesteps(table(*ROWS))
     first, second = figure.axes
     lines = {line.get_label(): line for line in first.lines}
@@ -86,7 +88,7 @@ def test_curve_plot_draws_every_model(tmp_path):
     assert all(path.stat().st_size > 1000 for path in written)
 
 
-def test_heat_map_shows_the_numbers(tmp_path):
+def test_heat_map_shows_the_numbers(tmp_path: Path) -> None:
     (matrix,) = timestep_matrices(table(*ROWS))
     figure = draw_timestep_matrix(matrix)
     shown = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
@@ -105,7 +107,7 @@ DETAILS = {
 }
 
 
-def test_spike_distance_plot(tmp_path):
+def test_spike_distance_plot(tmp_path: Path) -> None:
     axes = draw_spike_distance(DETAILS).axes[0]
     assert axes.images[0].get_array().tolist() == [[0.1, 0.2], [0.3, None]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["encoder", "gate"]
@@ -115,7 +117,7 @@ def test_spike_distance_plot(tmp_path):
     assert all(path.is_file() for path in plot_spike_distance(DETAILS, tmp_path / "distance"))
 
 
-def test_firing_rate_plot():
+def test_firing_rate_plot() -> None:
     widths = [panel.patches[0].get_width() for panel in draw_firing_rates(DETAILS).axes]
     assert widths == [25, 50, 0]
     with pytest.raises(UserError, match="ANN"):

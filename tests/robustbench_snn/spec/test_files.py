@@ -1,5 +1,10 @@
 """Suite files: every mistake at once, each with its place and a hint."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
 
@@ -9,26 +14,26 @@ from robustbench_snn.spec.files import SuiteError, load_suite, parse_suite, ship
 MINIMAL = {"name": "tiny", "models": [{"name": "direct", "encoder": "direct"}], "evaluations": ["clean"]}
 
 
-def problems_of(data):
+def problems_of(data: Any) -> dict[str, str]:
     with pytest.raises(SuiteError) as caught:
         parse_suite(data)
     return dict(caught.value.problems)
 
 
-def test_a_minimal_suite_gets_the_defaults():
+def test_a_minimal_suite_gets_the_defaults() -> None:
     suite = parse_suite(MINIMAL)
     (model,) = suite.entries()
     assert (suite.dataset.name, model.timesteps, model.seeds, model.backbone.name) == ("digits", 4, (0,), "spikformer")
 
 
 @pytest.mark.parametrize("form", ["stf", {"name": "stf", "kernel": 1}, {"stf": {"kernel": 1}}, {"stf": None}])
-def test_three_ways_to_write_a_component(form):
+def test_three_ways_to_write_a_component(form: str | dict[str, Any]) -> None:
     suite = parse_suite(MINIMAL | {"models": [{"name": "a", "encoder": form}]})
     assert suite.models[0].encoder.name == "stf"
     assert dict(suite.models[0].encoder.parameters) in ({}, {"kernel": 1})
 
 
-def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion():
+def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion() -> None:
     found = problems_of(
         {
             "name": "tiny",
@@ -63,12 +68,12 @@ def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion():
         ({"models": [{"name": "a", "encoder": ["direct"]}]}, "models.0.encoder", "write a component"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(change, path, message):
+def test_a_mistake_is_named_with_its_place(change: dict[str, Any], path: str, message: str) -> None:
     found = problems_of(MINIMAL | change)
     assert any(where == path and message in text for where, text in found.items()), found
 
 
-def test_grid_makes_a_model_of_every_combination():
+def test_grid_makes_a_model_of_every_combination() -> None:
     suite = parse_suite(
         {
             "name": "g",
@@ -80,7 +85,7 @@ def test_grid_makes_a_model_of_every_combination():
     assert [m.timesteps for m in suite.entries()] == [2, 4, 2, 4]
 
 
-def test_overrides_reach_any_value(tmp_path):
+def test_overrides_reach_any_value(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(yaml.safe_dump(MINIMAL | {"dataset": "digits"}))
     suite = load_suite(str(path), ["dataset.limit=7", "models.0.name=other", "timesteps=2"])
@@ -88,14 +93,14 @@ def test_overrides_reach_any_value(tmp_path):
 
 
 @pytest.mark.parametrize("override", ["timesteps", "models.9.name=x", "name.x.y=1", "=3"])
-def test_a_wrong_override_is_a_clear_error(tmp_path, override):
+def test_a_wrong_override_is_a_clear_error(tmp_path: Path, override: str) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(yaml.safe_dump(MINIMAL))
     with pytest.raises(UserError):
         load_suite(str(path), [override])
 
 
-def test_yaml_cannot_run_code(tmp_path):
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(f"name: !!python/object/apply:pathlib.Path.touch [{tmp_path}/ran]\n")
     with pytest.raises(SuiteError, match="not valid YAML"):
@@ -103,7 +108,7 @@ def test_yaml_cannot_run_code(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_broken_yaml_and_missing_files_are_clear(tmp_path):
+def test_broken_yaml_and_missing_files_are_clear(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text("name: [")
     with pytest.raises(SuiteError, match="not valid YAML"):
@@ -113,7 +118,7 @@ def test_broken_yaml_and_missing_files_are_clear(tmp_path):
 
 
 @pytest.mark.parametrize("name", shipped_suites())
-def test_shipped_suites_are_valid_and_name_the_schema(name):
+def test_shipped_suites_are_valid_and_name_the_schema(name: str) -> None:
     assert load_suite(name).name == name
     from robustbench_snn.spec.files import read_suite_text
 

@@ -1,5 +1,10 @@
 """The store: whole records or none, damage is named, nothing else is lost."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +14,7 @@ from robustbench_snn.store.store import Store, write_samples
 from tests.provenance import PROVENANCE
 
 
-def record(key="a" * 64, **changes):
+def record(key: str = "a" * 64, **changes: Any) -> Record:
     values = {
         "key": key,
         "kind": "evaluate",
@@ -26,7 +31,7 @@ def record(key="a" * 64, **changes):
     return Record(**(values | changes))
 
 
-def test_a_record_comes_back_as_it_was_written(tmp_path):
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.writing(record()) as folder:
         write_samples(folder / "samples.parquet", {"id": np.arange(3), "correct": np.array([True, False, True])})
@@ -36,10 +41,10 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     assert store.samples("a" * 64)["correct"].tolist() == [True, False, True]
 
 
-def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
+def test_a_write_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
 
-    def breaks_off():
+    def breaks_off() -> None:
         with store.writing(record()) as folder:
             (folder / "samples.parquet").write_bytes(b"half")
             raise KeyboardInterrupt
@@ -51,7 +56,7 @@ def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', "\x00\x01"])
-def test_a_damaged_record_is_named_with_what_to_do(tmp_path, content):
+def test_a_damaged_record_is_named_with_what_to_do(tmp_path: Path, content: str) -> None:
     store = Store(tmp_path)
     with store.writing(record()):
         pass
@@ -61,7 +66,7 @@ def test_a_damaged_record_is_named_with_what_to_do(tmp_path, content):
         store.get("a" * 64)
 
 
-def test_a_damaged_samples_file_is_named(tmp_path):
+def test_a_damaged_samples_file_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.writing(record()) as folder:
         (folder / "samples.parquet").write_bytes(b"PAR1 truncated")
@@ -69,7 +74,7 @@ def test_a_damaged_samples_file_is_named(tmp_path):
         store.samples("a" * 64)
 
 
-def test_records_of_a_newer_program_are_not_misread(tmp_path):
+def test_records_of_a_newer_program_are_not_misread(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.writing(record(schema_version=99)):
         pass
@@ -77,7 +82,7 @@ def test_records_of_a_newer_program_are_not_misread(tmp_path):
         store.get("a" * 64)
 
 
-def test_success_clears_the_earlier_failure(tmp_path):
+def test_success_clears_the_earlier_failure(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_failure(record(status="failed"))
     assert store.failure("a" * 64).status == "failed"
@@ -86,13 +91,13 @@ def test_success_clears_the_earlier_failure(tmp_path):
     assert store.failure("a" * 64) is None
 
 
-def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path):
+def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match="choose another folder with --store"):
         Store(tmp_path / "file")
 
 
-def test_keys_ignore_order_and_notice_every_value():
+def test_keys_ignore_order_and_notice_every_value() -> None:
     key = content_key(a=1, b={"x": [1, 2], "y": None})
     assert key == content_key(b={"y": None, "x": (1, 2)}, a=1)
     assert key != content_key(a=1, b={"x": [2, 1], "y": None})

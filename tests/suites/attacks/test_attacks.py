@@ -78,7 +78,8 @@ def linear_margin(model: Linear, samples: ArraySamples, eps: float, norm: Norm) 
         rows = model.weight[samples.labels][:, None] - model.weight[None]
         sizes = rows.abs().sum(2) if norm == "linf" else rows.norm(dim=2)
         gaps = logits.gather(1, samples.labels[:, None]) - logits - eps * sizes
-    return gaps.scatter(1, samples.labels[:, None], torch.inf).amin(1)
+    result: Tensor = gaps.scatter(1, samples.labels[:, None], torch.inf).amin(1)
+    return result
 
 
 STRONG: dict[str, dict[str, object]] = {
@@ -219,7 +220,8 @@ class Masked(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images.detach())
+        logits: Tensor = self.model(images.detach())
+        return logits
 
 
 def test_sa_pgd_survives_all_zero_gradients() -> None:
@@ -248,7 +250,8 @@ class TwoFaced(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self.model(images)
-        return -logits if torch.is_grad_enabled() else logits
+        result: Tensor = -logits if torch.is_grad_enabled() else logits
+        return result
 
 
 def test_a_claim_that_a_fresh_pass_does_not_confirm_is_a_survivor_with_a_flag() -> None:
