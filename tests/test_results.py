@@ -8,7 +8,7 @@ import pytest
 
 from robustbench_snn.leaderboard.pages import render_html, render_markdown
 from robustbench_snn.leaderboard.table import SCHEMA_VERSION
-from robustbench_snn.leaderboard.versions import load_record, load_table, tables, versions
+from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 from robustbench_snn.store.store import read_samples
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -20,7 +20,7 @@ def test_there_is_a_published_table() -> None:
 
 
 @pytest.mark.parametrize(("name", "version"), PUBLISHED, ids=lambda value: str(value))
-def test_a_published_version_is_whole(name: str, version: int) -> None:
+def test_a_published_version_is_whole(name: str, version: Version) -> None:
     folder = RESULTS / name / str(version)
     table = load_table(RESULTS, name, version)
     assert table.schema_version <= SCHEMA_VERSION
@@ -43,7 +43,7 @@ def test_the_index_names_every_version() -> None:
 
 
 def test_numbers_of_one_major_version_share_a_protocol() -> None:
-    protocols = {}
+    protocols: dict[tuple[str, int], str] = {}
     for name, version in PUBLISHED:
         found = load_table(RESULTS, name, version).protocol_hash
         assert protocols.setdefault((name, version.major), found) == found

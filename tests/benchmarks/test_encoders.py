@@ -13,7 +13,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from robustbench_snn.model.encoder import Encoder, Stem
+from robustbench_snn.model.encoder import Stem
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry import encoders
@@ -21,7 +21,7 @@ from robustbench_snn.registry import encoders
 TIMESTEPS = 4
 
 
-def build(name: str) -> tuple[Encoder, Tensor]:
+def build(name: str) -> tuple[Any, Tensor]:
     """An encoder of Spikformer-4-384 on CIFAR images, with its batch of images."""
     torch.manual_seed(0)
     task = Task(3, 32, 32, 10, TIMESTEPS, (0.5,) * 3, (0.25,) * 3)

@@ -5,6 +5,8 @@ Run with ``pytest tests/benchmarks --benchmark-only``; the last test counts the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -18,7 +20,7 @@ from robustbench_snn.registry import backbones, encoders
 from robustbench_snn.timesteps.sweep import Sweep, Way
 
 STEPS = tuple(range(1, 9))
-WAYS = ("one pass", "separate runs")
+WAYS: tuple[Way, ...] = ("one pass", "separate runs")
 
 
 def build(encoder: str) -> tuple[Target, Tensor]:
@@ -44,10 +46,11 @@ def test_sweep(benchmark: BenchmarkFixture, encoder: str, way: Way) -> None:
 def test_one_pass_does_eight_steps_instead_of_thirty_six() -> None:
     """1 + 2 + ... + 8 steps of the backbone become 8."""
     target, images = build("direct")
-    steps = {way: [] for way in WAYS}
+    steps: dict[Way, list[int]] = {way: [] for way in WAYS}
     for way in WAYS:
         count = steps[way].append
-        hook = target.model.backbone.register_forward_pre_hook(lambda _, inputs, count=count: count(len(inputs[0])))
+        backbone: Any = target.model.backbone
+        hook = backbone.register_forward_pre_hook(lambda _, inputs, count=count: count(len(inputs[0])))
         sweep(way, target, images)
         hook.remove()
     assert steps == {"one pass": [8], "separate runs": list(STEPS)}

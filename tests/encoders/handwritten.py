@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_snn.model.encoder import Encoder, Stem
+from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
@@ -39,22 +39,24 @@ class LIF:
 
     def __call__(self, current: Tensor) -> Tensor:
         h = self.v + (current - self.v) / 2
-        spike = Heaviside.apply(h - 1.0)
+        spike: Tensor = Heaviside.apply(h - 1.0)
         self.v = h * (1 - spike.detach())
-        result: Tensor = spike
-        return result
+        return spike
 
 
 def batch_norm(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     """Eval-mode batch norm from its definition."""
     shape = (1, -1, 1, 1)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return (x - norm.running_mean.view(shape)) * scale.view(shape) + norm.bias.view(shape)
 
 
 def conv_bn(x: Tensor, layers: nn.Sequential) -> Tensor:
     """Convolution and batch norm (and 3x3 max-pool of stride 2 if there is one) from their weights."""
-    convolution, norm, *rest = layers
+    parts: list[Any] = list(layers)
+    convolution, norm, *rest = parts
     if isinstance(convolution, nn.ConvTranspose2d):
         y = F.conv_transpose2d(x, convolution.weight, stride=2)
     else:
@@ -74,8 +76,11 @@ def make(
     pool: bool = False,
     seed: int = 0,
     **parameters: Any,
-) -> Encoder:
-    """A calibrated encoder in float64: random affine batch norms, with statistics of a run on random images."""
+) -> Any:
+    """A calibrated encoder in float64: random affine batch norms, with statistics of a run on random images.
+
+    Any, because the tests reach into the layers of concrete encoders.
+    """
     torch.manual_seed(seed)
     task = Task(channels, height, width, 10, timesteps, (0.4,) * channels, (0.3,) * channels)
     encoder = encoders.create(name, Stem(task, features, pool=pool), **parameters).double()
@@ -87,8 +92,7 @@ def make(
         nn.init.uniform_(norm.weight, 0.8, 1.5)
         nn.init.uniform_(norm.bias, -0.2, 0.4)
     run(encoder.train(), torch.rand(16, channels, height, width, dtype=torch.float64), timesteps)
-    result: Encoder = encoder.eval()
-    return result
+    return encoder.eval()
 
 
 def run(encoder: Encoder, images: Tensor, timesteps: int, seed: int = 0) -> Tensor:
@@ -99,11 +103,10 @@ def run(encoder: Encoder, images: Tensor, timesteps: int, seed: int = 0) -> Tens
     return result
 
 
-def frames(encoder: Encoder, images: Tensor, timesteps: int, seed: int = 0) -> Tensor:
+def frames(encoder: FrameEncoder, images: Tensor, timesteps: int, seed: int = 0) -> Tensor:
     """The input frames of a frame encoder under a seed."""
     encoder.seed(SampleRandom.for_samples("test", seed, sample_ids=range(len(images))))
-    result: Tensor = encoder.frames(images, timesteps)
-    return result
+    return encoder.frames(images, timesteps)
 
 
 def input_gradient(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
@@ -116,7 +119,8 @@ def input_gradient(function: Callable[[Tensor], Tensor], images: Tensor) -> Tens
 
 def parameters_beyond_direct(name: str, **kwargs: Any) -> int:
     """How many trainable numbers an encoder has more than direct coding."""
-    count = [sum(p.numel() for p in make(n, **k).parameters()) for n, k in [(name, kwargs), ("direct", _stem(kwargs))]]
+    both = [(name, kwargs), ("direct", _stem(kwargs))]
+    count: list[int] = [sum(p.numel() for p in make(n, **k).parameters()) for n, k in both]
     return count[0] - count[1]
 
 

@@ -20,7 +20,7 @@ def by_hand(encoder: Any, images: Tensor, timesteps: int) -> Tensor:
     lif, after, spikes, back = LIF(), LIF(), [], None
     for t in range(timesteps):
         held = None if table is None else table[min(t, len(table) - 1)]
-        image, feature = x, 0.0
+        image, feature = x, torch.zeros((), dtype=x.dtype)
         if encoder.place == "image" and held is not None:
             image = image + held
         if encoder.place == "feature" and held is not None:
@@ -112,7 +112,7 @@ def test_published_parameter_counts(features: int, parameters: dict[str, Any], c
 )
 def test_first_convolution_once_and_no_last_feedback(name: str, drives: int, feedbacks: int) -> None:
     encoder = make(name)
-    calls = {"drive": [], "feedback": []}
+    calls: dict[str, list[int]] = {"drive": [], "feedback": []}
     encoder.drive[0].register_forward_hook(lambda module, inputs, output: calls["drive"].append(len(inputs[0])))
     if feedbacks:
         encoder.feedback[0].register_forward_hook(lambda *_: calls["feedback"].append(1))

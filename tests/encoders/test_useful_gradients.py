@@ -77,8 +77,8 @@ def streams(images: Tensor, draw: int | str) -> SampleRandom:
 def attacked(model: Classifier, images: Tensor, labels: Tensor, epsilon: float, draws: int) -> list[float]:
     """Accuracies: clean, under FGSM along the mean gradient over draws, under random signs."""
     x = images.clone().requires_grad_()
-    loss = sum(F.cross_entropy(model(x, random=streams(x, 100 + i)), labels) for i in range(draws))
-    (gradient,) = torch.autograd.grad(loss, x)
+    losses = [F.cross_entropy(model(x, random=streams(x, 100 + i)), labels) for i in range(draws)]
+    (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), x)
     noise = streams(images, "noise").signs(*images.shape[1:])
     return [
         accuracy(model, (images + epsilon * step).clamp(0, 1), labels, draws)

@@ -251,7 +251,7 @@ def test_imp_leaves_the_backbone_as_it_was_and_survives_copies() -> None:
     backbone = Tiny(task).train()
     backbone.conv.eval()
     before = copy.deepcopy(backbone.state_dict())
-    model = Classifier(encoders.create("imp", backbone.stem), backbone, 4)
+    model: Any = Classifier(encoders.create("imp", backbone.stem), backbone, 4)
     assert backbone.training
     assert not backbone.conv.training
     assert all(torch.equal(before[key], value) for key, value in backbone.state_dict().items())
@@ -268,7 +268,7 @@ def test_imp_leaves_the_backbone_as_it_was_and_survives_copies() -> None:
 
 def test_imp_serves_one_backbone() -> None:
     model = classifier()
-    again = Classifier(model.encoder, model.backbone, 4, "last")  # the same pair may be joined twice
+    again: Any = Classifier(model.encoder, model.backbone, 4, "last")  # the same pair may be joined twice
     assert len(again.encoder.membranes) == 2
     with pytest.raises(ValueError, match="one backbone"):
         Classifier(model.encoder, Tiny(model.backbone.task), 4)

@@ -168,9 +168,7 @@ class BatchNormed(nn.Module):
         return logits
 
 
-def diagnose(
-    model: nn.Module, images: Tensor, labels: Tensor, **parameters: object
-) -> tuple[set[str], dict[str, object]]:
+def diagnose(model: nn.Module, images: Tensor, labels: Tensor, **parameters: object) -> set[str]:
     entry = {"diagnostics": {"eps": 0.1, "samples": 24, "steps": 8, "queries": 60, **parameters}}
     (found,) = evaluate(model, images, labels, [entry])
     return set(found.flags)

@@ -51,7 +51,7 @@ class OneByOne(nn.Module):
         return torch.stack([margin, torch.zeros_like(margin)], 1)
 
 
-class Forgetful(neuron.IFNode):
+class Forgetful(neuron.IFNode):  # type: ignore[misc]
     """Loses its input's gradient in eval mode, in part."""
 
     def forward(self, x: Tensor) -> Tensor:

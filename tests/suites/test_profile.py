@@ -51,9 +51,11 @@ def test_numbers_are_those_of_the_tensors() -> None:
             nonlocal spikes
             spikes = output
 
-        handle = target.model.encoder.register_forward_hook(keep)
+        encoder: Any = target.model.encoder
+        handle = encoder.register_forward_hook(keep)
         target(sample_images(TASK, 27, seed=1))
         handle.remove()
+    assert spikes is not None
     spikes = spikes[:, :27]
     assert found.metrics["encoder_firing_rate"] == pytest.approx(float(spikes.double().mean()))
     assert found.metrics["diversity"] == pytest.approx(global_word_entropy(spikes))

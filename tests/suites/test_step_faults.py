@@ -45,7 +45,9 @@ def evaluate(of: Subject, **parameters: Any) -> Outcome:
 def test_faults_are_those_of_a_run_by_hand() -> None:
     of = subject()
     found = evaluate(of, faults=["drop", "blank", "freeze"])
+    assert isinstance(of.samples, ArraySamples)
     images, labels, model = of.samples.pixels, of.samples.labels, of.target.model
+    assert isinstance(model, Classifier)
     with of.target.frozen(), torch.no_grad():
         reset(model)
         spikes = model.encoder(images, 3)

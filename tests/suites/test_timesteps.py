@@ -26,7 +26,7 @@ SPIKFORMER = {"depth": 1, "width": 128, "heads": 2, "pooling": "0011"}
 
 
 def make(
-    encoder: str = "direct", backbone: str = "spikformer", readout: str | None = None, **parameters: Any
+    encoder: str = "direct", backbone: str = "spikformer", readout: Readout | None = None, **parameters: Any
 ) -> Target:
     torch.manual_seed(0)
     body = backbones.create(backbone, TASK, **SPIKFORMER)
@@ -96,7 +96,8 @@ def test_interpolated_embedding_runs_separately_and_says_what_it_did() -> None:
 
 def test_false_claim_of_causality_is_found_out() -> None:
     target = make("burst")
-    target.model.encoder.declare(causal=True)
+    encoder: Any = target.model.encoder
+    encoder.declare(causal=True)
     outcome = evaluate(subject(target))
     assert outcome.details["way"] == "separate runs"
     assert "prefixes differ by" in outcome.details["reason"]
@@ -117,6 +118,7 @@ def test_foreign_model_is_refused() -> None:
 def test_columns_and_metrics_hang_together() -> None:
     of = subject(make("stf"))
     outcome = evaluate(of)
+    assert isinstance(of.samples, ArraySamples)
     images, labels = of.samples.pixels, of.samples.labels
     accuracies = []
     for steps in range(1, 7):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -165,7 +166,8 @@ def test_schema_accepts_the_shipped_suites_and_rejects_a_typo(rbsnn: RunCommand)
     for path in (ROOT / "suites").glob("*.yaml"):
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)
     typo = {"models": [{"name": "a", "encoder": {"stf": {"kernl": 1}}}]}
-    for mistake in ({"modles": []}, typo, {"evaluations": ["pgdd"]}):
+    mistakes: list[dict[str, Any]] = [{"modles": []}, typo, {"evaluations": ["pgdd"]}]
+    for mistake in mistakes:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(TINY | mistake, schema)
 

@@ -76,7 +76,7 @@ def test_weights_can_be_named_in_a_suite(rbsnn: RunCommand, tmp_path: Path) -> N
     task = Task(1, 8, 8, 10, 2, (0.3,), (0.4,))
     backbone = {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0110"}}
     torch.manual_seed(0)
-    model = build_model(ModelSpec(name="m", encoder="direct", backbone=backbone), task)
+    model = build_model(ModelSpec.model_validate({"name": "m", "encoder": "direct", "backbone": backbone}), task)
     assert isinstance(model, Classifier)
     save_weights(model, tmp_path / "mine.safetensors", {"mean": [0.25], "std": [0.5]})
     (tmp_path / "suite.yaml").write_text(

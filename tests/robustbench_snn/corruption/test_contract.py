@@ -109,8 +109,9 @@ def test_float_and_uint8_images_are_corrupted_alike(name: str) -> None:
     images = pictures(3)
     expected = corrupt(images, name, 4)
     floats = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
-    for given_images in (floats, floats.double(), floats.numpy()):
-        found: Any = corrupt(given_images, name, 4)
+    every: tuple[Any, ...] = (floats, floats.double(), floats.numpy())
+    for given_images in every:
+        found = corrupt(given_images, name, 4)
         assert type(found) is type(given_images)
         assert found.dtype == given_images.dtype
         levels = np.asarray(found).transpose(0, 2, 3, 1) * 255

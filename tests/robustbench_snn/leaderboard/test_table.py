@@ -58,7 +58,7 @@ def test_a_cell_is_the_mean_over_seeds_with_its_spread_and_interval(run: Run) ->
         assert len(accuracies) == 2
         assert cell.accuracy == pytest.approx(np.mean(accuracies))
         assert cell.spread == pytest.approx(np.std(accuracies, ddof=1))
-        assert cell.half_width == pytest.approx(wilson(np.mean(accuracies), 30).half_width)
+        assert cell.half_width == pytest.approx(wilson(float(np.mean(accuracies)), 30).half_width)
         assert row.seeds == (0, 1)
 
 
@@ -79,6 +79,7 @@ def test_the_others_are_compared_with_the_baseline_on_the_same_samples(run: Run)
     assert all(cell.against is None for cell in baseline.cells.values())
     for label, cell in other.cells.items():
         found = compare(outcomes[other.model, label], outcomes[baseline.model, label])
+        assert cell.against is not None
         assert cell.against.difference == pytest.approx(found.difference)
         assert cell.against.p_value == found.p_value
         assert cell.against.adjusted_p_value >= found.p_value
@@ -91,7 +92,7 @@ def test_the_protocol_is_data_samples_evaluations_and_seed_but_no_model(run: Run
         suite = parse_suite(SUITE | changes)
         return make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters)).protocol_hash
 
-    same = {"models": [{"name": "x", "encoder": "rate"}], "grid": None, "seeds": [5], "table": {}}
+    same: dict[str, Any] = {"models": [{"name": "x", "encoder": "rate"}], "grid": None, "seeds": [5], "table": {}}
     assert protocol(**same) == table.protocol_hash
     assert protocol(evaluation_seed=1) != table.protocol_hash
     assert protocol(evaluations=["clean"]) != table.protocol_hash

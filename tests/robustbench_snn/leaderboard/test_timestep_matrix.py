@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,10 +75,11 @@ def test_curves_by_condition() -> None:
 def test_curve_plot_draws_every_model(tmp_path: Path) -> None:
     figure = draw_timesteps(table(*ROWS))
     first, second = figure.axes
-    lines = {line.get_label(): line for line in first.lines}
+    drawn: list[Any] = list(first.lines)
+    lines = {line.get_label(): line for line in drawn}
     assert list(lines["stf T2"].get_xdata()) == [1, 2, 4]
     assert list(lines["stf T2"].get_ydata()) == [40, 80, 70]
-    rings = [(line.get_xdata()[0], line.get_ydata()[0]) for line in first.lines if line.get_fillstyle() == "none"]
+    rings = [(line.get_xdata()[0], line.get_ydata()[0]) for line in drawn if line.get_fillstyle() == "none"]
     assert rings == [(4, 90), (2, 80), (4, 60)]
     assert second.get_title() == "fog_3"
     written = plot_timesteps(table(*ROWS), tmp_path / "new" / "curve.png")
@@ -95,7 +97,8 @@ def test_heat_map_shows_the_numbers(tmp_path: Path) -> None:
     assert shown[1, 0] == "80.0"
     assert shown[3, 1] == "95.0"
     assert (3, 0) not in shown  # never measured
-    frames = {(patch.get_x() + 0.5, patch.get_y() + 0.5) for patch in figure.axes[0].patches}
+    patches: list[Any] = list(figure.axes[0].patches)
+    frames = {(patch.get_x() + 0.5, patch.get_y() + 0.5) for patch in patches}
     assert frames == {(1, 0), (2, 1)}
     assert all(path.is_file() for path in plot_timestep_matrix(matrix, tmp_path / "v1.0"))
     assert (tmp_path / "v1.0.svg").is_file()
@@ -109,7 +112,9 @@ DETAILS = {
 
 def test_spike_distance_plot(tmp_path: Path) -> None:
     axes = draw_spike_distance(DETAILS).axes[0]
-    assert axes.images[0].get_array().tolist() == [[0.1, 0.2], [0.3, None]]
+    shown = axes.images[0].get_array()
+    assert shown is not None
+    assert shown.tolist() == [[0.1, 0.2], [0.3, None]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["encoder", "gate"]
     assert axes.get_title() == "fog_3"
     with pytest.raises(UserError, match="compares fog_3, not clean"):
@@ -118,7 +123,8 @@ def test_spike_distance_plot(tmp_path: Path) -> None:
 
 
 def test_firing_rate_plot() -> None:
-    widths = [panel.patches[0].get_width() for panel in draw_firing_rates(DETAILS).axes]
+    bars: list[Any] = [panel.patches[0] for panel in draw_firing_rates(DETAILS).axes]
+    widths = [bar.get_width() for bar in bars]
     assert widths == [25, 50, 0]
     with pytest.raises(UserError, match="ANN"):
         draw_firing_rates({"layers": []})

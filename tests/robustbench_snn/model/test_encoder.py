@@ -112,12 +112,12 @@ def test_pixel_coding_keeps_pixels_in_range() -> None:
 def test_base_classes_are_abstract() -> None:
     for base in (Encoder, FrameEncoder):
         with pytest.raises(TypeError, match="abstract"):
-            base(Stem(TASK, 16))
+            base(Stem(TASK, 16))  # type: ignore[abstract]
 
 
 def test_attach_does_nothing_by_default() -> None:
     backbone = nn.Linear(2, 2)
-    assert Plain(Stem(TASK, 16)).attach(backbone) is None
+    assert Plain(Stem(TASK, 16)).attach(backbone) is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize("name", ["imp", "sigma_delta"])

@@ -23,14 +23,17 @@ def problems_of(data: Any) -> dict[str, str]:
 def test_a_minimal_suite_gets_the_defaults() -> None:
     suite = parse_suite(MINIMAL)
     (model,) = suite.entries()
+    assert model.backbone is not None
     assert (suite.dataset.name, model.timesteps, model.seeds, model.backbone.name) == ("digits", 4, (0,), "spikformer")
 
 
 @pytest.mark.parametrize("form", ["stf", {"name": "stf", "kernel": 1}, {"stf": {"kernel": 1}}, {"stf": None}])
 def test_three_ways_to_write_a_component(form: str | dict[str, Any]) -> None:
     suite = parse_suite(MINIMAL | {"models": [{"name": "a", "encoder": form}]})
-    assert suite.models[0].encoder.name == "stf"
-    assert dict(suite.models[0].encoder.parameters) in ({}, {"kernel": 1})
+    encoder = suite.models[0].encoder
+    assert encoder is not None
+    assert encoder.name == "stf"
+    assert dict(encoder.parameters) in ({}, {"kernel": 1})
 
 
 def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion() -> None:

@@ -56,7 +56,8 @@ def test_discrete_cases_with_known_answers() -> None:
     n = 10_000
 
     def information(both: int, first: int, second: int) -> float:
-        return float(binary_mutual_information(*(torch.tensor([x]) for x in (both, first, second)), n))
+        shared, one, other = (torch.tensor([x]) for x in (both, first, second))
+        return float(binary_mutual_information(shared, one, other, n))
 
     correction = 1 / (2 * n)
     assert information(2500, 5000, 5000) == 0.0  # independent; the correction would make it negative
@@ -74,9 +75,8 @@ def test_plug_in_is_that_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None
     from sklearn.metrics import mutual_info_score
 
     a, b = np.array(pairs).T
-    found = float(
-        binary_mutual_information(*(torch.tensor([int(x)]) for x in ((a & b).sum(), a.sum(), b.sum())), len(a))
-    )
+    both, first, second = (torch.tensor([int(x)]) for x in ((a & b).sum(), a.sum(), b.sum()))
+    found = float(binary_mutual_information(both, first, second, len(a)))
     occupied = len(set(pairs))
     correction = (len(set(a)) + len(set(b)) - occupied - 1) / (2 * len(a))
     assert found == pytest.approx(max(0.0, mutual_info_score(a, b) + correction), abs=1e-12)

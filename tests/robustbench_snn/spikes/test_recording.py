@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.model.neurons import NeuronConfig, reset
+from robustbench_snn.model.neurons import NeuronConfig, StepMode, reset
 from robustbench_snn.spikes.distance import Recorded, SpikeDistance
 from robustbench_snn.spikes.rates import Activity
 from robustbench_snn.spikes.recording import layer_names, watched
@@ -21,7 +21,7 @@ EXPECTED = torch.tensor(
 class Steps(nn.Module):
     """The same neurons in step mode m or s, or in segments."""
 
-    def __init__(self, mode: str, pieces: int = 1) -> None:
+    def __init__(self, mode: StepMode, pieces: int = 1) -> None:
         super().__init__()
         self.neuron = NeuronConfig(type="if").build(step_mode=mode)
         self.mode, self.pieces = mode, pieces
@@ -40,6 +40,7 @@ def test_rates_silent_and_saturated_neurons(model: Steps) -> None:
     layer = activity.layers["neuron"]
     assert layer_names(model) == ["neuron"]
     assert (layer.neurons, layer.seen) == (4, 16)
+    assert layer.fired is not None
     assert layer.fired.tolist() == [2 * count for count in EXPECTED.sum(0).tolist()]
     assert layer.rate == pytest.approx(float(EXPECTED.double().mean()))
     assert layer.silent == layer.saturated == 0.25

@@ -15,7 +15,7 @@ from tests.provenance import PROVENANCE
 
 
 def record(key: str = "a" * 64, **changes: Any) -> Record:
-    values = {
+    values: dict[str, Any] = {
         "key": key,
         "kind": "evaluate",
         "status": "done",
@@ -36,6 +36,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     with store.writing(record()) as folder:
         write_samples(folder / "samples.parquet", {"id": np.arange(3), "correct": np.array([True, False, True])})
     found = store.get("a" * 64)
+    assert found is not None
     assert found.metrics["accuracy"] == 0.5
     assert np.isnan(found.metrics["nothing"])
     assert store.samples("a" * 64)["correct"].tolist() == [True, False, True]
@@ -85,7 +86,9 @@ def test_records_of_a_newer_program_are_not_misread(tmp_path: Path) -> None:
 def test_success_clears_the_earlier_failure(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_failure(record(status="failed"))
-    assert store.failure("a" * 64).status == "failed"
+    failure = store.failure("a" * 64)
+    assert failure is not None
+    assert failure.status == "failed"
     with store.writing(record()):
         pass
     assert store.failure("a" * 64) is None

@@ -128,7 +128,7 @@ class InPlace(Sound):
 class Memory(Sound):
     """Remembers the image before."""
 
-    last = 0.0
+    last: float | Tensor = 0.0
 
     def frames(self, images: Tensor, timesteps: int) -> Tensor:
         shown = super().frames(images + self.last, timesteps)

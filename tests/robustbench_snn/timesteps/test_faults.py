@@ -81,4 +81,4 @@ def test_names() -> None:
     found = [Fault("drop", step=2).name, Fault("shuffle").name, Fault("jitter", rate=0.1).name]
     assert found == ["drop_2", "shuffle", "jitter_0.1"]
     with pytest.raises(ValueError, match="unknown fault"):
-        Fault("melt")
+        Fault("melt")  # type: ignore[arg-type]
