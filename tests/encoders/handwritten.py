@@ -113,7 +113,7 @@ def input_gradient(function: Callable[[Tensor], Tensor], images: Tensor) -> Tens
     """Gradient of a weighted sum of what the function returns."""
     images = images.clone().requires_grad_()
     out = function(images)
-    weights = torch.cos(torch.arange(out.numel(), dtype=out.dtype)).view(out.shape)
+    weights = torch.cos(torch.arange(out.numel(), dtype=out.dtype, device=out.device)).view(out.shape)
     return torch.autograd.grad((out * weights).sum(), images)[0]
 
 

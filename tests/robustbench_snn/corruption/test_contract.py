@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_snn.corruption import contract as corrupting
 from robustbench_snn.corruption.contract import EXTRA, STANDARD, block_length, corrupt, resolve_parameters
 from robustbench_snn.errors import UnknownNameError, UserError
 from robustbench_snn.registry import corruptions
@@ -86,13 +85,14 @@ def test_any_part_of_a_batch_is_a_part_of_the_whole(first: int, length: int, nam
     np.testing.assert_array_equal(corrupt(images[part], name, 4, sample_ids=range(12)[part]), whole[part])
 
 
-def test_work_is_done_in_blocks_whose_size_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = torch.from_numpy(pictures(40))
+def test_work_is_done_in_blocks_whose_size_does_not_show() -> None:
+    length = block_length(torch.from_numpy(pictures(1)))
+    assert length % 8 == 0
+    assert block_length(torch.zeros(1, 3, 1024, 1024)) == 8
+    images = torch.from_numpy(pictures(2 * length + 5))
     whole = corrupt(images, "snow", 2)
-    assert block_length(images) % 8 == 0
-    monkeypatch.setitem(corrupting._VALUES_PER_BLOCK, "cpu", 1)
-    assert block_length(images) == 8
-    assert torch.equal(corrupt(images, "snow", 2), whole)
+    for part in torch.arange(len(images)).split(16):
+        assert torch.equal(corrupt(images[part], "snow", 2, sample_ids=part.tolist()), whole[part])
 
 
 @pytest.mark.parametrize("name", NAMES)
