@@ -1,9 +1,9 @@
-"""Types that parameters of several components share."""
+"""Types that several components and suite files share."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
@@ -28,3 +28,6 @@ _PIXELS_SCHEMA = {
 
 Epsilon = Annotated[float, BeforeValidator(_pixels), WithJsonSchema(_PIXELS_SCHEMA, mode="validation")]
 """Size of a perturbation in pixel units on [0, 1]; suite files may write an exact fraction, "8/255"."""
+
+Readout = Literal["mean", "last", "last_segment"]
+"""How the logits of T steps become one answer; see :class:`robustbench_snn.model.classifier.Classifier`."""

@@ -6,20 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations
-
-if TYPE_CHECKING:
-    from robustbench_snn.store.records import Record
+from robustbench_snn.store.records import Column as Column  # part of this contract
+from robustbench_snn.store.records import Record
 
 V_ = TypeVar("V_", bound="type[Evaluation]")
-Column = NDArray[Any]
 
 
 @dataclass(frozen=True)

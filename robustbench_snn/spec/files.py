@@ -12,7 +12,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.registry import Registry, backbones, datasets, encoders, evaluations, explain, models
-from robustbench_snn.spec.suite import Component, ComponentSpec, GridSpec, ModelSpec, SuiteSpec, TableSpec
+from robustbench_snn.spec.component import Component, ComponentSpec
+from robustbench_snn.spec.suite import GridSpec, ModelSpec, SuiteSpec, TableSpec
 
 _COMPONENT: TypeAdapter[ComponentSpec] = TypeAdapter(Component)
 

@@ -13,8 +13,9 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.calibration import calibrate
-from robustbench_snn.model.classifier import Classifier, Readout
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
+from robustbench_snn.parameters import Readout
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones, encoders, evaluations
 from robustbench_snn.testing.models import make_task, sample_images

@@ -84,6 +84,21 @@ def test_dry_run_shows_the_plan_and_computes_nothing(rbsnn: RunCommand, suite: P
     assert not (tmp_path / "results" / "tiny").exists()
 
 
+def test_dry_run_shows_the_keys_that_the_run_computes(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
+    """Those of transfer among them, which depend on the weights of the suite's other models."""
+    models = [{"name": "direct", "encoder": "direct"}, {"name": "delta", "encoder": "sigma_delta"}]
+    evaluations = ["clean", {"transfer": {"eps": 0.01, "steps": 1}}]
+    suite.write_text(yaml.safe_dump(TINY | {"models": models, "evaluations": evaluations}))
+    before = rbsnn("run", suite, "--dry-run").stdout
+    assert before.count("after training") == 4
+    assert rbsnn("run", suite).returncode == 0
+    after = rbsnn("run", suite, "--dry-run").stdout
+    assert "to do" not in after
+    keys = [path.name for path in tmp_path.glob("runs/cells/*")]
+    assert len(keys) == 6
+    assert all(key[:12] in after for key in keys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

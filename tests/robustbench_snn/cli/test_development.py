@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 
-from robustbench_snn.execution.building import build_model
-from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.execution.building import build_classifier
 from robustbench_snn.model.task import Task
-from robustbench_snn.spec.suite import ModelSpec
+from robustbench_snn.spec.component import ComponentSpec
 from robustbench_snn.weights.tensors import read_tensors, save_weights
 from tests.fixture_types import RunCommand
 
@@ -74,10 +73,10 @@ def test_plot_encoder_reads_an_image_and_refuses_what_is_none(rbsnn: RunCommand,
 def test_weights_can_be_named_in_a_suite(rbsnn: RunCommand, tmp_path: Path) -> None:
     """Weights and the normalization that goes with them reach the store as they are."""
     task = Task(1, 8, 8, 10, 2, (0.3,), (0.4,))
-    backbone = {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0110"}}
+    parameters = {"depth": 1, "width": 128, "heads": 4, "pooling": "0110"}
+    backbone = ComponentSpec(name="spikformer", parameters=parameters)
     torch.manual_seed(0)
-    model = build_model(ModelSpec.model_validate({"name": "m", "encoder": "direct", "backbone": backbone}), task)
-    assert isinstance(model, Classifier)
+    model = build_classifier(ComponentSpec(name="direct"), backbone, task)
     save_weights(model, tmp_path / "mine.safetensors", {"mean": [0.25], "std": [0.5]})
     (tmp_path / "suite.yaml").write_text(
         "name: imported\n"

@@ -18,10 +18,12 @@ import torch
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
-from robustbench_snn.execution import run_here, run_in_processes
-from robustbench_snn.execution.local import FinishedCell
-from robustbench_snn.execution.session import Options, Session, run_in_memory
+from robustbench_snn.execution import RunSettings, run_here, run_in_processes
+from robustbench_snn.execution.memory import run_in_memory
+from robustbench_snn.execution.session import Session
 from robustbench_snn.model.target import Target
+from robustbench_snn.plan.cells import Cell
+from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
@@ -40,13 +42,13 @@ SUITE = {
 }
 
 
-def session_of(store: Path, suite: dict[str, Any] | None = None, **options: Any) -> Session:
+def session_of(store: Path, suite: dict[str, Any] | None = None, **settings: Any) -> Session:
     spec = parse_suite(suite or SUITE)
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
-    return Session(plan, Store(store), Options(**options))
+    return Session(plan, Store(store), RunSettings(**settings))
 
 
-def numbers(store: Store, done: Iterable[FinishedCell]) -> dict[str, Any]:
+def numbers(store: Store, done: Iterable[tuple[Cell, Record]]) -> dict[str, Any]:
     """Everything that must not depend on how it was computed."""
     return {
         record.key: (dict(record.metrics), {k: v.tolist() for k, v in store.samples(record.key).items()})
@@ -71,7 +73,7 @@ def copy_of_trained(reference: Reference, folder: Path) -> Path:
     source, _ = reference
     store = Store(folder)
     for cell in source.plan.train:
-        shutil.copytree(source.store.folder(cell.key), store.folder(cell.key))
+        shutil.copytree(source.store.folder(key_of(cell)), store.folder(key_of(cell)))
     return folder
 
 
@@ -89,20 +91,20 @@ def test_numbers_do_not_depend_on_the_batch_size(reference: Reference, tmp_path:
 
 def test_numbers_do_not_depend_on_the_order_of_cells(reference: Reference, tmp_path: Path) -> None:
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
-    done = [(cell, session.evaluate(cell)) for cell in reversed(session.plan.evaluate)]
+    done = [(cell, session.compute(cell)) for cell in reversed(session.plan.evaluate)]
     assert numbers(session.store, done) == reference[1]
 
 
 def test_worker_processes_find_the_same_numbers(reference: Reference, tmp_path: Path) -> None:
-    session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
-    assert numbers(session.store, run_in_processes(session, 2)) == reference[1]
+    session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64, jobs=2)
+    assert numbers(session.store, run_in_processes(session)) == reference[1]
 
 
 def test_a_second_run_computes_nothing(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
     source, found = reference
     monkeypatch.setattr("robustbench_snn.execution.session.run_in_memory", lambda *_: pytest.fail("computed again"))
     monkeypatch.setattr("robustbench_snn.training.train", lambda *_, **__: pytest.fail("trained again"))
-    session = Session(source.plan, source.store, Options(batch_size=16, device="cpu"))
+    session = Session(source.plan, source.store, RunSettings(batch_size=16, device="cpu"))
     assert numbers(session.store, run_here(session)) == found
 
 
@@ -110,10 +112,10 @@ def test_fresh_computes_again(reference: Reference, tmp_path: Path) -> None:
     folder = copy_of_trained(reference, tmp_path / "s")
     session = session_of(folder, batch_size=64)
     cell = session.plan.evaluate[0]
-    first = session.evaluate(cell)
-    again = Session(session.plan, session.store, Options(batch_size=64)).evaluate(cell)
+    first = session.compute(cell)
+    again = Session(session.plan, session.store, RunSettings(batch_size=64)).compute(cell)
     assert again.provenance.started == first.provenance.started
-    forced = Session(session.plan, session.store, Options(batch_size=64, fresh=True)).evaluate(cell)
+    forced = Session(session.plan, session.store, RunSettings(batch_size=64, fresh=True)).compute(cell)
     assert forced.provenance.started > first.provenance.started
     assert forced.metrics == first.metrics
 
@@ -141,12 +143,12 @@ def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(
 
 def test_the_key_names_what_can_change_a_result(reference: Reference) -> None:
     session, _ = reference
-    base = {cell.key for cell in session.plan.train}
+    base = {key_of(cell) for cell in session.plan.train}
 
     def keys(**changes: Any) -> set[str]:
         spec = parse_suite(SUITE | changes)
         plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
-        return {cell.key for cell in plan.train}
+        return {key_of(cell) for cell in plan.train}
 
     assert keys(seeds=[1]).isdisjoint(base)
     assert keys(timesteps=3).isdisjoint(base)
@@ -159,7 +161,7 @@ def test_the_key_names_what_can_change_a_result(reference: Reference) -> None:
 
 def test_provenance_is_complete(reference: Reference) -> None:
     session, _ = reference
-    record = session.store.get(session.plan.train[0].key)
+    record = session.store.get(key_of(session.plan.train[0]))
     assert isinstance(record, Record)
     found = record.provenance
     assert found.neuron_implementation == "lif: torch-reference"
@@ -192,15 +194,15 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference: Reference, tm
     script.write_text(
         "import json, sys\n"
         "from robustbench_snn.dataset import load_dataset\n"
-        "from robustbench_snn.execution import run_here\n"
+        "from robustbench_snn.execution import RunSettings, run_here\n"
         "from robustbench_snn.plan.plan import make_plan\n"
-        "from robustbench_snn.execution.session import Options, Session\n"
+        "from robustbench_snn.execution.session import Session\n"
         "from robustbench_snn.store.store import Store\n"
         "from robustbench_snn.spec.files import parse_suite\n"
         "from pathlib import Path\n"
         "spec = parse_suite(json.loads(sys.argv[2]))\n"
         "plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))\n"
-        "session = Session(plan, Store(Path(sys.argv[1])), Options(batch_size=64))\n"
+        "session = Session(plan, Store(Path(sys.argv[1])), RunSettings(batch_size=64))\n"
         "for cell, record in run_here(session): print(record.kind, record.status, flush=True)\n"
     )
     store = tmp_path / "store"
@@ -227,7 +229,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference: Reference, tm
     session = session_of(store, batch_size=64)
     assert numbers(session.store, run_here(session)) == reference[1]
     for cell in session.plan.train:
-        found, expected = session.store.get(cell.key), reference[0].store.get(cell.key)
+        found, expected = session.store.get(key_of(cell)), reference[0].store.get(key_of(cell))
         assert found is not None
         assert expected is not None
         assert found.weights_sha256 == expected.weights_sha256

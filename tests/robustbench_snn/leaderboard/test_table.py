@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution import run_here
-from robustbench_snn.execution.local import FinishedCell
-from robustbench_snn.execution.session import Options, Session
+from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution.session import Session
+from robustbench_snn.leaderboard.aggregation import Outcomes, make_table
 from robustbench_snn.leaderboard.statistics import compare, wilson
-from robustbench_snn.leaderboard.table import Outcomes, Table, make_table
+from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.plan.cells import Cell
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
 
-Run = tuple[Store, list[FinishedCell], Table, Outcomes]
+Run = tuple[Store, list[tuple[Cell, Record]], Table, Outcomes]
 
 SUITE = {
     "name": "tiny",
@@ -38,11 +39,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     suite = parse_suite(SUITE)
     plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
     store = Store(tmp_path_factory.mktemp("store"))
-    done = list(run_here(Session(plan, store, Options())))
+    done = list(run_here(Session(plan, store, RunSettings())))
     return store, done, *make_table(plan, done, store)
 
 
-def records_of(done: list[FinishedCell], model: str, evaluation: str) -> list[Record]:
+def records_of(done: list[tuple[Cell, Record]], model: str, evaluation: str) -> list[Record]:
     return [
         record
         for cell, record in done
@@ -50,7 +51,7 @@ def records_of(done: list[FinishedCell], model: str, evaluation: str) -> list[Re
     ]
 
 
-def test_a_cell_is_the_mean_over_seeds_with_its_spread_and_interval(run: Run) -> None:
+def test_a_score_is_the_mean_over_seeds_with_its_spread_and_interval(run: Run) -> None:
     _, done, table, _ = run
     for row in table.rows:
         accuracies = [record.metrics["accuracy"] for record in records_of(done, row.model, "clean")]

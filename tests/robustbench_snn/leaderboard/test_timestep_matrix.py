@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.leaderboard.table import Cell, Row, Table
+from robustbench_snn.leaderboard.table import Row, Score, Table
 from robustbench_snn.leaderboard.timestep_matrix import timestep_matrices
 from robustbench_snn.plotting.spikes import draw_firing_rates, draw_spike_distance, plot_spike_distance
 from robustbench_snn.plotting.timesteps import (
@@ -22,7 +22,7 @@ from robustbench_snn.plotting.timesteps import (
 
 def row(encoder: str, trained: int, accuracies: dict[int, float], **more: float) -> Row:
     metrics = {"accuracy": 0.5, **{f"accuracy_T{steps}": share for steps, share in accuracies.items()}, **more}
-    cell = Cell(
+    cell = Score(
         accuracy=0.5,
         half_width=0.1,
         spread=None,

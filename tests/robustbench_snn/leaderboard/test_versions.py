@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.leaderboard import versions as module
+from robustbench_snn.leaderboard import publication
+from robustbench_snn.leaderboard.aggregation import Outcomes
 from robustbench_snn.leaderboard.statistics import wilson
-from robustbench_snn.leaderboard.table import Against, Cell, Measure, Outcomes, Row, Table
+from robustbench_snn.leaderboard.table import Against, Measure, Row, Score, Table
 from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import read_samples
 from tests.provenance import PROVENANCE
 
 
-def cell(accuracy: float | None = 0.5, **changes: Any) -> Cell:
+def score(accuracy: float | None = 0.5, **changes: Any) -> Score:
     values = {
         "accuracy": accuracy,
         "half_width": None if accuracy is None else wilson(accuracy, 10).half_width,
@@ -30,17 +31,17 @@ def cell(accuracy: float | None = 0.5, **changes: Any) -> Cell:
         "comparable": True,
         "records": ("k" * 64,),
     }
-    return Cell(**(values | changes))
+    return Score(**(values | changes))
 
 
-def row(model: str, **cells: Cell) -> Row:
+def row(model: str, **scores: Score) -> Row:
     return Row(
         model=model,
         identity={"encoder": {"name": model}},
         timesteps=4,
         parameters=1234567,
         seeds=(0, 1),
-        cells=cells or {"clean": cell()},
+        cells=scores or {"clean": score()},
         training=("t" * 64,),
     )
 
@@ -83,7 +84,7 @@ def outcomes(*models: str) -> Outcomes:
 
 def publish(what: Table, per_sample: Outcomes, results: Path) -> Path:
     keys = {key for entry in what.rows for key in (*entry.training, *entry.cells["clean"].records)}
-    return module.publish(what, per_sample, [record(key) for key in sorted(keys)], results)
+    return publication.publish(what, per_sample, [record(key) for key in sorted(keys)], results)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -102,8 +103,8 @@ def test_versions_count_up_and_published_ones_never_change(tmp_path: Path) -> No
 
 
 def test_entries_that_were_not_measured_again_carry_over(tmp_path: Path) -> None:
-    publish(table(row("direct"), row("stf", clean=cell(0.7))), outcomes("direct", "stf"), tmp_path)
-    folder = publish(table(row("stf", clean=cell(0.9)), row("new")), outcomes("stf", "new"), tmp_path)
+    publish(table(row("direct"), row("stf", clean=score(0.7))), outcomes("direct", "stf"), tmp_path)
+    folder = publish(table(row("stf", clean=score(0.9)), row("new")), outcomes("stf", "new"), tmp_path)
     found = {entry.model: entry.cells["clean"].accuracy for entry in load_table(tmp_path, "tab").rows}
     assert found == {"stf": 0.9, "new": 0.5, "direct": 0.5}
     assert set(read_samples(folder / "samples.parquet")) == {"sample", "stf/clean", "new/clean", "direct/clean"}
@@ -121,8 +122,8 @@ def test_the_page_shows_the_number_its_interval_and_what_to_read_with_it(tmp_pat
     )
     rows = (
         row("direct"),
-        row("stf", clean=cell(0.6, spread=0.012, against=against, flags=("zero-gradient",))),
-        row("paper", clean=cell(0.9, comparable=False)),
+        row("stf", clean=score(0.6, spread=0.012, against=against, flags=("zero-gradient",))),
+        row("paper", clean=score(0.9, comparable=False)),
     )
     folder = publish(table(*rows), outcomes("direct", "stf", "paper"), tmp_path)
     page = (folder / "leaderboard.md").read_text()
@@ -145,8 +146,8 @@ def test_other_measures_have_a_table_of_their_own(tmp_path: Path) -> None:
         Measure(label="profile", metric="firing_rate", heading="firing rate %"),
         Measure(label="profile", metric="synops", heading="SynOps"),
     )
-    profile = cell(accuracy=None, half_width=None, metrics={"firing_rate": 0.1234, "synops": 2345678.0})
-    shown = table(row("direct", clean=cell(), profile=profile)).model_copy(update={"measures": measures})
+    profile = score(accuracy=None, half_width=None, metrics={"firing_rate": 0.1234, "synops": 2345678.0})
+    shown = table(row("direct", clean=score(), profile=profile)).model_copy(update={"measures": measures})
     page = (publish(shown, outcomes(), tmp_path) / "leaderboard.md").read_text()
     assert "| model | firing rate % | SynOps |" in page
     assert "| direct | 12.3 | 2.346e+06 |" in page
@@ -167,8 +168,8 @@ def test_the_index_links_every_version(tmp_path: Path) -> None:
 
 
 def test_every_number_can_be_followed_to_its_record(tmp_path: Path) -> None:
-    publish(table(row("direct", clean=cell(records=("a" * 64,)))), outcomes(), tmp_path)
-    publish(table(row("stf", clean=cell(records=("b" * 64,)))), outcomes("stf"), tmp_path)
+    publish(table(row("direct", clean=score(records=("a" * 64,)))), outcomes(), tmp_path)
+    publish(table(row("stf", clean=score(records=("b" * 64,)))), outcomes("stf"), tmp_path)
     for key in "ab":
         assert load_record(tmp_path, "tab", Version(1, 1), key * 12).metrics["accuracy"] == 0.5
     with pytest.raises(StoreError, match="no records"):

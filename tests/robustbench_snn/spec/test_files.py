@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.spec.files import SuiteError, load_suite, parse_suite, shipped_suites
+from robustbench_snn.spec.entry import ClassifierEntry, PluginEntry
+from robustbench_snn.spec.files import SuiteError, load_suite, parse_suite, read_suite_text, shipped_suites
+from robustbench_snn.spec.suite import SuiteSpec
 
 MINIMAL = {"name": "tiny", "models": [{"name": "direct", "encoder": "direct"}], "evaluations": ["clean"]}
 
@@ -23,7 +25,7 @@ def problems_of(data: Any) -> dict[str, str]:
 def test_a_minimal_suite_gets_the_defaults() -> None:
     suite = parse_suite(MINIMAL)
     (model,) = suite.entries()
-    assert model.backbone is not None
+    assert isinstance(model, ClassifierEntry)
     assert (suite.dataset.name, model.timesteps, model.seeds, model.backbone.name) == ("digits", 4, (0,), "spikformer")
 
 
@@ -68,6 +70,7 @@ def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion() -> N
         ({"recipe": {"epochz": 3}}, "recipe", "epochz"),
         ({"models": [{"name": "a", "encoder": "direct"}] * 2}, "", "must differ"),
         ({"models": [{"name": "a"}]}, "models.0", "either an encoder or a model"),
+        ({"models": [{"name": "a", "model": "m", "weights": "w", "readout": "last"}]}, "models.0", "readout, weights"),
         ({"models": [{"name": "a", "encoder": ["direct"]}]}, "models.0.encoder", "write a component"),
     ],
 )
@@ -86,6 +89,26 @@ def test_grid_makes_a_model_of_every_combination() -> None:
     )
     assert [m.name for m in suite.entries()] == ["direct T2", "direct T4", "stf T2", "stf T4"]
     assert [m.timesteps for m in suite.entries()] == [2, 4, 2, 4]
+
+
+def test_entries_are_filled_in_and_have_the_seeds_of_the_models_they_make() -> None:
+    models = [
+        {"name": "trained", "encoder": "direct", "timesteps": 2},
+        {"name": "stored", "encoder": "direct", "weights": "w.safetensors", "backbone": "tdformer_v1"},
+        {"name": "whole", "model": "elsewhere"},
+    ]
+    suite = SuiteSpec.model_validate(MINIMAL | {"models": models, "seeds": [3, 4], "recipe": {"epochs": 2}})
+    trained, stored, whole = suite.entries()
+    assert isinstance(trained, ClassifierEntry)
+    assert (trained.backbone.name, trained.timesteps, trained.recipe, trained.seeds, trained.weights) == (
+        "spikformer", 2, {"epochs": 2}, (3, 4), None,
+    )  # fmt: skip
+    assert isinstance(stored, ClassifierEntry)
+    assert (stored.backbone.name, stored.timesteps, stored.seeds, stored.weights) == (
+        "tdformer_v1", 4, (3,), "w.safetensors",
+    )  # fmt: skip
+    assert isinstance(whole, PluginEntry)
+    assert (whole.model.name, whole.timesteps, whole.seeds) == ("elsewhere", 4, (3,))
 
 
 def test_overrides_reach_any_value(tmp_path: Path) -> None:
@@ -123,6 +146,4 @@ def test_broken_yaml_and_missing_files_are_clear(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", shipped_suites())
 def test_shipped_suites_are_valid_and_name_the_schema(name: str) -> None:
     assert load_suite(name).name == name
-    from robustbench_snn.spec.files import read_suite_text
-
     assert read_suite_text(name)[0].startswith("# yaml-language-server: $schema=")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.store.records import Record, content_key
+from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store, write_samples
 from tests.provenance import PROVENANCE
 
@@ -98,10 +98,3 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match="choose another folder with --store"):
         Store(tmp_path / "file")
-
-
-def test_keys_ignore_order_and_notice_every_value() -> None:
-    key = content_key(a=1, b={"x": [1, 2], "y": None})
-    assert key == content_key(b={"y": None, "x": (1, 2)}, a=1)
-    assert key != content_key(a=1, b={"x": [2, 1], "y": None})
-    assert len(key) == 64
