@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.execution import RunSettings
 from robustbench_snn.leaderboard.pages import render_terminal
 from robustbench_snn.leaderboard.versions import load_table
-from robustbench_snn.pipeline import RunSettings, run_plan
+from robustbench_snn.pipeline import run_plan
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.plugins import FrameEncoder, Stem, register_encoder
 from robustbench_snn.spec.files import parse_suite

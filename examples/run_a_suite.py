@@ -6,8 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.execution import RunSettings
 from robustbench_snn.leaderboard.versions import load_table
-from robustbench_snn.pipeline import RunSettings, run_plan
+from robustbench_snn.pipeline import run_plan
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import load_suite
 

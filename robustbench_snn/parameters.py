@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any, dataclass_transform
+from typing import Annotated, Any, Literal, dataclass_transform
 
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic.dataclasses import dataclass
@@ -45,3 +45,6 @@ _PIXELS_SCHEMA = {
 
 Epsilon = Annotated[float, BeforeValidator(_pixels), WithJsonSchema(_PIXELS_SCHEMA, mode="validation")]
 """Size of a perturbation in pixel units on [0, 1]; suite files may write an exact fraction, "8/255"."""
+
+Readout = Literal["mean", "last", "last_segment"]
+"""How the logits of T steps become one answer; see :class:`robustbench_snn.model.classifier.Classifier`."""

@@ -39,10 +39,12 @@ class ConvLIF(nn.Module):
         drive = self.first(images).expand(self.steps, -1, -1, -1, -1).contiguous()
         spikes = self.spike1(drive)
         spikes = self.spike2(self.second(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2]))
-        return self.read(spikes.flatten(2)).mean(0)
+        logits: Tensor = self.read(spikes.flatten(2)).mean(0)
+        return logits
 
     def _step(self, images: Tensor) -> Tensor:
-        return self.read(self.spike2(self.second(self.spike1(self.first(images)))).flatten(1))
+        result: Tensor = self.read(self.spike2(self.second(self.spike1(self.first(images)))).flatten(1))
+        return result
 
 
 class Linear(nn.Module):
@@ -66,7 +68,8 @@ class Noisy(nn.Module):
         self.model, self.scale = model, scale
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images + self.scale * torch.randn_like(images))
+        logits: Tensor = self.model(images + self.scale * torch.randn_like(images))
+        return logits
 
 
 @cache

@@ -1,5 +1,7 @@
 """The wheel holds the tree, whole; the links are what they should be."""
 
+from __future__ import annotations
+
 import ast
 import os
 import tomllib
@@ -14,7 +16,7 @@ LINKED = ("encoders", "backbones", "suites")
 FOLDERS = {"robustbench_snn": "robustbench_snn", **{f"robustbench_snn/{name}": name for name in LINKED}}
 
 
-def files_of_the_tree():
+def files_of_the_tree() -> dict[str, Path]:
     """What a wheel must hold, by its path in the wheel."""
     found = {}
     for inside, folder in FOLDERS.items():
@@ -27,24 +29,24 @@ def files_of_the_tree():
     return found
 
 
-def test_every_package_of_the_tree_is_listed():
+def test_every_package_of_the_tree_is_listed() -> None:
     inits = [Path(name) for name in files_of_the_tree() if name.endswith("__init__.py")]
     packages = {str(path.parent).replace("/", ".") for path in inits}
     assert packages == set(SETUP["packages"])
 
 
-def test_every_folder_with_python_files_is_a_package():
+def test_every_folder_with_python_files_is_a_package() -> None:
     files = files_of_the_tree()
     folders = {str(Path(name).parent) for name in files if name.endswith(".py")}
     assert all(f"{folder}/__init__.py" in files for folder in folders)
 
 
-def test_links_are_relative_and_point_to_the_folders_beside():
+def test_links_are_relative_and_point_to_the_folders_beside() -> None:
     for name in ("encoders", "backbones", "suites"):
         assert os.readlink(ROOT / "robustbench_snn" / name) == f"../{name}"
 
 
-def test_nobody_imports_the_folders_by_their_short_names():
+def test_nobody_imports_the_folders_by_their_short_names() -> None:
     """A second module object would register everything twice."""
     for inside, path in files_of_the_tree().items():
         if not inside.endswith(".py"):
@@ -57,7 +59,7 @@ def test_nobody_imports_the_folders_by_their_short_names():
 
 
 @pytest.mark.skipif("RBSNN_WHEEL" not in os.environ, reason="RBSNN_WHEEL names no built wheel")
-def test_the_wheel_holds_every_file_of_the_tree_and_no_other():
+def test_the_wheel_holds_every_file_of_the_tree_and_no_other() -> None:
     with zipfile.ZipFile(os.environ["RBSNN_WHEEL"]) as wheel:
         inside = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
     tree = {name: path.read_bytes() for name, path in files_of_the_tree().items()}

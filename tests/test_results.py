@@ -1,24 +1,26 @@
 """Guards over the published versions: whole, unique, readable, and rendered by this program."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
 
 from robustbench_snn.leaderboard.pages import render_html, render_markdown
 from robustbench_snn.leaderboard.table import SCHEMA_VERSION
-from robustbench_snn.leaderboard.versions import load_record, load_table, tables, versions
+from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 from robustbench_snn.store.store import read_samples
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 PUBLISHED = [(name, version) for name in tables(RESULTS) for version in versions(RESULTS, name)]
 
 
-def test_there_is_a_published_table():
+def test_there_is_a_published_table() -> None:
     assert PUBLISHED
 
 
 @pytest.mark.parametrize(("name", "version"), PUBLISHED, ids=lambda value: str(value))
-def test_a_published_version_is_whole(name, version):
+def test_a_published_version_is_whole(name: str, version: Version) -> None:
     folder = RESULTS / name / str(version)
     table = load_table(RESULTS, name, version)
     assert table.schema_version <= SCHEMA_VERSION
@@ -35,13 +37,13 @@ def test_a_published_version_is_whole(name, version):
     assert (folder / "leaderboard.html").read_text() == render_html(table, str(version))
 
 
-def test_the_index_names_every_version():
+def test_the_index_names_every_version() -> None:
     index = (RESULTS / "README.md").read_text()
     assert all(f"({name}/{version}/leaderboard.md)" in index for name, version in PUBLISHED)
 
 
-def test_numbers_of_one_major_version_share_a_protocol():
-    protocols = {}
+def test_numbers_of_one_major_version_share_a_protocol() -> None:
+    protocols: dict[tuple[str, int], str] = {}
     for name, version in PUBLISHED:
         found = load_table(RESULTS, name, version).protocol_hash
         assert protocols.setdefault((name, version.major), found) == found

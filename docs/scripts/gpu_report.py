@@ -55,7 +55,8 @@ class Autocast(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits in single precision."""
         with torch.autocast(DEVICE, dtype=self.dtype):
-            return self.model(images).float()
+            logits: Tensor = self.model(images).float()
+            return logits
 
 
 @contextmanager

@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution.session import Options, Session
+from robustbench_snn.execution import RunSettings
+from robustbench_snn.execution.session import Session
 from robustbench_snn.leaderboard.calibration import TESTS, Population, halves, p_values
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import load_suite
@@ -53,13 +54,13 @@ def retrain(seeds: int, limit: int | None, epochs: int | None, folder: Path) -> 
     changes += [] if epochs is None else [f"recipe={{name: digits_quick, epochs: {epochs}}}"]
     suite = load_suite("quickstart", changes)
     plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
-    session = Session(plan, Store(folder), Options())
+    session = Session(plan, Store(folder), RunSettings())
     outcomes: dict[str, list[np.ndarray]] = {name: [] for name in NAMES}
     for cell in plan.train:
-        if failure := session.train(cell).failure:
+        if failure := session.compute(cell).failure:
             raise SystemExit(f"{cell.title}: {failure.message}")
         for index, name in enumerate(NAMES):
-            records = [session.evaluate(found) for found in plan.evaluations_of(cell) if found.entry == index]
+            records = [session.compute(found) for found in plan.evaluations_of(cell) if found.entry == index]
             if failed := [record.failure.message for record in records if record.failure]:
                 raise SystemExit(f"{name}, seed {cell.seed}: {failed[0]}")
             outcomes[name].append(np.mean([session.store.samples(r.key)["correct"] for r in records], axis=0))

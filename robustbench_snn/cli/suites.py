@@ -13,6 +13,7 @@ from robustbench_snn.errors import UserError
 if TYPE_CHECKING:
     from robustbench_snn.plan.plan import Plan
     from robustbench_snn.spec.suite import SuiteSpec
+    from robustbench_snn.store.store import Store
 
 Suite = Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite (rbsnn list suites).")]
 Overrides = Annotated[
@@ -63,7 +64,8 @@ def run(
         return
 
     from robustbench_snn.cli.progress import RunProgress
-    from robustbench_snn.pipeline import RunSettings, run_plan
+    from robustbench_snn.execution import RunSettings
+    from robustbench_snn.pipeline import run_plan
 
     settings = RunSettings(
         device=_device(device),
@@ -92,7 +94,7 @@ def validate(suite: Suite, overrides: Overrides = None, plugin: Plugins = None) 
         load_plugin(file)
     spec = load_suite(suite, list(overrides or []))
     entries = spec.entries()
-    seeds = sum(len(model.seeds or ()) for model in entries)
+    seeds = sum(len(entry.seeds) for entry in entries)
     output.print(
         f"{spec.name}: {len(entries)} models, {seeds} trainings, {len(spec.evaluations)} evaluations each: valid"
     )
@@ -132,20 +134,30 @@ def _check_writable(results: Path) -> None:
 def _show_plan(plan: Plan, store: Path) -> None:
     from rich.table import Table
 
+    from robustbench_snn.execution.models import weights_of
+    from robustbench_snn.plan.keys import key_of
     from robustbench_snn.store.store import Store
 
     records = Store(store)
     table = Table("cell", "model", "key", "state", title=f"plan of {plan.suite.name}", title_justify="left")
     for train in plan.train:
-        record = records.get(train.key)
-        table.add_row("train", f"{train.model.name}, seed {train.seed}", train.key[:12], "done" if record else "to do")
+        key = key_of(train)
+        table.add_row("train", f"{train.model.name}, seed {train.seed}", key[:12], _state(records, key))
         for cell in plan.evaluations_of(train):
-            label = cell.component.label or cell.component.name
-            key = cell.key(record.weights_sha256) if record and record.weights_sha256 else None
-            state = "done" if key and records.has(key) else "to do"
-            table.add_row(f"  {label} {cell.detail}", "", key[:12] if key else "after training", state)
+            needed = plan.models_behind(cell)
+            weights = weights_of(needed, records)
+            title = f"  {cell.component.title} {cell.detail}"
+            if len(weights) < len(needed):  # its key holds the weights that the trainings will leave
+                table.add_row(title, "", "after training", "to do")
+            else:
+                key = key_of(cell, weights)
+                table.add_row(title, "", key[:12], _state(records, key))
     output.print(table)
     output.print(f"protocol {plan.protocol_hash[:12]}, {len(plan.dataset.test)} samples of {plan.dataset.name}")
+
+
+def _state(records: Store, key: str) -> str:
+    return "done" if records.has(key) else "to do"
 
 
 def _report(folder: Path, results: Path, spec: SuiteSpec) -> None:

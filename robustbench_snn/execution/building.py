@@ -1,4 +1,4 @@
-"""How every model of a suite is built."""
+"""How the models of a suite are built, untrained."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from robustbench_snn.model.backbone import Backbone
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.encoder import Encoder
 from robustbench_snn.model.task import Task
+from robustbench_snn.parameters import Readout
 from robustbench_snn.registry import backbones, encoders, models
-from robustbench_snn.spec.suite import ModelSpec
+from robustbench_snn.registry.spec import ComponentSpec
 
 
-def build_model(spec: ModelSpec, task: Task) -> nn.Module:
-    """Builds a suite's model, untrained; a model from a plug-in comes as its function returns it.
+def build_classifier(
+    encoder: ComponentSpec, backbone: ComponentSpec, task: Task, readout: Readout | None = None
+) -> Classifier:
+    """Builds an encoder on a backbone.
 
     Args:
-        spec: an entry with the suite's settings filled in (``SuiteSpec.entries``).
+        encoder: the spike encoder.
+        backbone: the backbone, which is built first: it says what stem the encoder has.
         task: what the model is asked to do.
+        readout: logits of the steps to one answer; None takes the backbone's own.
     """
-    if spec.model is not None:
-        module: nn.Module = models.create(spec.model.name, task, **spec.model.parameters)
-        return module
-    assert spec.encoder is not None
-    assert spec.backbone is not None
-    backbone: Backbone = backbones.create(spec.backbone.name, task, **spec.backbone.parameters)
-    encoder: Encoder = encoders.create(spec.encoder.name, backbone.stem, **spec.encoder.parameters)
-    return Classifier(encoder, backbone, task.timesteps, spec.readout)
+    body: Backbone = backbones.create(backbone.name, task, **backbone.parameters)
+    head: Encoder = encoders.create(encoder.name, body.stem, **encoder.parameters)
+    return Classifier(head, body, task.timesteps, readout)
+
+
+def build_plugin_model(model: ComponentSpec, task: Task) -> nn.Module:
+    """Builds the whole model of a plug-in; it comes as the plug-in's function returns it."""
+    module: nn.Module = models.create(model.name, task, **model.parameters)
+    return module

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.execution.building import build_model
-from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.execution.building import build_classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.model.task import Task
-from robustbench_snn.spec.suite import ModelSpec
+from robustbench_snn.registry.spec import ComponentSpec
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
 from robustbench_snn.weights.loading import load_normalized_weights
@@ -27,19 +26,17 @@ def rebuild(store: Store, record: Record) -> Target:
         StoreError: if the store no longer has the training, or it was a model of a plug-in.
     """
     training = record if record.kind == "train" else store.training_of(record)
-    facts = training.details.get("task")
-    if facts is None or "encoder" not in training.identity["model"]:
+    identity, facts = training.identity["model"], training.details.get("task")
+    if facts is None or "encoder" not in identity:
         raise StoreError(f"the model '{record.model}' cannot be built again from its record: a plug-in made it")
-    model = build_model(_spec(training), Task(**_tuples(facts)))
-    assert isinstance(model, Classifier)
+    encoder, backbone = _component(identity["encoder"]), _component(identity["backbone"])
+    model = build_classifier(encoder, backbone, Task(**_tuples(facts)), identity["readout"])
     load_normalized_weights(model, store.weights(training.key))
     return Target(model.eval())
 
 
-def _spec(training: Record) -> ModelSpec:
-    identity = training.identity["model"]
-    parts = {kind: {"name": identity[kind]["name"], **identity[kind]["parameters"]} for kind in ("encoder", "backbone")}
-    return ModelSpec.model_validate({"name": training.model, "readout": identity["readout"], **parts})
+def _component(identity: Mapping[str, Any]) -> ComponentSpec:
+    return ComponentSpec(name=identity["name"], parameters=identity["parameters"])
 
 
 def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.table import Row, Table
-from robustbench_snn.store.records import content_key
+from robustbench_snn.plan.keys import content_key
 
 
 @dataclass(frozen=True)
 class TimestepMatrix:
-    """Accuracy of one model, trained at each of some T, run at each of some T.
+    """Accuracy of a model that was trained at several T and evaluated at several T.
 
     Attributes:
         name: the model's, without its T.
-        trained: T of training, rising.
-        inferred: T of inference, rising.
-        accuracy: in [0, 1], a row a T of training; None where it was not measured.
+        trained: T at training, rising; one row each.
+        inferred: T at inference, rising; one column each.
+        accuracy: in [0, 1], by row and column; None where it was not measured.
     """
 
     name: str
@@ -28,25 +29,27 @@ class TimestepMatrix:
 
 
 def timestep_matrices(table: Table, evaluation: str = "timesteps", condition: str = "") -> list[TimestepMatrix]:
-    """Assembles the matrices of a table whose grid has several ``timesteps``.
+    """The matrices of a table whose grid has several ``timesteps``.
 
-    Models that differ in nothing but their T of training, and in a ``T4`` at the end of their name, form a matrix.
+    Rows of the table make one matrix if their models have the same components and, but for a T at its end (``T4``),
+    the same name.
 
     Args:
         table: of a suite that was run.
         evaluation: label of the evaluation that sweeps T.
-        condition: one of its conditions; the first if empty.
+        condition: one of its conditions (``fog_3``); its first condition if empty.
 
     Raises:
-        UserError: if no two models of the table differ in nothing but T, or none was swept.
+        UserError: if no two models of the table differ in their T at training alone, or none was evaluated at
+            several T.
     """
-    groups: dict[str, dict[int, Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in table.rows:
         if evaluation in row.cells:
-            alike = {name: part for name, part in row.identity.items() if name != "timesteps"}
-            groups.setdefault(content_key(model=alike, name=_name(row)), {})[row.timesteps] = row
-    front = f"{condition}/accuracy_T" if condition else "accuracy_T"
-    found = [_matrix(rows, evaluation, front) for rows in groups.values() if len(rows) > 1]
+            components = {kind: part for kind, part in row.identity.items() if kind != "timesteps"}
+            groups.setdefault(content_key(model=components, name=_name_without_t(row)), []).append(row)
+    metric = f"{condition}/accuracy_T" if condition else "accuracy_T"
+    found = [_matrix(rows, evaluation, metric) for rows in groups.values() if len(rows) > 1]
     if not any(matrix.inferred for matrix in found):
         raise UserError(
             f"table {table.name} has no models that differ in their timesteps alone, with accuracy by T under "
@@ -55,25 +58,23 @@ def timestep_matrices(table: Table, evaluation: str = "timesteps", condition: st
     return found
 
 
-def _name(row: Row) -> str:
-    """The model's name without its T, which a grid puts at the end."""
+def _name_without_t(row: Row) -> str:
     return re.sub(rf"\s*\bT{row.timesteps}$", "", row.model)
 
 
-def _matrix(rows: dict[int, Row], evaluation: str, front: str) -> TimestepMatrix:
-    trained = tuple(sorted(rows))
-    shares: dict[int, dict[int, float]] = {
-        steps: {
-            int(name.removeprefix(front)): share
-            for name, share in rows[steps].cells[evaluation].metrics.items()
-            if name.startswith(front) and name.removeprefix(front).isdigit()
-        }
-        for steps in trained
-    }
-    inferred = tuple(sorted({steps for row in shares.values() for steps in row}))
+def _matrix(rows: list[Row], evaluation: str, metric: str) -> TimestepMatrix:
+    rows = sorted(rows, key=lambda row: row.timesteps)
+    by_row = [_accuracy_by_t(row.cells[evaluation].metrics, metric) for row in rows]
+    inferred = sorted({timesteps for accuracies in by_row for timesteps in accuracies})
     return TimestepMatrix(
-        name=_name(rows[trained[0]]),
-        trained=trained,
-        inferred=inferred,
-        accuracy=tuple(tuple(shares[steps].get(other) for other in inferred) for steps in trained),
+        name=_name_without_t(rows[0]),
+        trained=tuple(row.timesteps for row in rows),
+        inferred=tuple(inferred),
+        accuracy=tuple(tuple(accuracies.get(timesteps) for timesteps in inferred) for accuracies in by_row),
     )
+
+
+def _accuracy_by_t(metrics: Mapping[str, float], metric: str) -> dict[int, float]:
+    """The metrics ``accuracy_T1``, ``accuracy_T2``, ... by T, for ``metric`` = ``accuracy_T``."""
+    steps = {name: name.removeprefix(metric) for name in metrics if name.startswith(metric)}
+    return {int(digits): metrics[name] for name, digits in steps.items() if digits.isdigit()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,8 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.model.backbone import Backbone
 from robustbench_snn.model.encoder import Encoder
 from robustbench_snn.model.neurons import reset
+from robustbench_snn.parameters import Readout
 from robustbench_snn.randomness import SampleRandom
-
-Readout = Literal["mean", "last", "last_segment"]
 
 
 class Classifier(nn.Module):

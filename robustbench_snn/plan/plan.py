@@ -3,97 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.plan.identity import resolved
-from robustbench_snn.registry import evaluations
+from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
+from robustbench_snn.plan.keys import content_key, resolved
+from robustbench_snn.registry import backbones, encoders, evaluations, models
 from robustbench_snn.registry.spec import ComponentSpec
-from robustbench_snn.spec.suite import ModelSpec, SuiteSpec
-from robustbench_snn.store.records import content_key
+from robustbench_snn.spec.entry import Entry, PluginEntry
+from robustbench_snn.spec.suite import SuiteSpec
 
 if TYPE_CHECKING:
     from robustbench_snn.dataset import Dataset
-    from robustbench_snn.training import Recipe
-
-
-@dataclass(frozen=True)
-class TrainCell:
-    """Train one model with one seed (or take the weights that the suite names).
-
-    Attributes:
-        model: the entry, with the suite's settings filled in.
-        seed: training seed.
-        identity: everything that can change the weights.
-    """
-
-    model: ModelSpec
-    seed: int
-    identity: Mapping[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """The content key."""
-        return content_key(kind="train", **self.identity)
-
-    @property
-    def title(self) -> str:
-        """For progress and messages."""
-        return f"train {self.model.name}, seed {self.seed}"
-
-    @property
-    def peer_name(self) -> str:
-        """By which evaluations of the suite's other models know it."""
-        return f"{self.model.name}@{self.seed}"
-
-
-@dataclass(frozen=True)
-class EvaluateCell:
-    """Run one evaluation, or one part of it, on one trained model.
-
-    Attributes:
-        train: the model.
-        entry: which of the suite's evaluations this belongs to.
-        component: the evaluation with this part's parameters.
-        identity: everything that can change the result, but for the weights.
-        part: which of the entry's parts.
-        detail: what sets this part apart from the others, for people.
-    """
-
-    train: TrainCell
-    entry: int
-    component: ComponentSpec
-    identity: Mapping[str, Any]
-    part: int = 0
-    detail: str = ""
-
-    def key(self, weights_sha256: str, peers: Mapping[str, str] | None = None) -> str:
-        """The content key, known once the model is trained.
-
-        Args:
-            weights_sha256: of the model's weights.
-            peers: of the other models' weights by name, for evaluations that use them.
-        """
-        return content_key(kind="evaluate", weights=weights_sha256, peers=dict(peers or {}), **self.identity)
-
-    @property
-    def needs_peers(self) -> bool:
-        """Whether the suite's other models must be trained first."""
-        return bool(evaluations.create(self.component.name, **self.component.parameters).needs_peers)
-
-    @property
-    def title(self) -> str:
-        """For progress and messages."""
-        what = f"{self.component.label or self.component.name} {self.detail}".strip()
-        return f"{what} on {self.train.model.name}, seed {self.train.seed}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells of a suite, models first within each row."""
+    """All cells of a suite.
+
+    Attributes:
+        suite: the suite.
+        dataset: its dataset.
+        train: one cell a model and seed.
+        evaluate: one cell a model, seed and part of an evaluation, in the order of ``train``.
+        protocol: what two entries must share for their numbers to compare: data, samples, evaluations, seed.
+    """
 
     suite: SuiteSpec
     dataset: Dataset
@@ -102,58 +38,77 @@ class Plan:
     protocol: Mapping[str, Any]
 
     @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells, trainings first."""
+        return (*self.train, *self.evaluate)
+
+    @property
     def protocol_hash(self) -> str:
-        """sha256 of what two entries must share for their numbers to compare: data, samples, evaluations, seed."""
+        """sha256 of the protocol."""
         return content_key(**self.protocol)
+
+    @property
+    def suite_sha256(self) -> str:
+        """sha256 of the suite with all its settings, for provenance."""
+        return hashlib.sha256(self.suite.model_dump_json().encode()).hexdigest()
 
     def evaluations_of(self, cell: TrainCell) -> list[EvaluateCell]:
         """The evaluations of one trained model."""
         return [found for found in self.evaluate if found.train is cell]
 
+    def peers_of(self, cell: EvaluateCell) -> list[TrainCell]:
+        """The suite's other models, for an evaluation that asks for them; else none."""
+        return [found for found in self.train if found is not cell.train] if cell.needs_peers else []
+
+    def models_behind(self, cell: EvaluateCell) -> list[TrainCell]:
+        """The models whose weights can change an evaluation's result: its own, then the peers that it uses."""
+        evaluation = cell.evaluation()
+        return [cell.train, *(peer for peer in self.peers_of(cell) if evaluation.uses(peer.peer_name))]
+
 
 def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
-    """Lists every cell of a suite, with all that its key depends on."""
-    from robustbench_snn.training import resolve_recipe
+    """Lists every cell of a suite, with all that its key depends on.
 
+    Raises:
+        UserError: if a file of weights cannot be read.
+    """
     data = {"name": dataset.name, "fingerprint": dataset.fingerprint}
-    test = dataset.test.digest()
+    shared = {"samples": dataset.test.digest(), "dataset": data, "seed": suite.evaluation_seed}
+    train = tuple(cell for entry in suite.entries() for cell in _train_cells(entry, data, dataset))
+    evaluate = tuple(found for cell in train for found in _evaluate_cells(cell, suite.evaluations, shared))
     protocol = {
         "dataset": data,
-        "samples": test,
-        "seed": suite.evaluation_seed,
-        "evaluations": [resolved(component, "evaluations") for component in suite.evaluations],
+        **shared,
+        "evaluations": [resolved(component, evaluations) for component in suite.evaluations],
     }
-    train_cells, evaluate_cells = [], []
-    for model in suite.entries():
-        assert model.recipe is not None
-        assert model.seeds is not None
-        recipe = resolve_recipe(model.recipe)
-        for seed in model.seeds if _is_trained(model) else model.seeds[:1]:
-            train = TrainCell(model, seed, _train_identity(model, seed, data, dataset, recipe))
-            train_cells.append(train)
-            for index, component in enumerate(suite.evaluations):
-                target = evaluations.get(component.name).target
-                whole = _parameters(component)
-                for part, parameters in enumerate(target.split(whole)):
-                    piece = component.model_copy(update={"parameters": dict(parameters)})
-                    identity = {
-                        "evaluation": resolved(piece, "evaluations"),
-                        "samples": test,
-                        "dataset": data,
-                        "seed": suite.evaluation_seed,
-                        "model": _model_identity(model),
-                    }
-                    detail = _difference(parameters, whole)
-                    evaluate_cells.append(EvaluateCell(train, index, piece, identity, part, detail))
-    return Plan(suite, dataset, tuple(train_cells), tuple(evaluate_cells), protocol)
+    return Plan(suite, dataset, train, evaluate, protocol)
 
 
-def _is_trained(model: ModelSpec) -> bool:
-    return model.model is None and model.weights is None
+def _train_cells(entry: Entry, data: Mapping[str, Any], dataset: Dataset) -> Iterator[TrainCell]:
+    from robustbench_snn.training import resolve_recipe
+
+    identity = {"model": _model_identity(entry), "dataset": data}
+    for seed in entry.seeds:
+        if isinstance(entry, PluginEntry):
+            yield TrainCell(entry, seed, identity)
+        elif entry.weights is not None:
+            yield TrainCell(entry, seed, identity | {"weights_file": hash_file(entry.weights)})
+        else:
+            recipe = resolve_recipe(entry.recipe).model_dump(mode="json")
+            training = {"samples": dataset.train.digest(), "recipe": recipe, "seed": seed}
+            yield TrainCell(entry, seed, identity | training)
 
 
-def _parameters(component: ComponentSpec) -> dict[str, Any]:
-    return evaluations.get(component.name).validate(component.parameters)
+def _evaluate_cells(
+    train: TrainCell, components: Sequence[ComponentSpec], shared: Mapping[str, Any]
+) -> Iterator[EvaluateCell]:
+    for index, component in enumerate(components):
+        evaluation = evaluations.get(component.name)
+        whole = evaluation.validate(component.parameters)
+        for part, parameters in enumerate(evaluation.target.split(whole)):
+            piece = component.model_copy(update={"parameters": dict(parameters)})
+            identity = {"evaluation": resolved(piece, evaluations), **shared, "model": train.identity["model"]}
+            yield EvaluateCell(train, index, piece, identity, part, _difference(parameters, whole))
 
 
 def _difference(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
@@ -162,28 +117,15 @@ def _difference(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
     return ", ".join(str(value[0]) if isinstance(value, list) and len(value) == 1 else str(value) for value in values)
 
 
-def _model_identity(model: ModelSpec) -> dict[str, Any]:
-    if model.model is not None:
-        return {"model": resolved(model.model, "models"), "timesteps": model.timesteps}
-    assert model.encoder is not None
-    assert model.backbone is not None
+def _model_identity(entry: Entry) -> dict[str, Any]:
+    if isinstance(entry, PluginEntry):
+        return {"model": resolved(entry.model, models), "timesteps": entry.timesteps}
     return {
-        "encoder": resolved(model.encoder, "encoders"),
-        "backbone": resolved(model.backbone, "backbones"),
-        "readout": model.readout,
-        "timesteps": model.timesteps,
+        "encoder": resolved(entry.encoder, encoders),
+        "backbone": resolved(entry.backbone, backbones),
+        "readout": entry.readout,
+        "timesteps": entry.timesteps,
     }
-
-
-def _train_identity(
-    model: ModelSpec, seed: int, data: Mapping[str, Any], dataset: Dataset, recipe: Recipe
-) -> dict[str, Any]:
-    identity: dict[str, Any] = {"model": _model_identity(model), "dataset": data}
-    if model.weights is not None:
-        return identity | {"weights_file": hash_file(model.weights)}
-    if model.model is not None:
-        return identity
-    return identity | {"samples": dataset.train.digest(), "recipe": recipe.model_dump(mode="json"), "seed": seed}
 
 
 def hash_file(path: str) -> str:

@@ -32,6 +32,11 @@ class ComponentSpec(Strict):
     label: str | None = None
     kind: str | None = None  # where the place that it stands at says so, in the plural; not written
 
+    @property
+    def title(self) -> str:
+        """The label, or the name of a component without one."""
+        return self.label or self.name
+
     @model_serializer
     def _shortest(self) -> Any:
         """The shortest form that is read back as the same: a name, or one name with parameters."""

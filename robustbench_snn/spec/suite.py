@@ -1,23 +1,20 @@
 """The suite file, validated: what is trained, what it is tested with, what table comes of it.
 
-Components are written as a name (``stf``), as ``{name: stf, kernel: 1}``, or as ``{stf: {kernel: 1}}``.
 :mod:`robustbench_snn.spec.files` reads a file into these types; component parameters are checked there too.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from robustbench_snn.parameters import Readout
 from robustbench_snn.registry.spec import ComponentSpec, WrittenComponent
+from robustbench_snn.spec.entry import ClassifierEntry, Entry, PluginEntry
 from robustbench_snn.strict import Strict
-
-Readout = Literal["mean", "last", "last_segment"]
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$")
 
 
 def _named(value: Any) -> Any:
@@ -46,7 +43,7 @@ class ModelSpec(Strict):
         weights: a safetensors file to evaluate instead of training.
     """
 
-    name: str = Field(pattern=_NAME.pattern)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$")
     encoder: WrittenComponent | None = None
     backbone: WrittenComponent | None = None
     model: WrittenComponent | None = None
@@ -60,6 +57,9 @@ class ModelSpec(Strict):
     def _one_kind(self) -> ModelSpec:
         if (self.encoder is None) == (self.model is None):
             raise ValueError("a model has either an encoder or a model: from a plug-in")
+        settings = {"backbone": self.backbone, "readout": self.readout, "recipe": self.recipe, "weights": self.weights}
+        if self.model is not None and (unused := [name for name, value in settings.items() if value is not None]):
+            raise ValueError(f"a model: from a plug-in is evaluated as it comes; leave out {', '.join(unused)}")
         return self
 
 
@@ -76,9 +76,9 @@ class GridSpec(Strict):
         for encoder in self.encoders:
             for backbone in self.backbones or (None,):
                 for timesteps in self.timesteps or (None,):
-                    parts = [encoder.label or encoder.name]
+                    parts = [encoder.title]
                     if backbone is not None and len(self.backbones) > 1:
-                        parts.append(backbone.label or backbone.name)
+                        parts.append(backbone.title)
                     if len(self.timesteps) > 1:
                         parts.append(f"T{timesteps}")
                     found.append(
@@ -145,7 +145,7 @@ class SuiteSpec(Strict):
             raise ValueError(f"model names must differ; used more than once: {', '.join(twice)}")
         if self.table.baseline is not None and self.table.baseline not in names:
             raise ValueError(f"table.baseline '{self.table.baseline}' is none of the models: {', '.join(names)}")
-        labels = [entry.label or entry.name for entry in self.evaluations]
+        labels = self.evaluation_labels
         if twice := [label for label, count in Counter(labels).items() if count > 1]:
             raise ValueError(f"evaluations of one kind need a label: each; used more than once: {', '.join(twice)}")
         return self
@@ -155,17 +155,27 @@ class SuiteSpec(Strict):
         """The folder of the table under results/."""
         return self.table.name or self.name
 
-    def entries(self) -> list[ModelSpec]:
+    @property
+    def evaluation_labels(self) -> list[str]:
+        """Headings of the table's columns: one an evaluation, in order."""
+        return [evaluation.title for evaluation in self.evaluations]
+
+    def entries(self) -> list[Entry]:
         """All models, with the suite's settings filled in where a model says nothing."""
-        found = [*self.models, *(self.grid.models() if self.grid else ())]
-        return [
-            model.model_copy(
-                update={
-                    "backbone": None if model.model else model.backbone or self.backbone,
-                    "timesteps": model.timesteps or self.timesteps,
-                    "recipe": model.recipe or self.recipe,
-                    "seeds": model.seeds or self.seeds,
-                }
-            )
-            for model in found
-        ]
+        return [self._filled(model) for model in (*self.models, *(self.grid.models() if self.grid else ()))]
+
+    def _filled(self, model: ModelSpec) -> Entry:
+        timesteps, seeds = model.timesteps or self.timesteps, model.seeds or self.seeds
+        if model.model is not None:
+            return PluginEntry(name=model.name, model=model.model, timesteps=timesteps, seeds=seeds[:1])
+        assert model.encoder is not None  # as ModelSpec has made sure
+        return ClassifierEntry(
+            name=model.name,
+            encoder=model.encoder,
+            backbone=model.backbone or self.backbone,
+            readout=model.readout,
+            timesteps=timesteps,
+            recipe=model.recipe or self.recipe,
+            seeds=seeds if model.weights is None else seeds[:1],
+            weights=model.weights,
+        )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from numpy.typing import NDArray
 from pydantic import Field
 
 from robustbench_snn.strict import Strict
@@ -14,27 +13,8 @@ from robustbench_snn.strict import Strict
 SCHEMA_VERSION = 1
 """Raised when a field of :class:`Record` changes its meaning."""
 
-KEY_VERSION = 1
-"""Raised when the way keys are made changes; every record is then computed anew."""
-
-NOT_IN_KEYS = ("device", "batch_size", "workers", "jobs", "executor", "description", "labels", "table")
-"""What may change without changing a result, and is therefore left out of every key on purpose."""
-
-
-def content_key(**content: Any) -> str:
-    """sha256 (hex) of the canonical JSON of everything that can change a result."""
-    text = json.dumps({"key_version": KEY_VERSION, **content}, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, tuple | set | frozenset):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} {value!r} cannot be part of a key")
+Column = NDArray[Any]
+"""One value a sample, (N, ...), in the order of the samples."""
 
 
 class Provenance(Strict):

@@ -42,7 +42,8 @@ def lively() -> Build:
         torch.manual_seed(0)
         task = Task(1, size, size, 10, timesteps, (0.5,), (0.29,))
         classifier = direct_classifier(name, {**SHAPES.get(name, {}), **parameters}, task)
-        for neuron in spiking_neurons(classifier):
+        neurons: list[Any] = list(spiking_neurons(classifier))
+        for neuron in neurons:
             neuron.v_threshold *= 0.2
         norms = [module for module in classifier.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
         for norm in norms:  # the statistics of one run: an untrained network's signals are far from unit variance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ def test_ssa_of_two_tokens_by_hand() -> None:
 
 def test_ssa_fires_at_half_the_threshold() -> None:
     """Eight matching channels and one value: 8 * 0.125 = 1 charges a LIF of tau 2 to exactly 0.5."""
-    attention = build(SpikingSelfAttention, 8, 1)
+    attention: Any = build(SpikingSelfAttention, 8, 1)
     ones = torch.ones(1, 1, 1, 8)
     assert attention.mix(ones, ones, ones).tolist() == [[[[1.0] * 8]]]
     attention.gate.reset()
@@ -78,7 +79,7 @@ def test_spike_driven_attention_by_hand() -> None:
 
 
 def test_token_attention_passes_tokens_by_their_queries() -> None:
-    attention = TokenQKAttention(4, 2, LIF, membrane=False, bias=False)
+    attention: Any = TokenQKAttention(4, 2, LIF, membrane=False, bias=False)
     q = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0]])[None, None]
     k = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]])[None, None]
     attention.query, attention.key, attention.project = (_Constant(q), _Constant(k), nn.Identity())

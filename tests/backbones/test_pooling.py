@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -57,7 +59,7 @@ def test_width_that_cannot_be_divided_names_the_nearest(width: int, divisors: di
 def test_tokens_of_any_size(name: str, pool: str, size: int, width: int, pooling: str) -> None:
     shape = {"depth": 4, "width": 32, "heads": 2} if name == "qkformer" else {"depth": 1, "width": 32, "heads": 2}
     classifier = direct_classifier(name, {**shape, "pool": pool, "pooling": pooling}, task(size, width))
-    backbone = classifier.backbone
+    backbone: Any = classifier.backbone
     grid = grid_after(task(size, width), pooled_stages(pooling, task(size, width)))
     with torch.no_grad():
         tokens = backbone.tokenize(classifier.encoder(torch.rand(2, 1, size, width), 2))

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from robustbench_snn.backbones.topdown import (
     Direction,
+    Processing,
     ProcessingModule,
     SpatialMask,
     TokenConv,
@@ -31,14 +32,14 @@ VARIANTS = ["v1", "v2", "v3", "v4"]
 SHAPE: dict[str, Any] = {"width": 32, "heads": 2}
 
 
-def pair(lively: Callable[..., Classifier], base: str, **parameters: Any) -> tuple[Classifier, Classifier]:
+def pair(lively: Callable[..., Classifier], base: str, **parameters: Any) -> tuple[Any, Any]:
     """A baseline with random biases, and a TDFormer that has taken over its weights."""
     shape = {**SHAPE, "depth": 4 if base == "qkformer" else 2}
-    baseline = lively(base, **shape)
+    baseline: Any = lively(base, **shape)
     with torch.no_grad():
         for block in baseline.backbone.blocks:
             block.attention.project.linear.bias.normal_(0, 0.1)
-    model = lively("tdformer", base=base, **shape, **parameters)
+    model: Any = lively("tdformer", base=base, **shape, **parameters)
     model.encoder.load_state_dict(baseline.encoder.state_dict())
     model.backbone.load_baseline(baseline.backbone.state_dict())
     return baseline.double(), model.double()
@@ -79,7 +80,7 @@ def test_gradient_reaches_earlier_segments_through_the_feedback(
     control: str, processing: str, lively: Callable[..., Classifier], images: Tensor
 ) -> None:
     """With every membrane cut between segments, the feedback alone links the last logits to the first tokens."""
-    model = lively("tdformer", segments=2, control=control, processing=processing)
+    model: Any = lively("tdformer", segments=2, control=control, processing=processing)
     backbone = model.backbone
     tokens = backbone.base.tokenize(model.encoder(images, 4)).detach()
     first, second = tokens[:2].requires_grad_(), tokens[2:]
@@ -91,7 +92,8 @@ def test_gradient_reaches_earlier_segments_through_the_feedback(
             if hasattr(module, "reset"):
                 module.reset()
         top_down = feedback if linked else [spikes.detach() for spikes in feedback]
-        return backbone.base.classify(backbone.transform(second, top_down))[-1]
+        result: Tensor = backbone.base.classify(backbone.transform(second, top_down))[-1]
+        return result
 
     (gradient,) = torch.autograd.grad(last_logits(linked=True).square().sum(), first, allow_unused=True)
     assert gradient.abs().sum() > 0
@@ -148,7 +150,7 @@ def test_parameters_that_do_not_fit(lively: Callable[..., Classifier]) -> None:
 
 
 def test_only_fed_blocks_are_fed(lively: Callable[..., Classifier]) -> None:
-    model = lively("tdformer", depth=3, fed_blocks=1).backbone
+    model: Any = lively("tdformer", depth=3, fed_blocks=1).backbone
     assert len(model.control) == len(model.processing) == 1
     biases = [block.attention.project.linear.bias is None for block in model.base.blocks]
     assert biases == [True, False, False]
@@ -156,6 +158,7 @@ def test_only_fed_blocks_are_fed(lively: Callable[..., Classifier]) -> None:
 
 def test_mask_is_the_clamped_weighted_sum() -> None:
     mask = SpatialMask(3, low=0.0, high=1.5, normalize=True, spherical=False)
+    assert mask.weight is not None
     with torch.no_grad():
         mask.weight.copy_(torch.tensor([3.0, 0.0, 4.0]))  # of length 5
     tokens = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [2.0, 0.0, 1.0]])[None, None]
@@ -193,7 +196,7 @@ def test_leak_and_mask_of_plif_variants_both_learn(
     processing: str, lively: Callable[..., Classifier], images: Tensor
 ) -> None:
     """The leak took a parameter from the mask, whose length was free; neither is an idle number."""
-    model = lively("tdformer", processing=processing)
+    model: Any = lively("tdformer", processing=processing)
     model(images).square().sum().backward()
     for module in model.backbone.processing:
         assert module.mixer[-1].w.grad.abs() > 0
@@ -218,7 +221,7 @@ def test_token_convolution_equals_loops_and_costs_a_square() -> None:
 
 @pytest.mark.parametrize("processing", VARIANTS)
 @pytest.mark.parametrize("literal", [False, True])
-def test_processing_gives_spikes_and_knows_its_neurons(processing: str, literal: bool) -> None:
+def test_processing_gives_spikes_and_knows_its_neurons(processing: Processing, literal: bool) -> None:
     torch.manual_seed(0)
     module = ProcessingModule(
         128, (2, 2), processing, NeuronConfig(), low=0.0, high=2.0, normalize=True, literal=literal
@@ -263,6 +266,7 @@ def test_variance_bound_holds_for_the_module() -> None:
     torch.manual_seed(0)
     for high in (1.0, 2.0):
         mask = SpatialMask(64, low=0.0, high=high, normalize=True, spherical=False)
+        assert mask.weight is not None
         torch.nn.init.normal_(mask.weight)
         for rate in (0.1, 0.3, 0.5):
             spikes = (torch.rand(1, 1, 20_000, 64) < rate).float()

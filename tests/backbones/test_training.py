@@ -19,7 +19,8 @@ SMALL: dict[str, Any] = {"depth": 1, "width": 32, "heads": 2}
 def loss_of(classifier: Classifier, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     segments = classifier.segment_logits(classifier.step_logits(images))
     weights = classifier.backbone.segment_weights()
-    return sum(w * F.cross_entropy(logits, labels) for w, logits in zip(weights, segments, strict=True))
+    losses = [w * F.cross_entropy(logits, labels) for w, logits in zip(weights, segments, strict=True)]
+    return torch.stack(losses).sum()
 
 
 def train(name: str, parameters: dict[str, Any], steps: int, timesteps: int = 2) -> tuple[float, float, Classifier]:
@@ -50,7 +51,8 @@ def test_all_variants_of_tdformer_learn(control: str, processing: str) -> None:
     for name, parameter in classifier.backbone.named_parameters():
         if "control" in name or "processing" in name:
             assert parameter.grad is not None, name
-    assert any(float(weight.grad.abs().sum()) > 0 for weight in classifier.backbone.control.parameters())
+    feedback: Any = classifier.backbone.control
+    assert any(float(weight.grad.abs().sum()) > 0 for weight in feedback.parameters())
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_the_cascade_spends_a_quarter_of_its_members(
                 estimator = make(member.estimator)
                 with estimating(target, estimator, images[:8]):
                     state = estimator if estimator.stateful else None
-                    streams = batch.random(0, member.name)
+                    streams = batch.random(0, member.seed_label)
                     active = ActiveSet(target, batch, ball, streams, batch_size=64, state=state, leave=False)
                     attacks.create(member.attack, **member.parameters).run(active)
                 with torch.no_grad():

@@ -16,7 +16,7 @@ PIXELS = torch.linspace(0, 1, 64, dtype=torch.float64).reshape(1, 1, 8, 8)
 
 
 @pytest.mark.parametrize("name", ["rate", "signed_rate", "ttfs", "phase", "burst", "sigma_delta", "rsc", "fe"])
-def test_frames_go_through_the_shared_stem(name):
+def test_frames_go_through_the_shared_stem(name: str) -> None:
     encoder = make(name)
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     lif = LIF()
@@ -25,7 +25,7 @@ def test_frames_go_through_the_shared_stem(name):
     assert torch.equal(run(encoder, images, 4), wanted)
 
 
-def test_rate_mean_tends_to_the_pixel():
+def test_rate_mean_tends_to_the_pixel() -> None:
     encoder = make("rate", channels=1)
     drawn = frames(encoder, PIXELS.expand(25, 1, 8, 8), 400)
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
@@ -35,7 +35,7 @@ def test_rate_mean_tends_to_the_pixel():
     assert drawn[:, :, 0, 7, 7].min() == 1  # a white one always
 
 
-def test_rate_has_the_distribution_of_spikingjelly():
+def test_rate_has_the_distribution_of_spikingjelly() -> None:
     torch.manual_seed(0)
     theirs = PoissonEncoder()
     drawn = torch.stack([theirs(PIXELS[0, 0]) for _ in range(4000)])
@@ -46,7 +46,7 @@ def test_rate_has_the_distribution_of_spikingjelly():
     assert (pairs - PIXELS[0, 0] ** 2).abs().max() < 0.05
 
 
-def test_signed_rate_mean_tends_to_the_centred_pixel():
+def test_signed_rate_mean_tends_to_the_centred_pixel() -> None:
     drawn = frames(make("signed_rate", channels=1), PIXELS.expand(25, 1, 8, 8), 400)
     assert set(drawn.unique().tolist()) == {-1.0, 0.0, 1.0}
     assert (drawn.mean((0, 1)) - (2 * PIXELS[0] - 1)).abs().max() < 5 / math.sqrt(25 * 400)
@@ -54,7 +54,7 @@ def test_signed_rate_mean_tends_to_the_centred_pixel():
 
 @pytest.mark.parametrize("curve", ["linear", "log"])
 @pytest.mark.parametrize("timesteps", range(1, 11))
-def test_ttfs_equals_spikingjelly(curve, timesteps):
+def test_ttfs_equals_spikingjelly(curve: str, timesteps: int) -> None:
     theirs = LatencyEncoder(timesteps, enc_function=curve).single_step_encode(PIXELS)
     ours = frames(make("ttfs", channels=1, curve=curve), PIXELS, timesteps)
     assert torch.equal(ours, theirs)
@@ -62,7 +62,7 @@ def test_ttfs_equals_spikingjelly(curve, timesteps):
 
 @given(st.integers(1, 10), st.sampled_from(["linear", "log"]), st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
-def test_ttfs_fires_exactly_once_and_brighter_is_earlier(timesteps, curve, seed):
+def test_ttfs_fires_exactly_once_and_brighter_is_earlier(timesteps: int, curve: str, seed: int) -> None:
     pixels = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     spikes = frames(TTFS[curve], pixels, timesteps)
     assert (spikes.sum(0) == 1).all()
@@ -74,7 +74,7 @@ TTFS = {curve: make("ttfs", channels=1, curve=curve) for curve in ("linear", "lo
 
 
 @pytest.mark.parametrize("timesteps", range(1, 11))
-def test_phase_equals_spikingjelly_and_reconstructs(timesteps):
+def test_phase_equals_spikingjelly_and_reconstructs(timesteps: int) -> None:
     encoder = make("phase", channels=1)
     inside = PIXELS * (1 - 2.0**-timesteps)
     bits = WeightedPhaseEncoder(timesteps).single_step_encode(inside)
@@ -85,7 +85,7 @@ def test_phase_equals_spikingjelly_and_reconstructs(timesteps):
     assert ((PIXELS - told) <= 2.0**-timesteps).all()
 
 
-def test_phase_shows_the_bits_of_the_published_example():
+def test_phase_shows_the_bits_of_the_published_example() -> None:
     for value, bits in [(192, "11000000"), (1, "00000001"), (128, "10000000"), (255, "11111111")]:  # Kim et al., 2018
         image = torch.full((1, 1, 8, 8), value / 256, dtype=torch.float64)
         shown = frames(make("phase", channels=1), image, 8)[:, 0, 0, 0, 0]
@@ -93,7 +93,7 @@ def test_phase_shows_the_bits_of_the_published_example():
 
 
 @pytest.mark.parametrize("timesteps", range(1, 13))
-def test_burst_equals_a_loop(timesteps):
+def test_burst_equals_a_loop(timesteps: int) -> None:
     ours = frames(make("burst", channels=1), PIXELS, timesteps)
     for index, x in enumerate(PIXELS.flatten().tolist()):
         count = math.ceil(5 * x)
@@ -106,7 +106,7 @@ def test_burst_equals_a_loop(timesteps):
 
 @given(st.integers(1, 40), st.floats(1.0, 3.0), st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
-def test_sigma_delta_error_is_below_a_threshold_over_t(timesteps, threshold, seed):
+def test_sigma_delta_error_is_below_a_threshold_over_t(timesteps: int, threshold: float, seed: int) -> None:
     pixels = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     encoder = make("sigma_delta", channels=1, threshold=threshold)
     told = threshold * frames(encoder, pixels, timesteps).mean(0)
@@ -114,7 +114,7 @@ def test_sigma_delta_error_is_below_a_threshold_over_t(timesteps, threshold, see
 
 
 @pytest.mark.parametrize("threshold", [1.0, 0.7])
-def test_sigma_delta_equals_a_loop(threshold):
+def test_sigma_delta_equals_a_loop(threshold: float) -> None:
     ours = frames(make("sigma_delta", channels=1, threshold=threshold), PIXELS, 9)
     for index, x in enumerate(PIXELS.flatten().tolist()):
         error, train = 0.0, []

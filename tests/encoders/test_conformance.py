@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from robustbench_snn.registry import encoders
 from robustbench_snn.testing import check_encoder
 
-CHANGED = [
+CHANGED: list[tuple[str, dict[str, Any]]] = [
     ("stf", {"overrun": "interpolate"}),
     ("stf", {"overrun": "refuse"}),
     ("stf", {"feedback": "none", "embed": "none"}),
@@ -25,8 +27,8 @@ CHANGED = [
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [(name, {}) for name in encoders] + CHANGED, ids=lambda value: str(value)
+    ("name", "parameters"), [*((name, {}) for name in encoders), *CHANGED], ids=lambda value: str(value)
 )
-def test_conformance(name, parameters):
+def test_conformance(name: str, parameters: dict[str, Any]) -> None:
     failed = [f"{result.name}: {result.reason}" for result in check_encoder(name, **parameters) if not result.passed]
     assert not failed, "\n".join(failed)

@@ -33,7 +33,9 @@ FRAME_RANGES = {
     pixels=st.sampled_from(["random", "black", "white", "grey"]),
 )
 @settings(max_examples=120, deadline=None)
-def test_any_image_any_size_any_timesteps(name, channels, height, width, timesteps, trained, pool, pixels):
+def test_any_image_any_size_any_timesteps(
+    name: str, channels: int, height: int, width: int, timesteps: int, trained: int, pool: bool, pixels: str
+) -> None:
     encoder = make(name, channels=channels, height=height, width=width, timesteps=trained, pool=pool)
     level = {"black": 0.0, "white": 1.0, "grey": 0.5}.get(pixels)
     images = torch.rand(1, channels, height, width, dtype=torch.float64)
@@ -52,7 +54,7 @@ def test_any_image_any_size_any_timesteps(name, channels, height, width, timeste
 
 
 @pytest.mark.parametrize("name", ["rate", "burst", "sigma_delta", "phase"])
-def test_black_is_silent_and_white_is_loudest(name):
+def test_black_is_silent_and_white_is_loudest(name: str) -> None:
     black, white = torch.zeros(1, 3, 8, 8, dtype=torch.float64), torch.ones(1, 3, 8, 8, dtype=torch.float64)
     encoder = make(name)
     assert frames(encoder, black, 6).sum() == 0
@@ -61,7 +63,7 @@ def test_black_is_silent_and_white_is_loudest(name):
 
 
 @pytest.mark.parametrize("name", encoders.names())
-def test_more_steps_than_trained_say_so(name):
+def test_more_steps_than_trained_say_so(name: str) -> None:
     encoder = make(name, timesteps=4)
     assert encoder.overrun(4) == "as trained" or encoder.overrun(4).endswith("as trained")
     assert "as trained" not in encoder.overrun(7)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.registry import encoders
 from tests.encoders.handwritten import LIF, conv_bn, input_gradient, make, parameters_beyond_direct, run
 
 
-def by_hand(encoder, images, timesteps):
+def by_hand(encoder: Any, images: Tensor, timesteps: int) -> Tensor:
     """S_t = LIF(BN(W(x + [image form] + [F of STF-1])) + [feature form] + [F of STF-2]), F_t = BN_f(W_f S_t)."""
     x = (images - 0.4) / 0.3
     table = None if encoder.embedding is None else encoder.embedding.table
     lif, after, spikes, back = LIF(), LIF(), [], None
     for t in range(timesteps):
         held = None if table is None else table[min(t, len(table) - 1)]
-        image, feature = x, 0.0
+        image, feature = x, torch.zeros((), dtype=x.dtype)
         if encoder.place == "image" and held is not None:
             image = image + held
         if encoder.place == "feature" and held is not None:
@@ -39,7 +42,7 @@ PRESETS = [name for name in encoders if name.startswith("stf") and name != "stf_
 
 @pytest.mark.parametrize("pool", [False, True])
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_equals_its_equations(name, pool):
+def test_every_preset_equals_its_equations(name: str, pool: bool) -> None:
     encoder = make(name, pool=pool, height=7, width=8)
     images = torch.rand(2, 3, 7, 8, dtype=torch.float64)
     for timesteps in (1, 4, 6):
@@ -52,7 +55,7 @@ def test_every_preset_equals_its_equations(name, pool):
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-def test_gradient_of_every_parameter_equals_the_loop():
+def test_gradient_of_every_parameter_equals_the_loop() -> None:
     encoder = make("stf")
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     parameters = list(encoder.parameters())
@@ -62,12 +65,12 @@ def test_gradient_of_every_parameter_equals_the_loop():
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
-def test_plif_after_the_feedback_starts_as_lif():
+def test_plif_after_the_feedback_starts_as_lif() -> None:
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     assert torch.equal(run(make("stf_plif"), images, 4), run(make("stf_lif"), images, 4))
 
 
-def test_presets_are_the_published_variants():
+def test_presets_are_the_published_variants() -> None:
     names = ["stf", *(f"stf_arch{i}" for i in range(1, 6))]
     assert {name: (make(name).target, make(name).place) for name in names} == {
         "stf_arch1": ("image", "feature"),
@@ -92,7 +95,7 @@ def test_presets_are_the_published_variants():
         (48, {}, 196_608 + 20_832),
     ],
 )
-def test_published_parameter_counts(features, parameters, count):
+def test_published_parameter_counts(features: int, parameters: dict[str, Any], count: int) -> None:
     assert parameters_beyond_direct("stf", features=features, height=32, width=32, **parameters) == count
 
 
@@ -107,9 +110,9 @@ def test_published_parameter_counts(features, parameters, count):
         ("direct", 1, 0),
     ],
 )
-def test_first_convolution_once_and_no_last_feedback(name, drives, feedbacks):
+def test_first_convolution_once_and_no_last_feedback(name: str, drives: int, feedbacks: int) -> None:
     encoder = make(name)
-    calls = {"drive": [], "feedback": []}
+    calls: dict[str, list[int]] = {"drive": [], "feedback": []}
     encoder.drive[0].register_forward_hook(lambda module, inputs, output: calls["drive"].append(len(inputs[0])))
     if feedbacks:
         encoder.feedback[0].register_forward_hook(lambda *_: calls["feedback"].append(1))
@@ -119,7 +122,7 @@ def test_first_convolution_once_and_no_last_feedback(name, drives, feedbacks):
     assert calls["drive"][0] == (8 if name == "stf_arch3" else 2)  # arch 3: other images every step, in one batch
 
 
-def test_last_feedback_does_not_pollute_batch_norm():
+def test_last_feedback_does_not_pollute_batch_norm() -> None:
     encoder = make("stf").train()
     norm = encoder.feedback[1]
     before = int(norm.num_batches_tracked)
@@ -129,7 +132,7 @@ def test_last_feedback_does_not_pollute_batch_norm():
     assert int(norm.num_batches_tracked) == before + 3
 
 
-def test_downsampling_stem_feeds_back_by_transposed_convolution():
+def test_downsampling_stem_feeds_back_by_transposed_convolution() -> None:
     encoder = make("stf1", pool=True)
     convolution = encoder.feedback[0]
     assert isinstance(convolution, torch.nn.ConvTranspose2d)
@@ -137,7 +140,7 @@ def test_downsampling_stem_feeds_back_by_transposed_convolution():
     assert convolution.weight.shape == (16, 3, 2, 2)
 
 
-def test_overrun_rules():
+def test_overrun_rules() -> None:
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     hold, stretched, refuse = (make("stf", overrun=rule) for rule in ("hold", "interpolate", "refuse"))
     assert torch.equal(run(hold, images, 6)[:4], run(hold, images, 4))
@@ -150,7 +153,7 @@ def test_overrun_rules():
     assert not stretched.traits.causal
 
 
-def test_channels_that_the_embedding_cannot_divide():
+def test_channels_that_the_embedding_cannot_divide() -> None:
     with pytest.raises(UserError, match="multiple of 16"):
         make("stf", features=24)
     assert make("stf", features=24, embed="none") is not None

@@ -6,10 +6,12 @@ along the gradient that the coding declares, and with random signs of the same s
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_snn.model.backbone import Backbone
@@ -26,19 +28,20 @@ TASK = Task(1, 8, 8, 10, TIMESTEPS, (0.305,), (0.376,))
 class ConvLIF(Backbone):
     """Pool, conv-LIF, linear."""
 
-    def __init__(self, task):
+    def __init__(self, task: Task) -> None:
         super().__init__(task, Stem(task, 16))
         self.conv = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(16, 24, 3, padding=1, bias=False), nn.BatchNorm2d(24))
         self.neuron = self.stem.spiking()
         self.head = nn.Linear(24 * 16, task.classes)
 
-    def forward(self, spikes):
+    def forward(self, spikes: Tensor) -> Tensor:
         drive = self.conv(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2])
-        return self.head(self.neuron(drive).flatten(2))
+        logits: Tensor = self.head(self.neuron(drive).flatten(2))
+        return logits
 
 
 @pytest.fixture(scope="module")
-def digits():
+def digits() -> tuple[Tensor, Tensor]:
     bunch = load_digits()
     images = torch.tensor(bunch.images / 16.0, dtype=torch.float32)[:, None]
     labels = torch.tensor(bunch.target)
@@ -46,7 +49,7 @@ def digits():
     return images[order], labels[order]
 
 
-def trained(name, digits, epochs=6, **parameters):
+def trained(name: str, digits: tuple[Tensor, Tensor], epochs: int = 6, **parameters: Any) -> Classifier:
     images, labels = digits[0][:1200], digits[1][:1200]
     torch.manual_seed(0)
     backbone = ConvLIF(TASK)
@@ -60,22 +63,22 @@ def trained(name, digits, epochs=6, **parameters):
     return model.eval()
 
 
-def accuracy(model, images, labels, draws):
+def accuracy(model: Classifier, images: Tensor, labels: Tensor, draws: int) -> float:
     """Mean over draws of a stochastic encoder."""
     with torch.no_grad():
         right = [(model(images, random=streams(images, i)).argmax(1) == labels).float().mean() for i in range(draws)]
     return float(torch.stack(right).mean())
 
 
-def streams(images, draw):
+def streams(images: Tensor, draw: int | str) -> SampleRandom:
     return SampleRandom.for_samples("test", draw, sample_ids=range(len(images)))
 
 
-def attacked(model, images, labels, epsilon, draws):
+def attacked(model: Classifier, images: Tensor, labels: Tensor, epsilon: float, draws: int) -> list[float]:
     """Accuracies: clean, under FGSM along the mean gradient over draws, under random signs."""
     x = images.clone().requires_grad_()
-    loss = sum(F.cross_entropy(model(x, random=streams(x, 100 + i)), labels) for i in range(draws))
-    (gradient,) = torch.autograd.grad(loss, x)
+    losses = [F.cross_entropy(model(x, random=streams(x, 100 + i)), labels) for i in range(draws)]
+    (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), x)
     noise = streams(images, "noise").signs(*images.shape[1:])
     return [
         accuracy(model, (images + epsilon * step).clamp(0, 1), labels, draws)
@@ -101,7 +104,9 @@ def attacked(model, images, labels, epsilon, draws):
     ],
     ids=str,
 )
-def test_fgsm_beats_noise_of_the_same_size(digits, name, parameters, epsilon, clean_at_least):
+def test_fgsm_beats_noise_of_the_same_size(
+    digits: tuple[Tensor, Tensor], name: str, parameters: dict[str, Any], epsilon: float, clean_at_least: float
+) -> None:
     model = trained(name, digits, **parameters)
     draws = 8 if model.stochastic else 1
     clean, fgsm, noise = attacked(model, digits[0][1200:], digits[1][1200:], epsilon, draws)
@@ -111,7 +116,7 @@ def test_fgsm_beats_noise_of_the_same_size(digits, name, parameters, epsilon, cl
 
 
 @pytest.mark.parametrize("name", ["rate", "ttfs", "phase", "burst", "sigma_delta"])
-def test_without_a_backward_the_attack_stands_still(name, digits):
+def test_without_a_backward_the_attack_stands_still(name: str, digits: tuple[Tensor, Tensor]) -> None:
     torch.manual_seed(0)
     backbone = ConvLIF(TASK)
     model = Classifier(encoders.create(name, backbone.stem, backward="none"), backbone, TIMESTEPS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_snn.errors import UserError
@@ -21,20 +23,20 @@ from tests.encoders.handwritten import LIF, conv_bn, frames, input_gradient, mak
 IMAGES = torch.rand(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-def lif_loop(drive, timesteps, v=0.0):
+def lif_loop(drive: Callable[[int], Tensor], timesteps: int, v: float | Tensor = 0.0) -> Tensor:
     lif = LIF(v)
     return torch.stack([lif(drive(t)) for t in range(timesteps)])
 
 
-def normalized(images):
+def normalized(images: Tensor) -> Tensor:
     return (images - 0.4) / 0.3
 
 
 @pytest.mark.parametrize("pool", [False, True])
-def test_direct_equals_a_loop_of_t_passes(pool):
+def test_direct_equals_a_loop_of_t_passes(pool: bool) -> None:
     encoder = make("direct", pool=pool)
 
-    def by_hand(images):
+    def by_hand(images: Tensor) -> Tensor:
         return lif_loop(lambda t: conv_bn(normalized(images), encoder.drive), 4)
 
     assert torch.equal(run(encoder, IMAGES, 4), by_hand(IMAGES))
@@ -44,11 +46,11 @@ def test_direct_equals_a_loop_of_t_passes(pool):
 
 @pytest.mark.parametrize("place", ["feature", "image"])
 @pytest.mark.parametrize("init", ["sincos", "zero"])
-def test_per_step_bias_equals_a_loop(place, init):
+def test_per_step_bias_equals_a_loop(place: str, init: str) -> None:
     encoder = make("per_step_bias", place=place, init=init)
     table = encoder.bias.table
 
-    def drive(t):
+    def drive(t: int) -> Tensor:
         held = table[min(t, 3)]
         x = normalized(IMAGES)
         return conv_bn(x + held, encoder.drive) if place == "image" else conv_bn(x, encoder.drive) + held
@@ -56,14 +58,14 @@ def test_per_step_bias_equals_a_loop(place, init):
     assert torch.equal(run(encoder, IMAGES, 6), lif_loop(drive, 6))
 
 
-def test_per_step_bias_is_stf_without_feedback_and_from_zero_direct():
+def test_per_step_bias_is_stf_without_feedback_and_from_zero_direct() -> None:
     stf, bias = make("stf_tspe_only"), make("per_step_bias")
     assert torch.equal(run(stf, IMAGES, 4), run(bias, IMAGES, 4))
     zero, direct = make("per_step_bias", init="zero"), make("direct")
     assert torch.equal(run(zero, IMAGES, 4), run(direct, IMAGES, 4))
 
 
-def test_rsc_is_the_image_plus_fresh_noise():
+def test_rsc_is_the_image_plus_fresh_noise() -> None:
     noise = (frames(make("rsc", sigma=0.2), IMAGES, 500) * 0.3 + 0.4 - IMAGES) / 0.2  # undo the normalisation
     assert abs(float(noise.mean())) < 0.01
     assert float(noise.std()) == pytest.approx(1.0, abs=0.01)
@@ -73,7 +75,7 @@ def test_rsc_is_the_image_plus_fresh_noise():
 
 
 @pytest.mark.parametrize(("timesteps", "radii"), [(8, [16, 14, 12, 10, 8, 6, 4, 2]), (4, [16, 14, 12, 10])])
-def test_fe_equals_numpy_with_the_published_radii(timesteps, radii):
+def test_fe_equals_numpy_with_the_published_radii(timesteps: int, radii: list[int]) -> None:
     encoder = make("fe", height=32, width=32, timesteps=timesteps)
     images = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     ours = frames(encoder, images, timesteps)
@@ -87,7 +89,7 @@ def test_fe_equals_numpy_with_the_published_radii(timesteps, radii):
 
 
 @pytest.mark.parametrize(("height", "width"), [(9, 7), (8, 8), (1, 5)])
-def test_fe_keeps_the_whole_image_first_and_its_mean_always(height, width):
+def test_fe_keeps_the_whole_image_first_and_its_mean_always(height: int, width: int) -> None:
     encoder = make("fe", height=height, width=width)
     images = torch.rand(2, 3, height, width, dtype=torch.float64)
     shown = frames(encoder, images, 12) * 0.3 + 0.4
@@ -97,13 +99,13 @@ def test_fe_keeps_the_whole_image_first_and_its_mean_always(height, width):
     assert torch.equal(shown[8], shown[11])  # beyond the list the last band holds
 
 
-def test_fe_refuses_bands_that_are_none():
+def test_fe_refuses_bands_that_are_none() -> None:
     with pytest.raises(UserError, match=r"\(0, 1\]"):
         make("fe", shares=(1.0, 0.0))
 
 
 @pytest.mark.parametrize("frequency", [False, True])
-def test_el_equals_a_loop(frequency):
+def test_el_equals_a_loop(frequency: bool) -> None:
     encoder = make("el", frequency=frequency)
     leak = encoder.neuron.leak.table
     with torch.no_grad():
@@ -111,15 +113,16 @@ def test_el_equals_a_loop(frequency):
 
     class Fire(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, u):
+        def forward(ctx: Any, u: Tensor) -> Tensor:
             ctx.save_for_backward(u)
             return (u >= 0).to(u.dtype)
 
         @staticmethod
-        def backward(ctx, grad):
-            return grad * (1 - ctx.saved_tensors[0].abs()).clamp(min=0)
+        def backward(ctx: Any, grad: Tensor) -> Tensor:
+            result: Tensor = grad * (1 - ctx.saved_tensors[0].abs()).clamp(min=0)
+            return result
 
-    def by_hand(images):
+    def by_hand(images: Tensor) -> Tensor:
         shown = frames(make("fe"), images, 4) if frequency else normalized(images).expand(4, *images.shape)
         membrane, spikes = torch.zeros(2, 16, 8, 8, dtype=torch.float64), []
         for t in range(4):
@@ -134,7 +137,7 @@ def test_el_equals_a_loop(frequency):
     assert parameters_beyond_direct("el", height=32, width=32, features=48) == 4 * 48 * 32 * 32
 
 
-def test_gac_equals_a_loop():
+def test_gac_equals_a_loop() -> None:
     encoder = make("gac")
     first, second = (encoder.space[i][1].weight for i in (0, 2))
     squeeze, widen = encoder.time[0].weight, encoder.time[2].weight
@@ -151,12 +154,12 @@ def test_gac_equals_a_loop():
     torch.testing.assert_close(run(encoder, IMAGES, 4), wanted, rtol=1e-10, atol=1e-12)
 
 
-def test_gac_published_parameter_count():
+def test_gac_published_parameter_count() -> None:
     # the published 73,728 are the two convolutions; the temporal attention has 4 * 2 + 2 * 4 more at T = 4
     assert parameters_beyond_direct("gac", features=48, height=32, width=32) == 73_728 + 16
 
 
-def test_gac_at_other_timesteps():
+def test_gac_at_other_timesteps() -> None:
     encoder = make("gac")
     for timesteps in (1, 2, 3, 5, 9):
         assert torch.isfinite(run(encoder, IMAGES, timesteps)).all()
@@ -179,13 +182,13 @@ class Tiny(Backbone):
         self.idle = self.stem.spiking()  # never used: gets no membrane
         self.head = nn.Linear(8, task.classes)
 
-    def forward(self, spikes):
+    def forward(self, spikes: Tensor) -> Tensor:
         drive = self.norm(self.conv(spikes.flatten(0, 1))).unflatten(0, spikes.shape[:2])
         spikes = self.first(drive)
         return torch.stack([self.head(self.second(s).mean((2, 3))) for s in spikes])
 
 
-def classifier(**parameters):
+def classifier(**parameters: Any) -> Any:
     torch.manual_seed(0)
     task = Task(3, 8, 8, 10, 4, (0.4,) * 3, (0.3,) * 3)
     backbone = Tiny(task)
@@ -204,7 +207,7 @@ def classifier(**parameters):
         ("all", [(1, 16, 8, 8), (1, 8, 8, 8), (1, 8, 8, 8)]),
     ],
 )
-def test_imp_gives_each_layer_in_scope_a_membrane(scope, shapes):
+def test_imp_gives_each_layer_in_scope_a_membrane(scope: str, shapes: list[tuple[int, ...]]) -> None:
     encoder = classifier(scope=scope).encoder
     initial = [membrane.v0 for membrane in encoder.membranes]
     assert [tuple(v.shape) for v in initial] == shapes
@@ -213,7 +216,7 @@ def test_imp_gives_each_layer_in_scope_a_membrane(scope, shapes):
 
 @pytest.mark.parametrize("sigmoid", [False, True])
 @pytest.mark.parametrize("scope", ["encoder", "backbone", "all"])
-def test_imp_equals_a_loop(scope, sigmoid):
+def test_imp_equals_a_loop(scope: str, sigmoid: bool) -> None:
     model = classifier(scope=scope, sigmoid=sigmoid)
     encoder, backbone = model.encoder, model.backbone
     initial = [m.v0.sigmoid() if sigmoid else m.v0 for m in encoder.membranes]
@@ -221,7 +224,7 @@ def test_imp_equals_a_loop(scope, sigmoid):
     others = initial or [0.0, 0.0]
     lifs = LIF(own), LIF(others[0]), LIF(others[1])
 
-    def by_hand(images):
+    def by_hand(images: Tensor) -> Tensor:
         logits = []
         for _ in range(4):
             spikes = lifs[0](conv_bn(normalized(images), encoder.drive))
@@ -242,13 +245,13 @@ def test_imp_equals_a_loop(scope, sigmoid):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
-def test_imp_leaves_the_backbone_as_it_was_and_survives_copies():
+def test_imp_leaves_the_backbone_as_it_was_and_survives_copies() -> None:
     torch.manual_seed(0)
     task = Task(3, 8, 8, 10, 4, (0.4,) * 3, (0.3,) * 3)
     backbone = Tiny(task).train()
     backbone.conv.eval()
     before = copy.deepcopy(backbone.state_dict())
-    model = Classifier(encoders.create("imp", backbone.stem), backbone, 4)
+    model: Any = Classifier(encoders.create("imp", backbone.stem), backbone, 4)
     assert backbone.training
     assert not backbone.conv.training
     assert all(torch.equal(before[key], value) for key, value in backbone.state_dict().items())
@@ -263,9 +266,9 @@ def test_imp_leaves_the_backbone_as_it_was_and_survives_copies():
     assert torch.equal(fresh.step_logits(IMAGES), twin.step_logits(IMAGES))
 
 
-def test_imp_serves_one_backbone():
+def test_imp_serves_one_backbone() -> None:
     model = classifier()
-    again = Classifier(model.encoder, model.backbone, 4, "last")  # the same pair may be joined twice
+    again: Any = Classifier(model.encoder, model.backbone, 4, "last")  # the same pair may be joined twice
     assert len(again.encoder.membranes) == 2
     with pytest.raises(ValueError, match="one backbone"):
         Classifier(model.encoder, Tiny(model.backbone.task), 4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,11 @@ from tests.attack_models import Linear, Noisy, held_out, trained
 
 def test_results_of_several_evaluations_in_order() -> None:
     images, labels = held_out(16)
-    entries = ["clean", {"fgsm": {"eps": ["2/255", 0.15]}}, {"pgd": {"eps": 0.15, "steps": 3, "keep_images": 2}}]
+    entries: list[Any] = [
+        "clean",
+        {"fgsm": {"eps": ["2/255", 0.15]}},
+        {"pgd": {"eps": 0.15, "steps": 3, "keep_images": 2}},
+    ]
     found = evaluate(trained(), images, labels, entries, seed=3)
     assert [result.name for result in found] == ["clean", "fgsm", "fgsm", "pgd"]
     assert found[1].parameters["eps"] == pytest.approx(2 / 255)

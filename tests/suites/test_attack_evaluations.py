@@ -139,7 +139,8 @@ class Masked(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images.detach())
+        logits: Tensor = self.model(images.detach())
+        return logits
 
 
 class Drifting(nn.Module):
@@ -151,7 +152,8 @@ class Drifting(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         self.calls += 1
-        return self.model(images) + 1e-4 * self.calls
+        logits: Tensor = self.model(images) + 1e-4 * self.calls
+        return logits
 
 
 class BatchNormed(nn.Module):
@@ -162,12 +164,11 @@ class BatchNormed(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images - images.mean(0, keepdim=True))
+        logits: Tensor = self.model(images - images.mean(0, keepdim=True))
+        return logits
 
 
-def diagnose(
-    model: nn.Module, images: Tensor, labels: Tensor, **parameters: object
-) -> tuple[set[str], dict[str, object]]:
+def diagnose(model: nn.Module, images: Tensor, labels: Tensor, **parameters: object) -> set[str]:
     entry = {"diagnostics": {"eps": 0.1, "samples": 24, "steps": 8, "queries": 60, **parameters}}
     (found,) = evaluate(model, images, labels, [entry])
     return set(found.flags)

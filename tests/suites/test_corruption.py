@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustbench_snn.corruption.contract import EXTRA, STANDARD
 from robustbench_snn.corruption.generate import corrupt
@@ -27,7 +30,7 @@ TYPES = ["gaussian_noise", "contrast", "pixelate"]
 class Brightest(nn.Module):
     """Says which of the image's quadrants is the brightest, by an exact computation."""
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         gray = images.mean(1)
         quadrants = [gray[:, :16, :16], gray[:, :16, 16:], gray[:, 16:, :16], gray[:, 16:, 16:]]
         return torch.stack([quadrant.double().mean((1, 2)) for quadrant in quadrants], 1).float()
@@ -40,22 +43,24 @@ def subject(count: int = 13, batch_size: int = 4) -> Subject:
     return Subject(Target(Brightest()), ArraySamples(images, labels, torch.arange(count)), 3, batch_size)
 
 
-def evaluate(of: Subject, **parameters) -> Outcome:
+def evaluate(of: Subject, **parameters: Any) -> Outcome:
     with of.target.frozen():
-        return evaluations.create("corruptions", **parameters).run(of)
+        result: Outcome = evaluations.create("corruptions", **parameters).run(of)
+        return result
 
 
-def cells(**parameters) -> list[Outcome]:
+def cells(**parameters: Any) -> list[Outcome]:
     found = evaluations.get("corruptions")
     return [evaluate(subject(), **part) for part in found.target.split(found.validate(parameters))]
 
 
-def combined(**parameters):
+def combined(**parameters: Any) -> Mapping[str, float]:
     parts = [SimpleNamespace(metrics=o.metrics, details=o.details) for o in cells(**parameters)]
-    return evaluations.get("corruptions").target.combine(parts)
+    result: Mapping[str, float] = evaluations.get("corruptions").target.combine(parts)  # type: ignore[arg-type]
+    return result
 
 
-def test_shares_are_those_of_a_loop_by_hand():
+def test_shares_are_those_of_a_loop_by_hand() -> None:
     of = subject()
     outcome = evaluate(of, types=TYPES, severities=[1, 5])
     images, labels = of.samples.images(torch.arange(13)), of.samples.labels
@@ -75,7 +80,7 @@ def test_shares_are_those_of_a_loop_by_hand():
     assert 0 < outcome.metrics["accuracy"] < outcome.metrics["clean_accuracy"] <= 1
 
 
-def test_split_gives_a_cell_a_type_and_measures_clean_once():
+def test_split_gives_a_cell_a_type_and_measures_clean_once() -> None:
     found = evaluations.get("corruptions")
     parts = found.target.split(found.validate({}))
     assert [part["types"] for part in parts] == [[name] for name in STANDARD]
@@ -83,7 +88,7 @@ def test_split_gives_a_cell_a_type_and_measures_clean_once():
     assert len(found.target.split(found.validate({"types": "all"}))) == len(STANDARD) + len(EXTRA) == 19
 
 
-def test_cells_combine_to_the_scores_of_one_run():
+def test_cells_combine_to_the_scores_of_one_run() -> None:
     together = evaluate(subject(), types=TYPES, severities=[2, 4]).metrics
     joined = combined(types=TYPES, severities=[2, 4])
     assert joined == pytest.approx(together)
@@ -95,7 +100,7 @@ def test_cells_combine_to_the_scores_of_one_run():
     assert "mce" not in joined
 
 
-def test_mce_against_a_named_reference():
+def test_mce_against_a_named_reference() -> None:
     reference = {"name": "half", "clean": 0.9, "accuracy": {name: {2: 0.5, 4: 0.4} for name in TYPES}}
     joined = combined(types=TYPES, severities=[2, 4], reference=reference)
     errors = [2 - 2 * joined[f"accuracy_{name}"] for name in TYPES]
@@ -106,13 +111,13 @@ def test_mce_against_a_named_reference():
         evaluations.create("corruptions", types=["contrast"], severities=[2, 3], reference=reference)
 
 
-def test_numbers_do_not_depend_on_the_batch():
+def test_numbers_do_not_depend_on_the_batch() -> None:
     small, large = (evaluate(subject(batch_size=size), types=TYPES, severities=[3]) for size in (3, 16))
     assert small.metrics == large.metrics
     np.testing.assert_array_equal(small.columns["correct"], large.columns["correct"])
 
 
-def test_progress_counts_every_pass():
+def test_progress_counts_every_pass() -> None:
     seen = []
     of = subject()
     of = Subject(of.target, of.samples, 0, 8, progress=lambda done, total: seen.append((done, total)))
@@ -121,7 +126,7 @@ def test_progress_counts_every_pass():
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
-def test_attack_upon_corrupted_images_lowers_accuracy():
+def test_attack_upon_corrupted_images_lowers_accuracy() -> None:
     plain = evaluate(subject(), types=["contrast"], severities=[1])
     under = evaluate(subject(), types=["contrast"], severities=[1], under={"attack": "fgsm", "eps": 0.02})
     assert under.metrics["accuracy"] < plain.metrics["accuracy"]
@@ -129,7 +134,7 @@ def test_attack_upon_corrupted_images_lowers_accuracy():
     assert under.details["under"] == "fgsm_0.02"
 
 
-def test_published_set_is_read_by_row(tmp_path, monkeypatch):
+def test_published_set_is_read_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 10_000
     array = np.lib.format.open_memmap(tmp_path / "contrast.npy", "w+", np.uint8, (5 * count, 32, 32, 3))
     rng = np.random.default_rng(0)
@@ -169,6 +174,6 @@ def test_published_set_is_read_by_row(tmp_path, monkeypatch):
         ({"under": {"corruption": "fog", "severity": 1}}, "listed in 'types'"),
     ],
 )
-def test_bad_parameters_get_a_message(parameters, message):
+def test_bad_parameters_get_a_message(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         evaluations.create("corruptions", **parameters)

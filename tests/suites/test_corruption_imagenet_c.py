@@ -1,5 +1,9 @@
 """ImageNet-C beside an image folder: every sample meets the corrupted copy of its own file."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,13 +17,13 @@ from robustbench_snn.errors import DatasetError
 SIDE = 64
 
 
-def picture(path, level):
+def picture(path: Path, level: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((SIDE, SIDE, 3), level, dtype=np.uint8)).save(path, format="PNG")
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path: Path) -> Path:
     """Two classes of three files; the corrupted copy of a grey level g is g + 100."""
     level = 0
     for name in ("n01", "n02"):
@@ -33,7 +37,7 @@ def folders(tmp_path):
     return tmp_path
 
 
-def test_samples_meet_their_own_files_in_any_order(folders):
+def test_samples_meet_their_own_files_in_any_order(folders: Path) -> None:
     test = load_dataset("image_folder", root=str(folders / "clean"), image_size=SIDE).test
     published = PublishedCorruptions(folders / "published", "imagenet-c")
     for samples in (test, test.subset(torch.tensor([4, 0, 3]))):
@@ -44,7 +48,7 @@ def test_samples_meet_their_own_files_in_any_order(folders):
         assert (corrupted - clean).tolist() == [100] * len(samples)
 
 
-def test_a_sample_that_the_set_does_not_hold_is_counted(folders):
+def test_a_sample_that_the_set_does_not_hold_is_counted(folders: Path) -> None:
     picture(folders / "clean/val/n01/new.png", 200)
     test = load_dataset("image_folder", root=str(folders / "clean"), image_size=SIDE).test
     published = PublishedCorruptions(folders / "published", "imagenet-c")

@@ -51,11 +51,12 @@ class OneByOne(nn.Module):
         return torch.stack([margin, torch.zeros_like(margin)], 1)
 
 
-class Forgetful(neuron.IFNode):
+class Forgetful(neuron.IFNode):  # type: ignore[misc]
     """Loses its input's gradient in eval mode, in part."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x if self.training else (x + x.detach()) / 2)
+        logits: Tensor = super().forward(x if self.training else (x + x.detach()) / 2)
+        return logits
 
 
 class Spiking(nn.Module):
@@ -67,7 +68,8 @@ class Spiking(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         spikes = self.spike(self.read_in(images).expand(4, -1, -1).contiguous())
-        return self.read_out(spikes.mean(0))
+        logits: Tensor = self.read_out(spikes.mean(0))
+        return logits
 
 
 def between(low: float, high: float, pixel: int = 0) -> Callable[[Tensor], Tensor]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from robustbench_snn.dataset.samples import ArraySamples
-from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
@@ -26,16 +29,17 @@ def make(encoder: str = "stf", backbone: str = "spikformer") -> Target:
     return Target(calibrate(model, lambda m: m(sample_images(TASK, 32))))
 
 
-def profile(target: Target, batch_size: int = 8, count: int = 27, **parameters):
+def profile(target: Target, batch_size: int = 8, count: int = 27, **parameters: Any) -> Outcome:
     images = sample_images(TASK, count, seed=1)
     subject = Subject(target, ArraySamples(images, torch.zeros(count, dtype=torch.int64)), batch_size=batch_size)
-    return evaluations.create("profile", **parameters).run(subject)
+    result: Outcome = evaluations.create("profile", **parameters).run(subject)
+    return result
 
 
 MEASURED = {"images_per_second", "peak_memory_mb"}
 
 
-def test_numbers_are_those_of_the_tensors():
+def test_numbers_are_those_of_the_tensors() -> None:
     target = make()
     found = profile(target, count_images=2)
     with torch.no_grad():
@@ -43,13 +47,15 @@ def test_numbers_are_those_of_the_tensors():
         target(sample_images(TASK, 27, seed=1))
         spikes = None
 
-        def keep(module, inputs, output):
+        def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
             nonlocal spikes
             spikes = output
 
-        handle = target.model.encoder.register_forward_hook(keep)
+        encoder: Any = target.model.encoder
+        handle = encoder.register_forward_hook(keep)
         target(sample_images(TASK, 27, seed=1))
         handle.remove()
+    assert spikes is not None
     spikes = spikes[:, :27]
     assert found.metrics["encoder_firing_rate"] == pytest.approx(float(spikes.double().mean()))
     assert found.metrics["diversity"] == pytest.approx(global_word_entropy(spikes))
@@ -64,14 +70,14 @@ def test_numbers_are_those_of_the_tensors():
     assert found.metrics["images_per_second"] > 0
 
 
-def test_first_layer_is_the_only_real_valued_one_until_tokens_add_up():
+def test_first_layer_is_the_only_real_valued_one_until_tokens_add_up() -> None:
     found = profile(make("direct"), count_images=1).details["operations"]
     assert found["mac"] >= 8 * 8 * 16 * 9  # the first convolution, once for all steps
     assert found["formula_macs"] == 8 * 8 * 16 * 9 + 3 * 128 * 10  # and the head, on the mean of the tokens
 
 
 @pytest.mark.parametrize("encoder", ["stf", "rate"])
-def test_numbers_do_not_depend_on_the_batch(encoder):
+def test_numbers_do_not_depend_on_the_batch(encoder: str) -> None:
     target = make(encoder)
     conditions = [{"corruption": "gaussian_noise", "severity": 5}]
     small, large = (profile(target, size, conditions=conditions) for size in (5, 16))
@@ -82,7 +88,7 @@ def test_numbers_do_not_depend_on_the_batch(encoder):
     np.testing.assert_array_equal(small.columns["diversity"], large.columns["diversity"])
 
 
-def test_distance_grows_with_the_corruption_and_is_nil_without():
+def test_distance_grows_with_the_corruption_and_is_nil_without() -> None:
     target = make("direct")
     conditions = ["clean", *({"corruption": "gaussian_noise", "severity": severity} for severity in (1, 5))]
     distance = profile(target, conditions=conditions).details["distance"]
@@ -95,13 +101,13 @@ def test_distance_grows_with_the_corruption_and_is_nil_without():
     assert all(len(steps) == 3 for steps in distance["gaussian_noise_5"]["distance"].values())
 
 
-def test_adversarial_images_are_compared_too():
+def test_adversarial_images_are_compared_too() -> None:
     found = profile(make("direct"), conditions=[{"attack": "fgsm", "eps": 0.1}], batch_size=4)
     first = found.details["distance"]["fgsm_0.1"]["distance"]["encoder.neuron"]
     assert all(0 <= step <= 1 for step in first)
 
 
-def test_ann_twin_has_costs_but_no_spikes():
+def test_ann_twin_has_costs_but_no_spikes() -> None:
     found = profile(make("direct", "spikformer_ann"), conditions=["clean"])
     assert "firing_rate" not in found.metrics
     assert "distance" not in found.details
@@ -109,7 +115,7 @@ def test_ann_twin_has_costs_but_no_spikes():
     assert found.metrics["mac"] > 0
 
 
-def test_feedback_in_segments_is_seen_whole():
+def test_feedback_in_segments_is_seen_whole() -> None:
     found = profile(make("direct", "tdformer"), conditions=["clean"])
     distance = found.details["distance"]["clean"]["distance"]
     baseline = {name: steps for name, steps in distance.items() if name.startswith("backbone.base.")}

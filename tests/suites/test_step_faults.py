@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.classifier import Classifier
@@ -34,15 +36,18 @@ def subject(encoder: str = "direct", batch_size: int = 8, count: int = 24) -> Su
     return Subject(target, ArraySamples(images, labels), batch_size=batch_size)
 
 
-def evaluate(of: Subject, **parameters):
+def evaluate(of: Subject, **parameters: Any) -> Outcome:
     with of.target.frozen():
-        return evaluations.create("step_faults", **parameters).run(of)
+        result: Outcome = evaluations.create("step_faults", **parameters).run(of)
+        return result
 
 
-def test_faults_are_those_of_a_run_by_hand():
+def test_faults_are_those_of_a_run_by_hand() -> None:
     of = subject()
     found = evaluate(of, faults=["drop", "blank", "freeze"])
+    assert isinstance(of.samples, ArraySamples)
     images, labels, model = of.samples.pixels, of.samples.labels, of.target.model
+    assert isinstance(model, Classifier)
     with of.target.frozen(), torch.no_grad():
         reset(model)
         spikes = model.encoder(images, 3)
@@ -63,7 +68,7 @@ def test_faults_are_those_of_a_run_by_hand():
     }  # fmt: skip
 
 
-def test_accuracy_weighs_kinds_alike_and_belongs_to_its_column():
+def test_accuracy_weighs_kinds_alike_and_belongs_to_its_column() -> None:
     found = evaluate(subject(), rates=[0.2, 0.9])
     kinds = ["drop", "blank", "freeze", "shuffle", "jitter", "delete"]
     assert found.metrics["accuracy"] == pytest.approx(np.mean([found.metrics[f"accuracy_{kind}"] for kind in kinds]))
@@ -73,7 +78,7 @@ def test_accuracy_weighs_kinds_alike_and_belongs_to_its_column():
     assert found.metrics["worst_fault_accuracy"] == found.details["accuracy"][found.details["worst_fault"]]
 
 
-def test_rate_nil_is_clean_and_rate_one_deletes_all():
+def test_rate_nil_is_clean_and_rate_one_deletes_all() -> None:
     found = evaluate(subject(), faults=["jitter", "delete"], rates=[0.0, 1.0], draws=2)
     for kind in ("jitter", "delete"):
         np.testing.assert_array_equal(found.columns[f"correct_{kind}_0"], found.columns["correct_clean"])
@@ -81,14 +86,14 @@ def test_rate_nil_is_clean_and_rate_one_deletes_all():
 
 
 @pytest.mark.parametrize("encoder", ["direct", "rate", "imp"])
-def test_numbers_do_not_depend_on_the_batch(encoder):
+def test_numbers_do_not_depend_on_the_batch(encoder: str) -> None:
     small, large = (evaluate(subject(encoder, batch_size=size), rates=[0.2], draws=2) for size in (5, 16))
     assert small.metrics == large.metrics
     for name, column in small.columns.items():
         np.testing.assert_array_equal(column, large.columns[name])
 
 
-def test_bad_parameters_get_a_message():
+def test_bad_parameters_get_a_message() -> None:
     with pytest.raises(UserError, match="no step 4"):
         evaluate(subject(), steps=[4])
     with pytest.raises(UserError, match="applies to a run of 3 steps"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
+from robustbench_snn.parameters import Readout
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones, encoders, evaluations
 from robustbench_snn.testing.models import make_task, sample_images
@@ -23,14 +26,16 @@ TASK = make_task(channels=1, timesteps=3)
 SPIKFORMER = {"depth": 1, "width": 128, "heads": 2, "pooling": "0011"}
 
 
-def make(encoder: str = "direct", backbone: str = "spikformer", readout: str | None = None, **parameters) -> Target:
+def make(
+    encoder: str = "direct", backbone: str = "spikformer", readout: Readout | None = None, **parameters: Any
+) -> Target:
     torch.manual_seed(0)
     body = backbones.create(backbone, TASK, **SPIKFORMER)
     model = Classifier(encoders.create(encoder, body.stem, **parameters), body, TASK.timesteps, readout)
     return Target(calibrate(model, lambda m: m(sample_images(TASK, 32))))
 
 
-def subject(target: Target, count: int = 27, batch_size: int = 8, **options) -> Subject:
+def subject(target: Target, count: int = 27, batch_size: int = 8, **options: Any) -> Subject:
     images = sample_images(TASK, count, seed=1)
     with torch.no_grad():  # labels that the model often gets right
         labels = target(images, SampleRandom.for_samples(0, sample_ids=range(count))).argmax(1)
@@ -40,14 +45,15 @@ def subject(target: Target, count: int = 27, batch_size: int = 8, **options) -> 
     )
 
 
-def evaluate(of: Subject, **parameters) -> Outcome:
+def evaluate(of: Subject, **parameters: Any) -> Outcome:
     with of.target.frozen():
-        return evaluations.create("timesteps", **parameters).run(of)
+        result: Outcome = evaluations.create("timesteps", **parameters).run(of)
+        return result
 
 
 @pytest.mark.parametrize("encoder", ["direct", "rate", "stf", "stf1", "phase", "fe"])
 @pytest.mark.parametrize("readout", ["mean", "last"])
-def test_one_pass_equals_separate_runs(encoder, readout):
+def test_one_pass_equals_separate_runs(encoder: str, readout: Readout) -> None:
     target = make(encoder, readout=readout)
     images = sample_images(TASK, 16, seed=2)
     streams = subject(target, 16).samples
@@ -70,14 +76,14 @@ def test_one_pass_equals_separate_runs(encoder, readout):
         ("direct", "tdformer", "cuts its run into segments"),
     ],
 )
-def test_models_whose_prefixes_differ_run_separately(encoder, backbone, reason):
+def test_models_whose_prefixes_differ_run_separately(encoder: str, backbone: str, reason: str) -> None:
     target = make(encoder, backbone)
     outcome = evaluate(subject(target))
     assert outcome.details["way"] == "separate runs"
     assert reason in outcome.details["reason"]
 
 
-def test_interpolated_embedding_runs_separately_and_says_what_it_did():
+def test_interpolated_embedding_runs_separately_and_says_what_it_did() -> None:
     outcome = evaluate(subject(make("stf", overrun="interpolate")))
     assert outcome.details["way"] == "separate runs"
     assert outcome.details["overrun"]["6"] == "interpolate beyond 3"
@@ -89,29 +95,31 @@ def test_interpolated_embedding_runs_separately_and_says_what_it_did():
     }  # fmt: skip
 
 
-def test_false_claim_of_causality_is_found_out():
+def test_false_claim_of_causality_is_found_out() -> None:
     target = make("burst")
-    target.model.encoder.declare(causal=True)
+    encoder: Any = target.model.encoder
+    encoder.declare(causal=True)
     outcome = evaluate(subject(target))
     assert outcome.details["way"] == "separate runs"
     assert "prefixes differ by" in outcome.details["reason"]
 
 
-def test_embedding_that_refuses_more_steps():
+def test_embedding_that_refuses_more_steps() -> None:
     with pytest.raises(UserError, match="trained for 3 timesteps and cannot serve 6"):
         evaluate(subject(make("stf", overrun="refuse")))
     assert evaluate(subject(make("stf", overrun="refuse")), timesteps=[1, 2]).details["timesteps"] == [1, 2, 3]
 
 
-def test_foreign_model_is_refused():
+def test_foreign_model_is_refused() -> None:
     linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
     with pytest.raises(UserError, match="was not built from an encoder and a backbone"):
         evaluate(subject(Target(linear)))
 
 
-def test_columns_and_metrics_hang_together():
+def test_columns_and_metrics_hang_together() -> None:
     of = subject(make("stf"))
     outcome = evaluate(of)
+    assert isinstance(of.samples, ArraySamples)
     images, labels = of.samples.pixels, of.samples.labels
     accuracies = []
     for steps in range(1, 7):
@@ -128,7 +136,7 @@ def test_columns_and_metrics_hang_together():
 
 
 @pytest.mark.parametrize("encoder", ["direct", "rate", "burst"])
-def test_numbers_do_not_depend_on_the_batch(encoder):
+def test_numbers_do_not_depend_on_the_batch(encoder: str) -> None:
     target = make(encoder)
     small, large = (evaluate(subject(target, batch_size=size), draws=3) for size in (5, 16))
     assert small.metrics == large.metrics
@@ -137,7 +145,7 @@ def test_numbers_do_not_depend_on_the_batch(encoder):
 
 
 @pytest.mark.parametrize("encoder", ["direct", "rate"])
-def test_accuracy_is_that_of_the_clean_evaluation(encoder):
+def test_accuracy_is_that_of_the_clean_evaluation(encoder: str) -> None:
     of = subject(make(encoder))
     with of.target.frozen():
         clean = evaluations.create("clean", draws=4).run(of)
@@ -146,7 +154,7 @@ def test_accuracy_is_that_of_the_clean_evaluation(encoder):
     np.testing.assert_allclose(swept.columns["correct"], clean.columns["correct"])
 
 
-def test_conditions_are_told_apart():
+def test_conditions_are_told_apart() -> None:
     target = make()
     conditions = [
         "clean",
@@ -172,7 +180,7 @@ def test_conditions_are_told_apart():
     assert outcome.details["conditions"][names[2]]["made_at"] == "trained"
 
 
-def test_conditions_do_not_depend_on_the_batch():
+def test_conditions_do_not_depend_on_the_batch() -> None:
     target = make()
     conditions = [{"corruption": "gaussian_noise", "severity": 3, "attack": "pgd", "eps": 0.05}]
     small, large = (
@@ -195,13 +203,13 @@ def test_conditions_do_not_depend_on_the_batch():
         ({"conditions": ["clean", "clean"]}, "twice"),
     ],
 )
-def test_bad_parameters_get_a_message(parameters, message):
+def test_bad_parameters_get_a_message(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises((UserError, ValueError), match=message):
         evaluations.create("timesteps", **parameters)
 
 
 @pytest.mark.parametrize("encoder", ["direct", "burst"])
-def test_corruptions_crossed_with_timesteps(encoder):
+def test_corruptions_crossed_with_timesteps(encoder: str) -> None:
     of = subject(make(encoder))
     with of.target.frozen():
         crossed = evaluations.create("corruptions", types=["contrast"], severities=[1, 4], timesteps=[1, 2]).run(of)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution import run_here
-from robustbench_snn.execution.session import Options, Session
+from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution.session import Session
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
@@ -35,7 +35,7 @@ def session(folder: Path, sources: list[str], second_epochs: int = 1, third: boo
         }
     )
     plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
-    return Session(plan, Store(folder), Options())
+    return Session(plan, Store(folder), RunSettings())
 
 
 def evaluated(run: Session) -> dict[str, Record]:
@@ -79,7 +79,7 @@ def test_a_model_that_joins_the_suite_does_not_make_the_others_be_attacked_again
 def test_checkpointing_is_no_part_of_the_key_and_changes_no_number(store: Path) -> None:
     plain = session(store, ["second@0"])
     before = evaluated(plain)["first"]
-    less = Session(plan=plain.plan, store=plain.store, options=Options(checkpointing=True, fresh=True))
+    less = Session(plan=plain.plan, store=plain.store, settings=RunSettings(checkpointing=True, fresh=True))
     after = evaluated(less)["first"]
     assert after.key == before.key
     assert after.provenance.started > before.provenance.started

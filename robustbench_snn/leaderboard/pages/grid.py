@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_snn.leaderboard.table import Cell, Measure, Row, Table
+from robustbench_snn.leaderboard.table import Measure, Row, Score, Table
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Headings and rows of text; the first column is the model, the last the flags."""
+    """Rows of text under headings; the first column is the model."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
 def make_grid(table: Table) -> Grid:
-    """Accuracies in percent with Wilson's half-width (and the spread over seeds), then what the model is."""
-    baselines = {cell.against.baseline for row in table.rows for cell in row.cells.values() if cell.against}
+    """A row a model: its accuracies in percent, then n, T, parameters, seeds and flags.
+
+    An accuracy reads ``93.5 ± 3.4 (sd 0.7) †``: with Wilson's half-width, with the standard deviation over seeds where
+    there are several, and with a dagger where its protocol does not compare.
+    """
+    baselines = {score.against.baseline for row in table.rows for score in row.cells.values() if score.against}
     columns = [*table.columns, *sorted({label for row in table.rows for label in row.cells} - set(table.columns))]
     shown = [label for label in columns if any(_has_accuracy(row, label) for row in table.rows)]
     headings = ("model", *shown, "n", "T", "params", "seeds", "flags")
@@ -38,13 +42,13 @@ def make_grid(table: Table) -> Grid:
 
 def row_flags(row: Row) -> list[str]:
     """Names of all flags of a row, failed evaluations among them."""
-    flags = {flag for cell in row.cells.values() for flag in cell.flags}
+    flags = {flag for score in row.cells.values() for flag in score.flags}
     return sorted(flags) + [f"failed: {label}" for label in row.failures]
 
 
 def differences(table: Table) -> Grid | None:
-    """Every cell's paired difference to the baseline, in points; None for a table without a baseline."""
-    rows = [row for row in table.rows if any(cell.against for cell in row.cells.values())]
+    """Every score's paired difference to the baseline, in points of accuracy; None for a table without a baseline."""
+    rows = [row for row in table.rows if any(score.against for score in row.cells.values())]
     if not rows:
         return None
     shown = [label for label in table.columns if any(label in row.cells and row.cells[label].against for row in rows)]
@@ -53,7 +57,7 @@ def differences(table: Table) -> Grid | None:
 
 
 def measures(table: Table) -> Grid | None:
-    """What the table shows besides accuracies; None if there is nothing."""
+    """The metrics that the table shows besides accuracies; None if there are none."""
     shown = [
         measure
         for measure in table.measures
@@ -67,8 +71,8 @@ def measures(table: Table) -> Grid | None:
     return Grid(("model", *headings), rows)
 
 
-def _measure(cell: Cell | None, measure: Measure) -> str:
-    value = None if cell is None else cell.metrics.get(measure.metric)
+def _measure(score: Score | None, measure: Measure) -> str:
+    value = None if score is None else score.metrics.get(measure.metric)
     if value is None:
         return "–"
     return f"{100 * value:.1f}" if measure.heading.endswith("%") else f"{value:,.4g}"
@@ -81,19 +85,19 @@ def _has_accuracy(row: Row, label: str) -> bool:
 def _accuracy(row: Row, label: str) -> str:
     if label in row.failures:
         return "failed"
-    cell = row.cells.get(label)
-    if cell is None or cell.accuracy is None or cell.half_width is None:
+    score = row.cells.get(label)
+    if score is None or score.accuracy is None or score.half_width is None:
         return "–"
-    text = f"{100 * cell.accuracy:.1f} ± {100 * cell.half_width:.1f}"
-    if cell.spread is not None:
-        text += f" (sd {100 * cell.spread:.1f})"
-    return text if cell.comparable else f"{text} †"
+    text = f"{100 * score.accuracy:.1f} ± {100 * score.half_width:.1f}"
+    if score.spread is not None:
+        text += f" (sd {100 * score.spread:.1f})"
+    return text if score.comparable else f"{text} †"
 
 
-def _difference(cell: Cell | None) -> str:
-    if cell is None or cell.against is None:
+def _difference(score: Score | None) -> str:
+    if score is None or score.against is None:
         return "–"
-    against = cell.against
+    against = score.against
     return (
         f"{100 * against.difference:+.1f} [{100 * against.low:+.1f}, {100 * against.high:+.1f}], "
         f"p = {against.adjusted_p_value:.2g}"

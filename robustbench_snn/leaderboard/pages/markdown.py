@@ -30,8 +30,8 @@ def render_markdown(table: Table, version: str) -> str:
         "",
     ]
     for row in table.rows:
-        for label, cell in row.cells.items():
-            keys = ", ".join(f"`{key[:12]}`" for key in cell.records)
+        for label, score in row.cells.items():
+            keys = ", ".join(f"`{key[:12]}`" for key in score.records)
             lines.append(f"- {row.model}, {label}: {keys}")
     return "\n".join(lines) + "\n"
 
@@ -68,7 +68,7 @@ def notes(table: Table) -> list[str]:
         f"{table.dataset}; sd: standard deviation over training seeds",
         f"protocol {table.protocol_hash[:12]}: numbers compare only with those of the same protocol",
     ]
-    if any(not cell.comparable for row in table.rows for cell in row.cells.values()):
+    if any(not score.comparable for row in table.rows for score in row.cells.values()):
         found.append("† the protocol of a paper, shown beside the correct one; not comparable with any other column")
     return found
 

@@ -1,5 +1,7 @@
 """Running the command in a process of its own, as a user does."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -7,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixture_types import RunCommand
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def rbsnn(tmp_path):
+def rbsnn(tmp_path: Path) -> RunCommand:
     """Runs ``rbsnn`` in the test's folder; returns what ``subprocess.run`` does."""
 
-    def run(*arguments, **environment):
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "robustbench_snn.cli", *map(str, arguments)],
             cwd=tmp_path,

@@ -1,14 +1,19 @@
 """The command line as a user meets it."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+
+from tests.fixture_types import RunCommand
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = {
@@ -23,14 +28,14 @@ TINY = {
 
 
 @pytest.fixture
-def suite(tmp_path):
+def suite(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(TINY))
     return path
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "encoders"], ["list", "suites"], ["leaderboard"]])
-def test_light_commands_do_not_import_torch(tmp_path, arguments):
+def test_light_commands_do_not_import_torch(tmp_path: Path, arguments: list[str]) -> None:
     code = (
         "import sys\nfrom robustbench_snn.cli import app\n"
         f"try: app({arguments!r})\nexcept SystemExit: pass\n"
@@ -40,7 +45,7 @@ def test_light_commands_do_not_import_torch(tmp_path, arguments):
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False).returncode == 0
 
 
-def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(rbsnn, suite, tmp_path):
+def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
     first = rbsnn("run", suite)
     assert first.returncode == 0, first.stderr
     assert "direct" in first.stdout
@@ -62,7 +67,7 @@ def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(rbsnn, suite, tm
     assert 'url("http' not in picture
 
 
-def test_jobs_find_the_same_accuracy(rbsnn, suite, tmp_path):
+def test_jobs_find_the_same_accuracy(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
     one = rbsnn("run", suite, "--results", "a", "--store", "one")
     two = rbsnn("run", suite, "--results", "b", "--store", "two", "--jobs", "2")
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
@@ -70,13 +75,28 @@ def test_jobs_find_the_same_accuracy(rbsnn, suite, tmp_path):
     assert tables[0]["rows"][0]["cells"]["clean"]["metrics"] == tables[1]["rows"][0]["cells"]["clean"]["metrics"]
 
 
-def test_dry_run_shows_the_plan_and_computes_nothing(rbsnn, suite, tmp_path):
+def test_dry_run_shows_the_plan_and_computes_nothing(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
     shown = rbsnn("run", suite, "--dry-run", "--limit", "7")
     assert shown.returncode == 0, shown.stderr
     assert "to do" in shown.stdout
     assert "7 samples of digits" in shown.stdout
     assert not list(tmp_path.glob("runs/cells/*"))
     assert not (tmp_path / "results" / "tiny").exists()
+
+
+def test_dry_run_shows_the_keys_that_the_run_computes(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
+    """Those of transfer among them, which depend on the weights of the suite's other models."""
+    models = [{"name": "direct", "encoder": "direct"}, {"name": "delta", "encoder": "sigma_delta"}]
+    evaluations = ["clean", {"transfer": {"eps": 0.01, "steps": 1}}]
+    suite.write_text(yaml.safe_dump(TINY | {"models": models, "evaluations": evaluations}))
+    before = rbsnn("run", suite, "--dry-run").stdout
+    assert before.count("after training") == 4
+    assert rbsnn("run", suite).returncode == 0
+    after = rbsnn("run", suite, "--dry-run").stdout
+    assert "to do" not in after
+    keys = [path.name for path in tmp_path.glob("runs/cells/*")]
+    assert len(keys) == 6
+    assert all(key[:12] in after for key in keys)
 
 
 @pytest.mark.parametrize(
@@ -96,14 +116,18 @@ def test_dry_run_shows_the_plan_and_computes_nothing(rbsnn, suite, tmp_path):
         (["leaderboard", "none"], "no published table"),
     ],
 )
-def test_bad_input_is_one_message_and_exit_code_2(rbsnn, suite, arguments, message):
+def test_bad_input_is_one_message_and_exit_code_2(
+    rbsnn: RunCommand, suite: Path, arguments: list[str], message: str
+) -> None:
     found = rbsnn(*arguments)
     assert found.returncode == 2
     assert message in " ".join(found.stderr.split())
     assert "Traceback" not in found.stderr
 
 
-def test_timesteps_beyond_a_refusing_embedding_fail_that_cell_alone(rbsnn, suite, tmp_path):
+def test_timesteps_beyond_a_refusing_embedding_fail_that_cell_alone(
+    rbsnn: RunCommand, suite: Path, tmp_path: Path
+) -> None:
     data = TINY | {
         "models": [{"name": "stf", "encoder": {"stf": {"overrun": "refuse"}}}],
         "evaluations": ["clean", {"timesteps": {"timesteps": [1, 2, 4]}}],
@@ -118,7 +142,7 @@ def test_timesteps_beyond_a_refusing_embedding_fail_that_cell_alone(rbsnn, suite
     assert "timesteps" in table["rows"][0]["failures"]
 
 
-def test_a_damaged_record_is_named_and_everything_else_kept(rbsnn, suite, tmp_path):
+def test_a_damaged_record_is_named_and_everything_else_kept(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
     assert rbsnn("run", suite).returncode == 0
     record = next(path for path in tmp_path.glob("runs/cells/*/record.json") if '"evaluate"' in path.read_text())
     record.write_text(record.read_text()[:100])
@@ -132,42 +156,43 @@ KINDS = ["encoders", "backbones", "evaluations", "datasets", "recipes", "suites"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_list_gives_json_objects_with_a_name(rbsnn, kind):
+def test_list_gives_json_objects_with_a_name(rbsnn: RunCommand, kind: str) -> None:
     found = json.loads(rbsnn("list", kind, "--json").stdout)
     assert found
     assert all(entry["name"] and entry["summary"] for entry in found)
 
 
-def test_describe_gives_the_published_parameter_counts(rbsnn):
+def test_describe_gives_the_published_parameter_counts(rbsnn: RunCommand) -> None:
     found = rbsnn("describe", "backbone", "spikformer_4_384", "--classes", "100", "--json")
     facts = json.loads(found.stdout)
     assert facts["parameters"] == 9_365_524
     assert facts["parameters_used"] == 9_365_524 - 6_144
 
 
-def test_describe_shows_parameters_with_their_ranges(rbsnn):
+def test_describe_shows_parameters_with_their_ranges(rbsnn: RunCommand) -> None:
     shown = rbsnn("describe", "evaluation", "pgd")
     assert shown.returncode == 0, shown.stderr
     assert "steps" in shown.stdout
     assert "≥ 1" in shown.stdout
 
 
-def test_schema_accepts_the_shipped_suites_and_rejects_a_typo(rbsnn):
+def test_schema_accepts_the_shipped_suites_and_rejects_a_typo(rbsnn: RunCommand) -> None:
     schema = json.loads(rbsnn("schema").stdout)
     for path in (ROOT / "suites").glob("*.yaml"):
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)
     typo = {"models": [{"name": "a", "encoder": {"stf": {"kernl": 1}}}]}
-    for mistake in ({"modles": []}, typo, {"evaluations": ["pgdd"]}):
+    mistakes: list[dict[str, Any]] = [{"modles": []}, typo, {"evaluations": ["pgdd"]}]
+    for mistake in mistakes:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(TINY | mistake, schema)
 
 
-def test_the_committed_schema_is_the_programs(rbsnn):
+def test_the_committed_schema_is_the_programs(rbsnn: RunCommand) -> None:
     committed = json.loads((ROOT / "robustbench_snn" / "suite.schema.json").read_text())
     assert committed == json.loads(rbsnn("schema").stdout)
 
 
-def test_doctor_tells_versions_devices_and_datasets(rbsnn):
+def test_doctor_tells_versions_devices_and_datasets(rbsnn: RunCommand) -> None:
     facts = json.loads(rbsnn("doctor", "--json").stdout)
     assert "torch" in facts["versions"]
     assert facts["neurons"]["cpu"] == "lif: torch-reference"

@@ -1,12 +1,16 @@
 """Commands for those who build components."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import torch
 
-from robustbench_snn.execution.building import build_model
-from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.execution.building import build_classifier
 from robustbench_snn.model.task import Task
-from robustbench_snn.spec.suite import ModelSpec
+from robustbench_snn.registry.spec import ComponentSpec
 from robustbench_snn.weights.tensors import read_tensors, save_weights
+from tests.fixture_types import RunCommand
 
 CHEATING = """
 from robustbench_snn.model.encoder import FrameEncoder, register_encoder
@@ -20,7 +24,7 @@ class Cheating(FrameEncoder):
 """
 
 
-def test_a_new_encoder_passes_its_checks(rbsnn, tmp_path):
+def test_a_new_encoder_passes_its_checks(rbsnn: RunCommand, tmp_path: Path) -> None:
     written = rbsnn("new", "encoder", "my_code")
     assert written.returncode == 0, written.stderr
     assert (tmp_path / "test_my_code.py").is_file()
@@ -29,7 +33,7 @@ def test_a_new_encoder_passes_its_checks(rbsnn, tmp_path):
     assert "0 failed" in checked.stdout
 
 
-def test_an_encoder_that_hides_its_gradient_fails_and_is_told_why(rbsnn, tmp_path):
+def test_an_encoder_that_hides_its_gradient_fails_and_is_told_why(rbsnn: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "cheating.py").write_text(CHEATING)
     checked = rbsnn("check", "encoder", "cheating.py", COLUMNS="200")
     assert checked.returncode == 1
@@ -37,7 +41,7 @@ def test_an_encoder_that_hides_its_gradient_fails_and_is_told_why(rbsnn, tmp_pat
     assert "failed" in line
 
 
-def test_checks_of_a_file_that_registers_nothing_are_a_clear_error(rbsnn, tmp_path):
+def test_checks_of_a_file_that_registers_nothing_are_a_clear_error(rbsnn: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("")
     for kind in ("encoder", "nonsense"):
         found = rbsnn("check", kind, "empty.py")
@@ -45,34 +49,34 @@ def test_checks_of_a_file_that_registers_nothing_are_a_clear_error(rbsnn, tmp_pa
         assert "Traceback" not in found.stderr
 
 
-def test_explain_knows_its_flags_and_what_is_near(rbsnn):
+def test_explain_knows_its_flags_and_what_is_near(rbsnn: RunCommand) -> None:
     assert "gradient" in rbsnn("explain", "zero_gradient").stdout
     unknown = rbsnn("explain", "zero_grad")
     assert unknown.returncode == 2
     assert "Did you mean 'zero_gradient'?" in unknown.stderr
 
 
-def test_plot_encoder_writes_pictures(rbsnn, tmp_path):
+def test_plot_encoder_writes_pictures(rbsnn: RunCommand, tmp_path: Path) -> None:
     drawn = rbsnn("plot", "encoder", "stf", "--timesteps", "3", "--set", "kernel=1")
     assert drawn.returncode == 0, drawn.stderr
     assert (tmp_path / "encoder_stf.png").stat().st_size > 1000
     assert (tmp_path / "encoder_stf.svg").stat().st_size > 1000
 
 
-def test_plot_encoder_reads_an_image_and_refuses_what_is_none(rbsnn, tmp_path):
+def test_plot_encoder_reads_an_image_and_refuses_what_is_none(rbsnn: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "no.png").write_text("not an image")
     found = rbsnn("plot", "encoder", "direct", "--image", "no.png")
     assert found.returncode == 2
     assert "cannot be read" in found.stderr
 
 
-def test_weights_can_be_named_in_a_suite(rbsnn, tmp_path):
+def test_weights_can_be_named_in_a_suite(rbsnn: RunCommand, tmp_path: Path) -> None:
     """Weights and the normalization that goes with them reach the store as they are."""
     task = Task(1, 8, 8, 10, 2, (0.3,), (0.4,))
-    backbone = {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0110"}}
+    parameters = {"depth": 1, "width": 128, "heads": 4, "pooling": "0110"}
+    backbone = ComponentSpec(name="spikformer", parameters=parameters)
     torch.manual_seed(0)
-    model = build_model(ModelSpec(name="m", encoder="direct", backbone=backbone), task)
-    assert isinstance(model, Classifier)
+    model = build_classifier(ComponentSpec(name="direct"), backbone, task)
     save_weights(model, tmp_path / "mine.safetensors", {"mean": [0.25], "std": [0.5]})
     (tmp_path / "suite.yaml").write_text(
         "name: imported\n"
@@ -90,7 +94,7 @@ def test_weights_can_be_named_in_a_suite(rbsnn, tmp_path):
     assert all(torch.equal(tensors[name], value) for name, value in model.state_dict().items())
 
 
-def test_damaged_weights_are_named(rbsnn, tmp_path):
+def test_damaged_weights_are_named(rbsnn: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "bad.pth").write_bytes(b"PK\x03\x04 truncated")
     found = rbsnn("import-weights", "bad.pth")
     assert found.returncode == 2

@@ -1,8 +1,13 @@
 """A suite tests a model of another making, named by a plug-in file."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
 
 import yaml
+
+from tests.fixture_types import RunCommand
 
 PLUGIN = '''
 import torch
@@ -31,7 +36,7 @@ def ann(task):
 '''
 
 
-def test_models_of_a_plugin_are_evaluated_as_they_come(rbsnn, tmp_path):
+def test_models_of_a_plugin_are_evaluated_as_they_come(rbsnn: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(PLUGIN)
     (tmp_path / "suite.yaml").write_text(
         yaml.safe_dump(

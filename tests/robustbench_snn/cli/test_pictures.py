@@ -1,10 +1,15 @@
 """Pictures of a run's records, and scoring of images from outside."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+
+from tests.fixture_types import RunCommand
 
 SUITE = {
     "name": "tiny",
@@ -22,7 +27,7 @@ SUITE = {
 
 
 @pytest.fixture
-def run(rbsnn, tmp_path):
+def run(rbsnn: RunCommand, tmp_path: Path) -> dict[str, str]:
     """A finished run; returns the records' keys by evaluation, of the model trained at T = 2."""
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(SUITE))
     found = rbsnn("run", "tiny.yaml")
@@ -31,7 +36,9 @@ def run(rbsnn, tmp_path):
     return {label: cell["records"][0] for label, cell in table["rows"][1]["cells"].items()}
 
 
-def test_records_become_pictures_and_outside_images_only_lower_a_score(rbsnn, run, tmp_path):
+def test_records_become_pictures_and_outside_images_only_lower_a_score(
+    rbsnn: RunCommand, run: dict[str, str], tmp_path: Path
+) -> None:
     drawn = rbsnn("plot", "attack", run["pgd"][:16])
     assert drawn.returncode == 0, drawn.stderr
     for name in ("breakdown", "images", "spikes"):

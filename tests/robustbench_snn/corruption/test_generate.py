@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_snn.corruption import generate
 from robustbench_snn.corruption.contract import EXTRA, STANDARD
 from robustbench_snn.corruption.generate import block_length, corrupt, resolve_parameters
 from robustbench_snn.errors import UnknownNameError, UserError
@@ -87,13 +86,14 @@ def test_any_part_of_a_batch_is_a_part_of_the_whole(first: int, length: int, nam
     np.testing.assert_array_equal(corrupt(images[part], name, 4, sample_ids=range(12)[part]), whole[part])
 
 
-def test_work_is_done_in_blocks_whose_size_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = torch.from_numpy(pictures(40))
+def test_work_is_done_in_blocks_whose_size_does_not_show() -> None:
+    length = block_length(torch.from_numpy(pictures(1)))
+    assert length % 8 == 0
+    assert block_length(torch.zeros(1, 3, 1024, 1024)) == 8
+    images = torch.from_numpy(pictures(2 * length + 5))
     whole = corrupt(images, "snow", 2)
-    assert block_length(images) % 8 == 0
-    monkeypatch.setitem(generate._VALUES_PER_BLOCK, "cpu", 1)
-    assert block_length(images) == 8
-    assert torch.equal(corrupt(images, "snow", 2), whole)
+    for part in torch.arange(len(images)).split(16):
+        assert torch.equal(corrupt(images[part], "snow", 2, sample_ids=part.tolist()), whole[part])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,8 +110,9 @@ def test_float_and_uint8_images_are_corrupted_alike(name: str) -> None:
     images = pictures(3)
     expected = corrupt(images, name, 4)
     floats = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
-    for given_images in (floats, floats.double(), floats.numpy()):
-        found: Any = corrupt(given_images, name, 4)
+    every: tuple[Any, ...] = (floats, floats.double(), floats.numpy())
+    for given_images in every:
+        found = corrupt(given_images, name, 4)
         assert type(found) is type(given_images)
         assert found.dtype == given_images.dtype
         levels = np.asarray(found).transpose(0, 2, 3, 1) * 255

@@ -40,7 +40,8 @@ def test_all_scores() -> None:
     scores = score(TABLE, clean=0.9, reference=REFERENCE)
     assert scores.mean_accuracy == pytest.approx(0.55)
     assert scores.rpc == pytest.approx(0.55 / 0.9)
-    assert (scores.worst_type, scores.worst_accuracy) == ("snow", pytest.approx(0.4))
+    assert scores.worst_type == "snow"
+    assert scores.worst_accuracy == pytest.approx(0.4)
     assert scores.reference == "small net"
     assert accuracy_by_severity(TABLE) == pytest.approx({1: 0.75, 2: 0.35})
 

@@ -1,12 +1,16 @@
 """Cells: the same numbers for any batch size, order, number of processes, and after a kill."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +18,18 @@ import torch
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
-from robustbench_snn.execution import run_here, run_in_processes
-from robustbench_snn.execution.session import Options, Session, run_in_memory
+from robustbench_snn.execution import RunSettings, run_here, run_in_processes
+from robustbench_snn.execution.memory import run_in_memory
+from robustbench_snn.execution.session import Session
 from robustbench_snn.model.target import Target
+from robustbench_snn.plan.cells import Cell
+from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
+
+Reference = tuple[Session, dict[str, Any]]
 
 SUITE = {
     "name": "tiny",
@@ -33,13 +42,13 @@ SUITE = {
 }
 
 
-def session_of(store, suite=None, **options):
+def session_of(store: Path, suite: dict[str, Any] | None = None, **settings: Any) -> Session:
     spec = parse_suite(suite or SUITE)
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
-    return Session(plan, Store(store), Options(**options))
+    return Session(plan, Store(store), RunSettings(**settings))
 
 
-def numbers(store, done):
+def numbers(store: Store, done: Iterable[tuple[Cell, Record]]) -> dict[str, Any]:
     """Everything that must not depend on how it was computed."""
     return {
         record.key: (dict(record.metrics), {k: v.tolist() for k, v in store.samples(record.key).items()})
@@ -49,7 +58,7 @@ def numbers(store, done):
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     """The tiny suite, computed once in this process with batch size 64."""
     session = session_of(tmp_path_factory.mktemp("store"), batch_size=64)
     done = list(run_here(session))
@@ -57,61 +66,63 @@ def reference(tmp_path_factory):
     return session, numbers(session.store, done)
 
 
-def copy_of_trained(reference, folder):
+def copy_of_trained(reference: Reference, folder: Path) -> Path:
     """A store with the reference's models, but none of its evaluations."""
     import shutil
 
     source, _ = reference
     store = Store(folder)
     for cell in source.plan.train:
-        shutil.copytree(source.store.folder(cell.key), store.folder(cell.key))
+        shutil.copytree(source.store.folder(key_of(cell)), store.folder(key_of(cell)))
     return folder
 
 
-def test_the_models_learn(reference):
+def test_the_models_learn(reference: Reference) -> None:
     _, found = reference
     accuracies = [metrics["accuracy"] for metrics, _ in found.values()]
     assert min(accuracies) > 0.3
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 16])
-def test_numbers_do_not_depend_on_the_batch_size(reference, tmp_path, batch_size):
+def test_numbers_do_not_depend_on_the_batch_size(reference: Reference, tmp_path: Path, batch_size: int) -> None:
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=batch_size)
     assert numbers(session.store, run_here(session)) == reference[1]
 
 
-def test_numbers_do_not_depend_on_the_order_of_cells(reference, tmp_path):
+def test_numbers_do_not_depend_on_the_order_of_cells(reference: Reference, tmp_path: Path) -> None:
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
-    done = [(cell, session.evaluate(cell)) for cell in reversed(session.plan.evaluate)]
+    done = [(cell, session.compute(cell)) for cell in reversed(session.plan.evaluate)]
     assert numbers(session.store, done) == reference[1]
 
 
-def test_worker_processes_find_the_same_numbers(reference, tmp_path):
-    session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
-    assert numbers(session.store, run_in_processes(session, 2)) == reference[1]
+def test_worker_processes_find_the_same_numbers(reference: Reference, tmp_path: Path) -> None:
+    session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64, jobs=2)
+    assert numbers(session.store, run_in_processes(session)) == reference[1]
 
 
-def test_a_second_run_computes_nothing(reference, monkeypatch):
+def test_a_second_run_computes_nothing(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
     source, found = reference
     monkeypatch.setattr("robustbench_snn.execution.session.run_in_memory", lambda *_: pytest.fail("computed again"))
     monkeypatch.setattr("robustbench_snn.training.train", lambda *_, **__: pytest.fail("trained again"))
-    session = Session(source.plan, source.store, Options(batch_size=16, device="cpu"))
+    session = Session(source.plan, source.store, RunSettings(batch_size=16, device="cpu"))
     assert numbers(session.store, run_here(session)) == found
 
 
-def test_fresh_computes_again(reference, tmp_path):
+def test_fresh_computes_again(reference: Reference, tmp_path: Path) -> None:
     folder = copy_of_trained(reference, tmp_path / "s")
     session = session_of(folder, batch_size=64)
     cell = session.plan.evaluate[0]
-    first = session.evaluate(cell)
-    again = Session(session.plan, session.store, Options(batch_size=64)).evaluate(cell)
+    first = session.compute(cell)
+    again = Session(session.plan, session.store, RunSettings(batch_size=64)).compute(cell)
     assert again.provenance.started == first.provenance.started
-    forced = Session(session.plan, session.store, Options(batch_size=64, fresh=True)).evaluate(cell)
+    forced = Session(session.plan, session.store, RunSettings(batch_size=64, fresh=True)).compute(cell)
     assert forced.provenance.started > first.provenance.started
     assert forced.metrics == first.metrics
 
 
-def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(reference, tmp_path, monkeypatch):
+def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from robustbench_snn.suites.pgd import PGDEvaluation
 
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
@@ -119,22 +130,25 @@ def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(reference, t
         patch.setattr(PGDEvaluation, "run", lambda *_: 1 / 0)
         done = list(run_here(session))
     failed = [record for _, record in done if record.status == "failed"]
-    assert [record.failure.type for record in failed] == ["ZeroDivisionError"] * 2
-    assert "1 / 0" in failed[0].failure.traceback
-    assert session.store.failure(failed[0].key).status == "failed"
+    failures = [record.failure for record in failed if record.failure is not None]
+    assert [failure.type for failure in failures] == ["ZeroDivisionError"] * 2
+    assert "1 / 0" in failures[0].traceback
+    left = session.store.failure(failed[0].key)
+    assert left is not None
+    assert left.status == "failed"
     assert sum(record.status == "done" for _, record in done) == 4
     assert numbers(session.store, run_here(session)) == reference[1]
     assert session.store.failure(failed[0].key) is None
 
 
-def test_the_key_names_what_can_change_a_result(reference):
+def test_the_key_names_what_can_change_a_result(reference: Reference) -> None:
     session, _ = reference
-    base = {cell.key for cell in session.plan.train}
+    base = {key_of(cell) for cell in session.plan.train}
 
-    def keys(**changes):
+    def keys(**changes: Any) -> set[str]:
         spec = parse_suite(SUITE | changes)
         plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
-        return {cell.key for cell in plan.train}
+        return {key_of(cell) for cell in plan.train}
 
     assert keys(seeds=[1]).isdisjoint(base)
     assert keys(timesteps=3).isdisjoint(base)
@@ -145,9 +159,9 @@ def test_the_key_names_what_can_change_a_result(reference):
     assert keys(evaluations=["clean"]) == base
 
 
-def test_provenance_is_complete(reference):
+def test_provenance_is_complete(reference: Reference) -> None:
     session, _ = reference
-    record = session.store.get(session.plan.train[0].key)
+    record = session.store.get(key_of(session.plan.train[0]))
     assert isinstance(record, Record)
     found = record.provenance
     assert found.neuron_implementation == "lif: torch-reference"
@@ -167,41 +181,42 @@ class _OutOfMemoryAbove(Evaluation):
         return Outcome(metrics={"accuracy": 1.0})
 
 
-def test_out_of_memory_halves_the_batch():
-    subject = Subject(Target(torch.nn.Identity()), samples=None, batch_size=64)
+def test_out_of_memory_halves_the_batch() -> None:
+    subject = Subject(Target(torch.nn.Identity()), samples=None, batch_size=64)  # type: ignore[arg-type]
     outcome, batch_size = run_in_memory(_OutOfMemoryAbove(), subject)
     assert (outcome.metrics["accuracy"], batch_size) == (1.0, 4)
 
 
-def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
+def test_a_killed_run_resumes_to_byte_identical_numbers(reference: Reference, tmp_path: Path) -> None:
     """kill -9 in the middle of training and of evaluating; what was finished is not computed again."""
     root = Path(__file__).resolve().parents[3]
     script = tmp_path / "run.py"
     script.write_text(
         "import json, sys\n"
         "from robustbench_snn.dataset import load_dataset\n"
-        "from robustbench_snn.execution import run_here\n"
+        "from robustbench_snn.execution import RunSettings, run_here\n"
         "from robustbench_snn.plan.plan import make_plan\n"
-        "from robustbench_snn.execution.session import Options, Session\n"
+        "from robustbench_snn.execution.session import Session\n"
         "from robustbench_snn.store.store import Store\n"
         "from robustbench_snn.spec.files import parse_suite\n"
         "from pathlib import Path\n"
         "spec = parse_suite(json.loads(sys.argv[2]))\n"
         "plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))\n"
-        "session = Session(plan, Store(Path(sys.argv[1])), Options(batch_size=64))\n"
+        "session = Session(plan, Store(Path(sys.argv[1])), RunSettings(batch_size=64))\n"
         "for cell, record in run_here(session): print(record.kind, record.status, flush=True)\n"
     )
     store = tmp_path / "store"
     command = [sys.executable, str(script), str(store), json.dumps(SUITE)]
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": str(torch.get_num_threads())}
 
-    def kill_when(condition):
+    def kill_when(condition: Callable[[], bool]) -> None:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 240
         while not condition() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        assert process.stdout is not None
         assert process.returncode == -signal.SIGKILL, process.stdout.read()
 
     kill_when(lambda: any(store.glob("work/*/*")))  # the first epoch's checkpoint is there
@@ -214,10 +229,13 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference, tmp_path):
     session = session_of(store, batch_size=64)
     assert numbers(session.store, run_here(session)) == reference[1]
     for cell in session.plan.train:
-        assert session.store.get(cell.key).weights_sha256 == reference[0].store.get(cell.key).weights_sha256
+        found, expected = session.store.get(key_of(cell)), reference[0].store.get(key_of(cell))
+        assert found is not None
+        assert expected is not None
+        assert found.weights_sha256 == expected.weights_sha256
 
 
-def test_samples_have_stable_ids(reference):
+def test_samples_have_stable_ids(reference: Reference) -> None:
     session, _ = reference
     ids = [session.store.samples(record.key)["id"] for _, record in run_here(session) if record.kind == "evaluate"]
     assert all(np.array_equal(ids[0], other) for other in ids)

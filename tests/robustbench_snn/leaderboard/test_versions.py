@@ -1,21 +1,26 @@
 """Published versions: numbered by protocol, immutable, entries carried over."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.leaderboard import versions as module
+from robustbench_snn.leaderboard import publication
+from robustbench_snn.leaderboard.aggregation import Outcomes
 from robustbench_snn.leaderboard.statistics import wilson
-from robustbench_snn.leaderboard.table import Against, Cell, Measure, Row, Table
+from robustbench_snn.leaderboard.table import Against, Measure, Row, Score, Table
 from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import read_samples
 from tests.provenance import PROVENANCE
 
 
-def cell(accuracy=0.5, **changes):
+def score(accuracy: float | None = 0.5, **changes: Any) -> Score:
     values = {
         "accuracy": accuracy,
         "half_width": None if accuracy is None else wilson(accuracy, 10).half_width,
@@ -26,22 +31,22 @@ def cell(accuracy=0.5, **changes):
         "comparable": True,
         "records": ("k" * 64,),
     }
-    return Cell(**(values | changes))
+    return Score(**(values | changes))
 
 
-def row(model, **cells):
+def row(model: str, **scores: Score) -> Row:
     return Row(
         model=model,
         identity={"encoder": {"name": model}},
         timesteps=4,
         parameters=1234567,
         seeds=(0, 1),
-        cells=cells or {"clean": cell()},
+        cells=scores or {"clean": score()},
         training=("t" * 64,),
     )
 
 
-def record(key):
+def record(key: str) -> Record:
     return Record(
         key=key,
         kind="evaluate",
@@ -57,7 +62,7 @@ def record(key):
     )
 
 
-def table(*rows, protocol="p", columns=("clean",)):
+def table(*rows: Row, protocol: str = "p", columns: tuple[str, ...] = ("clean",)) -> Table:
     return Table(
         name="tab",
         title="Tab",
@@ -73,20 +78,20 @@ def table(*rows, protocol="p", columns=("clean",)):
     )
 
 
-def outcomes(*models):
+def outcomes(*models: str) -> Outcomes:
     return {(model, "clean"): np.full(10, 0.5) for model in models or ("direct",)}
 
 
-def publish(what, per_sample, results):
+def publish(what: Table, per_sample: Outcomes, results: Path) -> Path:
     keys = {key for entry in what.rows for key in (*entry.training, *entry.cells["clean"].records)}
-    return module.publish(what, per_sample, [record(key) for key in sorted(keys)], results)
+    return publication.publish(what, per_sample, [record(key) for key in sorted(keys)], results)
 
 
-def snapshot(folder):
+def snapshot(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_versions_count_up_and_published_ones_never_change(tmp_path):
+def test_versions_count_up_and_published_ones_never_change(tmp_path: Path) -> None:
     first = publish(table(), outcomes(), tmp_path)
     before = snapshot(first)
     assert publish(table(), outcomes(), tmp_path).name == "v1.1"
@@ -97,28 +102,28 @@ def test_versions_count_up_and_published_ones_never_change(tmp_path):
     assert [str(version) for version in versions(tmp_path, "tab")] == ["v1.0", "v1.1", "v2.0", "v2.1"]
 
 
-def test_entries_that_were_not_measured_again_carry_over(tmp_path):
-    publish(table(row("direct"), row("stf", clean=cell(0.7))), outcomes("direct", "stf"), tmp_path)
-    folder = publish(table(row("stf", clean=cell(0.9)), row("new")), outcomes("stf", "new"), tmp_path)
+def test_entries_that_were_not_measured_again_carry_over(tmp_path: Path) -> None:
+    publish(table(row("direct"), row("stf", clean=score(0.7))), outcomes("direct", "stf"), tmp_path)
+    folder = publish(table(row("stf", clean=score(0.9)), row("new")), outcomes("stf", "new"), tmp_path)
     found = {entry.model: entry.cells["clean"].accuracy for entry in load_table(tmp_path, "tab").rows}
     assert found == {"stf": 0.9, "new": 0.5, "direct": 0.5}
     assert set(read_samples(folder / "samples.parquet")) == {"sample", "stf/clean", "new/clean", "direct/clean"}
 
 
-def test_entries_of_another_protocol_do_not_carry_over(tmp_path):
+def test_entries_of_another_protocol_do_not_carry_over(tmp_path: Path) -> None:
     publish(table(row("old")), outcomes("old"), tmp_path)
     publish(table(row("new"), protocol="q"), outcomes("new"), tmp_path)
     assert [entry.model for entry in load_table(tmp_path, "tab").rows] == ["new"]
 
 
-def test_the_page_shows_the_number_its_interval_and_what_to_read_with_it(tmp_path):
+def test_the_page_shows_the_number_its_interval_and_what_to_read_with_it(tmp_path: Path) -> None:
     against = Against(
         baseline="direct", difference=0.1, low=0.02, high=0.18, p_value=0.01, adjusted_p_value=0.03, detectable=0.1
     )
     rows = (
         row("direct"),
-        row("stf", clean=cell(0.6, spread=0.012, against=against, flags=("zero-gradient",))),
-        row("paper", clean=cell(0.9, comparable=False)),
+        row("stf", clean=score(0.6, spread=0.012, against=against, flags=("zero-gradient",))),
+        row("paper", clean=score(0.9, comparable=False)),
     )
     folder = publish(table(*rows), outcomes("direct", "stf", "paper"), tmp_path)
     page = (folder / "leaderboard.md").read_text()
@@ -136,24 +141,24 @@ def test_the_page_shows_the_number_its_interval_and_what_to_read_with_it(tmp_pat
     assert json.loads((folder / "table.json").read_text())["protocol_hash"] == "p" * 64
 
 
-def test_other_measures_have_a_table_of_their_own(tmp_path):
+def test_other_measures_have_a_table_of_their_own(tmp_path: Path) -> None:
     measures = (
         Measure(label="profile", metric="firing_rate", heading="firing rate %"),
         Measure(label="profile", metric="synops", heading="SynOps"),
     )
-    profile = cell(accuracy=None, half_width=None, metrics={"firing_rate": 0.1234, "synops": 2345678.0})
-    shown = table(row("direct", clean=cell(), profile=profile)).model_copy(update={"measures": measures})
+    profile = score(accuracy=None, half_width=None, metrics={"firing_rate": 0.1234, "synops": 2345678.0})
+    shown = table(row("direct", clean=score(), profile=profile)).model_copy(update={"measures": measures})
     page = (publish(shown, outcomes(), tmp_path) / "leaderboard.md").read_text()
     assert "| model | firing rate % | SynOps |" in page
     assert "| direct | 12.3 | 2.346e+06 |" in page
 
 
-def test_names_are_escaped_in_html(tmp_path):
+def test_names_are_escaped_in_html(tmp_path: Path) -> None:
     folder = publish(table(row("<script>alert(1)</script>")), {}, tmp_path)
     assert "<script>" not in (folder / "leaderboard.html").read_text()
 
 
-def test_the_index_links_every_version(tmp_path):
+def test_the_index_links_every_version(tmp_path: Path) -> None:
     publish(table(), outcomes(), tmp_path)
     publish(table(), outcomes(), tmp_path)
     index = (tmp_path / "README.md").read_text()
@@ -162,16 +167,16 @@ def test_the_index_links_every_version(tmp_path):
     assert tables(tmp_path) == ["tab"]
 
 
-def test_every_number_can_be_followed_to_its_record(tmp_path):
-    publish(table(row("direct", clean=cell(records=("a" * 64,)))), outcomes(), tmp_path)
-    publish(table(row("stf", clean=cell(records=("b" * 64,)))), outcomes("stf"), tmp_path)
+def test_every_number_can_be_followed_to_its_record(tmp_path: Path) -> None:
+    publish(table(row("direct", clean=score(records=("a" * 64,)))), outcomes(), tmp_path)
+    publish(table(row("stf", clean=score(records=("b" * 64,)))), outcomes("stf"), tmp_path)
     for key in "ab":
         assert load_record(tmp_path, "tab", Version(1, 1), key * 12).metrics["accuracy"] == 0.5
     with pytest.raises(StoreError, match="no records"):
         load_record(tmp_path, "tab", Version(1, 1), "c")
 
 
-def test_missing_and_damaged_tables_are_clear(tmp_path):
+def test_missing_and_damaged_tables_are_clear(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no published table 'tab'"):
         load_table(tmp_path, "tab")
     folder = publish(table(), outcomes(), tmp_path)
@@ -180,7 +185,7 @@ def test_missing_and_damaged_tables_are_clear(tmp_path):
         load_table(tmp_path, "tab")
 
 
-def test_a_publication_that_fails_leaves_no_version(tmp_path):
+def test_a_publication_that_fails_leaves_no_version(tmp_path: Path) -> None:
     (tmp_path / "tab").write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="every record is kept"):
         publish(table(), outcomes(), tmp_path)

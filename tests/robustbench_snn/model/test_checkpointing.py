@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -85,7 +87,7 @@ def test_gradients_are_bit_identical(backbone: str, spec: str) -> None:
         ("tdformer", {"base": "qkformer", "depth": 4, "literal": True}),
     ],
 )
-def test_every_part_of_the_backbone_is_run_again(backbone: str, parameters: dict[str, object]) -> None:
+def test_every_part_of_the_backbone_is_run_again(backbone: str, parameters: dict[str, Any]) -> None:
     model = classifier(backbone, **parameters)
     covered = [id(neuron) for part in parts(model) for neuron in spiking_neurons(part)]
     assert sorted(covered) == sorted(id(neuron) for neuron in spiking_neurons(model.backbone))
@@ -121,12 +123,13 @@ def test_a_part_that_is_called_twice_is_right() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = trained()
-            self.spike = self.inner.spike1
+            self.inner: nn.Module = trained()
+            self.spike: Any = self.inner.spike1
 
         def forward(self, images: Tensor) -> Tensor:
             current = images.flatten(1).expand(2, -1, -1).contiguous() * 2
-            return (self.spike(current).mean(0) + 2 * self.spike(current * 1.5).mean(0))[:, :10]
+            logits: Tensor = (self.spike(current).mean(0) + 2 * self.spike(current * 1.5).mean(0))[:, :10]
+            return logits
 
     model, (images, labels) = Twice().eval(), held_out(6)
     model.inner = nn.Identity()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from robustbench_snn.model.neurons import NeuronConfig, implementation, reset, spiking_neurons
 
+Kind = Literal["lif", "plif", "if"]
 
-def by_hand(drive: Tensor, kind: str, tau: float, threshold: float) -> Tensor:
+
+def by_hand(drive: Tensor, kind: Kind, tau: float, threshold: float) -> Tensor:
     """H = V + (X - V) / tau, or V + X without leak; a spike at H >= threshold; hard reset to 0."""
     membrane, spikes = torch.zeros_like(drive[0]), []
     for current in drive:
@@ -33,7 +35,7 @@ def by_hand(drive: Tensor, kind: str, tau: float, threshold: float) -> Tensor:
     seed=st.integers(0, 1000),
     timesteps=st.integers(1, 6),
 )
-def test_spikes_follow_the_equation(kind: str, tau: float, threshold: float, seed: int, timesteps: int) -> None:
+def test_spikes_follow_the_equation(kind: Kind, tau: float, threshold: float, seed: int, timesteps: int) -> None:
     drive = 3 * torch.rand(timesteps, 2, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     config = NeuronConfig(type=kind, tau=tau, threshold=threshold)
     expected = by_hand(drive, kind, tau, threshold)
@@ -45,7 +47,7 @@ def test_spikes_follow_the_equation(kind: str, tau: float, threshold: float, see
 
 
 @pytest.mark.parametrize("kind", ["lif", "plif", "if"])
-def test_membranes_run_on_until_reset(kind: str) -> None:
+def test_membranes_run_on_until_reset(kind: Kind) -> None:
     """A drive that makes a neuron fire at its third step, in one run or in two."""
     node = NeuronConfig(type=kind).build()
     drive = torch.full((2, 1, 1), 0.4 if kind == "if" else 1.3)  # IF: 0.4, 0.8, 1.2; LIF: 0.65, 0.975, 1.1375
@@ -70,7 +72,7 @@ def test_surrogate_gradient_of_the_sigmoid(alpha: float, membrane: float) -> Non
 
 @pytest.mark.parametrize("surrogate", ["sigmoid", "atan", "triangle"])
 @pytest.mark.parametrize("kind", ["lif", "plif", "if"])
-def test_every_surrogate_passes_a_gradient(surrogate: str, kind: str) -> None:
+def test_every_surrogate_passes_a_gradient(surrogate: Literal["sigmoid", "atan", "triangle"], kind: Kind) -> None:
     drive = torch.rand(3, 2, 4, requires_grad=True)
     NeuronConfig(type=kind, surrogate=surrogate, alpha=1.0).build()(drive).sum().backward()
     assert drive.grad is not None

@@ -15,7 +15,7 @@ from robustbench_snn.model.position_embedding import (
 )
 
 
-def feature_value(c, t, y, x, channels):
+def feature_value(c: int, t: int, y: int, x: int, channels: int) -> float:
     quarter, rest = channels // 4, 3 * channels // 8
     if c < quarter:
         position, index, size = t, c, quarter
@@ -29,7 +29,7 @@ def feature_value(c, t, y, x, channels):
 
 
 @pytest.mark.parametrize(("steps", "channels", "height", "width"), [(4, 48, 5, 7), (1, 16, 3, 2), (6, 32, 4, 4)])
-def test_feature_form(steps, channels, height, width):
+def test_feature_form(steps: int, channels: int, height: int, width: int) -> None:
     table = sincos_position_embedding(steps, channels, height, width)
     assert table.shape == (steps, channels, height, width)
     assert table.dtype == torch.float32
@@ -41,13 +41,13 @@ def test_feature_form(steps, channels, height, width):
                     assert float(table[t, c, y, x]) == pytest.approx(wanted, abs=1e-7)
 
 
-def image_value(c, position, channels):
+def image_value(c: int, position: int, channels: int) -> float:
     angle = position / 10000.0 ** (2 * (c // 2) / channels)
     return math.sin(angle) if c % 2 == 0 else math.cos(angle)
 
 
 @pytest.mark.parametrize(("steps", "channels", "height", "width"), [(4, 3, 5, 7), (2, 1, 3, 4)])
-def test_image_form(steps, channels, height, width):
+def test_image_form(steps: int, channels: int, height: int, width: int) -> None:
     table = image_position_embedding(steps, channels, height, width)
     for t in range(steps):
         for c in range(channels):
@@ -57,7 +57,7 @@ def test_image_form(steps, channels, height, width):
                     assert float(table[t, c, y, x]) == pytest.approx(wanted, abs=1e-6)
 
 
-def test_rules_beyond_the_table():
+def test_rules_beyond_the_table() -> None:
     table = torch.arange(3.0).reshape(3, 1, 1, 1) ** 2  # 0, 1, 4
     values = {rule: PositionEmbedding(table, rule) for rule in ("hold", "interpolate", "refuse")}
     assert values["hold"](5).flatten().tolist() == [0, 1, 4, 4, 4]
@@ -68,17 +68,18 @@ def test_rules_beyond_the_table():
         values["refuse"](5)
 
 
-def test_phrases_for_the_record():
+def test_phrases_for_the_record() -> None:
     embedding = PositionEmbedding(torch.zeros(4, 1), "interpolate")
     assert [embedding.describe(t) for t in (2, 4, 9)] == ["first 2 of 4 maps", "as trained", "interpolate beyond 4"]
 
 
-def test_the_table_is_trained():
+def test_the_table_is_trained() -> None:
     embedding = PositionEmbedding(torch.zeros(4, 2))
     embedding(6).sum().backward()
+    assert embedding.table.grad is not None
     assert embedding.table.grad[:, 0].tolist() == [1, 1, 1, 3]
 
 
-def test_channels_must_divide():
+def test_channels_must_divide() -> None:
     with pytest.raises(UserError, match="multiple of 16"):
         sincos_position_embedding(4, 20, 2, 2)

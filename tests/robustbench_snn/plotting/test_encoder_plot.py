@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits
+from torch import Tensor
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.plotting.encoder import draw, plot_encoder, run_encoder
@@ -13,12 +16,13 @@ from robustbench_snn.registry import encoders
 
 
 @pytest.fixture(scope="module")
-def digit():
+def digit() -> Tensor:
     return torch.tensor(load_digits().images[0] / 16.0, dtype=torch.float32)[None]
 
 
-def test_numbers_of_a_run(digit):
+def test_numbers_of_a_run(digit: Tensor) -> None:
     run = run_encoder("ttfs", digit, timesteps=3, channels=16)
+    assert run.frames is not None
     assert run.frames.shape == (3, 1, 8, 8)
     assert (run.frames.sum(0) == 1).all()
     assert run.spikes.shape == (3, 16, 8, 8)
@@ -32,12 +36,12 @@ def test_numbers_of_a_run(digit):
 
 
 @pytest.mark.parametrize("name", encoders.names())
-def test_every_encoder_can_be_drawn(name, digit):
+def test_every_encoder_can_be_drawn(name: str, digit: Tensor) -> None:
     figure = draw(run_encoder(name, digit, channels=16))
     assert len(figure.subfigs) == 3
 
 
-def test_files(digit, tmp_path):
+def test_files(digit: Tensor, tmp_path: Path) -> None:
     files = plot_encoder("rate", digit.expand(3, 8, 8), timesteps=2, path=tmp_path / "new" / "rate.pdf")
     assert [file.name for file in files] == ["rate.png", "rate.svg"]
     with Image.open(files[0]) as picture:
@@ -48,25 +52,27 @@ def test_files(digit, tmp_path):
     assert again[1].read_bytes() == svg  # the same picture, the same bytes
 
 
-def test_long_runs_show_the_most_frequent_words(digit):
+def test_long_runs_show_the_most_frequent_words(digit: Tensor) -> None:
     figure = draw(run_encoder("direct", digit, timesteps=8, channels=16))
     assert "32 most frequent words" in figure.subfigs[2].axes[1].get_title()
 
 
-def test_parameters_reach_the_encoder(digit):
-    assert (
-        run_encoder("sigma_delta", digit, parameters={"threshold": 2.0}).frames.sum()
-        < run_encoder("sigma_delta", digit).frames.sum()
+def test_parameters_reach_the_encoder(digit: Tensor) -> None:
+    high, usual = (
+        run_encoder("sigma_delta", digit, parameters=parameters).frames for parameters in ({"threshold": 2.0}, {})
     )
+    assert high is not None
+    assert usual is not None
+    assert high.sum() < usual.sum()
 
 
 @pytest.mark.parametrize("image", [torch.zeros(2, 8, 8), torch.zeros(8, 8), torch.full((1, 8, 8), 1.5)])
-def test_what_is_no_image(image, tmp_path):
+def test_what_is_no_image(image: Tensor, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"an image is \(C, H, W\)"):
         plot_encoder("direct", image, path=tmp_path / "x")
 
 
-def test_unknown_encoder_and_unwritable_place(digit, tmp_path):
+def test_unknown_encoder_and_unwritable_place(digit: Tensor, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Did you mean 'stf'"):
         plot_encoder("sft", digit, path=tmp_path / "x")
     (tmp_path / "file").write_text("")

@@ -1,34 +1,44 @@
 """Suite files: every mistake at once, each with its place and a hint."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.spec.files import SuiteError, load_suite, parse_suite, shipped_suites
+from robustbench_snn.spec.entry import ClassifierEntry, PluginEntry
+from robustbench_snn.spec.files import SuiteError, load_suite, parse_suite, read_suite_text, shipped_suites
+from robustbench_snn.spec.suite import SuiteSpec
 
 MINIMAL = {"name": "tiny", "models": [{"name": "direct", "encoder": "direct"}], "evaluations": ["clean"]}
 
 
-def problems_of(data):
+def problems_of(data: Any) -> dict[str, str]:
     with pytest.raises(SuiteError) as caught:
         parse_suite(data)
     return dict(caught.value.problems)
 
 
-def test_a_minimal_suite_gets_the_defaults():
+def test_a_minimal_suite_gets_the_defaults() -> None:
     suite = parse_suite(MINIMAL)
     (model,) = suite.entries()
+    assert isinstance(model, ClassifierEntry)
     assert (suite.dataset.name, model.timesteps, model.seeds, model.backbone.name) == ("digits", 4, (0,), "spikformer")
 
 
 @pytest.mark.parametrize("form", ["stf", {"name": "stf", "kernel": 1}, {"stf": {"kernel": 1}}, {"stf": None}])
-def test_three_ways_to_write_a_component(form):
+def test_three_ways_to_write_a_component(form: str | dict[str, Any]) -> None:
     suite = parse_suite(MINIMAL | {"models": [{"name": "a", "encoder": form}]})
-    assert suite.models[0].encoder.name == "stf"
-    assert dict(suite.models[0].encoder.parameters) in ({}, {"kernel": 1})
+    encoder = suite.models[0].encoder
+    assert encoder is not None
+    assert encoder.name == "stf"
+    assert dict(encoder.parameters) in ({}, {"kernel": 1})
 
 
-def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion():
+def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion() -> None:
     found = problems_of(
         {
             "name": "tiny",
@@ -60,15 +70,16 @@ def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion():
         ({"recipe": {"epochz": 3}}, "recipe", "epochz"),
         ({"models": [{"name": "a", "encoder": "direct"}] * 2}, "", "must differ"),
         ({"models": [{"name": "a"}]}, "models.0", "either an encoder or a model"),
+        ({"models": [{"name": "a", "model": "m", "weights": "w", "readout": "last"}]}, "models.0", "readout, weights"),
         ({"models": [{"name": "a", "encoder": ["direct"]}]}, "models.0.encoder", "write a component"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(change, path, message):
+def test_a_mistake_is_named_with_its_place(change: dict[str, Any], path: str, message: str) -> None:
     found = problems_of(MINIMAL | change)
     assert any(where == path and message in text for where, text in found.items()), found
 
 
-def test_grid_makes_a_model_of_every_combination():
+def test_grid_makes_a_model_of_every_combination() -> None:
     suite = parse_suite(
         {
             "name": "g",
@@ -80,7 +91,27 @@ def test_grid_makes_a_model_of_every_combination():
     assert [m.timesteps for m in suite.entries()] == [2, 4, 2, 4]
 
 
-def test_overrides_reach_any_value(tmp_path):
+def test_entries_are_filled_in_and_have_the_seeds_of_the_models_they_make() -> None:
+    models = [
+        {"name": "trained", "encoder": "direct", "timesteps": 2},
+        {"name": "stored", "encoder": "direct", "weights": "w.safetensors", "backbone": "tdformer_v1"},
+        {"name": "whole", "model": "elsewhere"},
+    ]
+    suite = SuiteSpec.model_validate(MINIMAL | {"models": models, "seeds": [3, 4], "recipe": {"epochs": 2}})
+    trained, stored, whole = suite.entries()
+    assert isinstance(trained, ClassifierEntry)
+    assert (trained.backbone.name, trained.timesteps, trained.recipe, trained.seeds, trained.weights) == (
+        "spikformer", 2, {"epochs": 2}, (3, 4), None,
+    )  # fmt: skip
+    assert isinstance(stored, ClassifierEntry)
+    assert (stored.backbone.name, stored.timesteps, stored.seeds, stored.weights) == (
+        "tdformer_v1", 4, (3,), "w.safetensors",
+    )  # fmt: skip
+    assert isinstance(whole, PluginEntry)
+    assert (whole.model.name, whole.timesteps, whole.seeds) == ("elsewhere", 4, (3,))
+
+
+def test_overrides_reach_any_value(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(yaml.safe_dump(MINIMAL | {"dataset": "digits"}))
     suite = load_suite(str(path), ["dataset.limit=7", "models.0.name=other", "timesteps=2"])
@@ -88,14 +119,14 @@ def test_overrides_reach_any_value(tmp_path):
 
 
 @pytest.mark.parametrize("override", ["timesteps", "models.9.name=x", "name.x.y=1", "=3"])
-def test_a_wrong_override_is_a_clear_error(tmp_path, override):
+def test_a_wrong_override_is_a_clear_error(tmp_path: Path, override: str) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(yaml.safe_dump(MINIMAL))
     with pytest.raises(UserError):
         load_suite(str(path), [override])
 
 
-def test_yaml_cannot_run_code(tmp_path):
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(f"name: !!python/object/apply:pathlib.Path.touch [{tmp_path}/ran]\n")
     with pytest.raises(SuiteError, match="not valid YAML"):
@@ -103,7 +134,7 @@ def test_yaml_cannot_run_code(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_broken_yaml_and_missing_files_are_clear(tmp_path):
+def test_broken_yaml_and_missing_files_are_clear(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text("name: [")
     with pytest.raises(SuiteError, match="not valid YAML"):
@@ -113,8 +144,6 @@ def test_broken_yaml_and_missing_files_are_clear(tmp_path):
 
 
 @pytest.mark.parametrize("name", shipped_suites())
-def test_shipped_suites_are_valid_and_name_the_schema(name):
+def test_shipped_suites_are_valid_and_name_the_schema(name: str) -> None:
     assert load_suite(name).name == name
-    from robustbench_snn.spec.files import read_suite_text
-
     assert read_suite_text(name)[0].startswith("# yaml-language-server: $schema=")

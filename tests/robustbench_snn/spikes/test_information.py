@@ -19,7 +19,7 @@ from robustbench_snn.spikes.information import (
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5, -0.9])
-def test_gaussians_have_their_closed_form(rho):
+def test_gaussians_have_their_closed_form(rho: float) -> None:
     generator = torch.Generator().manual_seed(1)
     x, noise = torch.randn(2, 20_000, 2, generator=generator, dtype=torch.float64)
     y = rho * x + math.sqrt(1 - rho**2) * noise
@@ -28,14 +28,14 @@ def test_gaussians_have_their_closed_form(rho):
     assert gaussian_copula_information(x.exp(), y**3) == pytest.approx(gaussian_copula_information(x, y), abs=1e-12)
 
 
-def test_bias_of_few_samples_is_removed():
+def test_bias_of_few_samples_is_removed() -> None:
     generator = torch.Generator().manual_seed(2)
     found = [gaussian_copula_information(*torch.randn(2, 40, 4, generator=generator)) for _ in range(60)]
     # without the correction independent variables would seem to share 4 * 4 / (2 * 40) = 0.2 nats
     assert np.mean(found) < 0.08
 
 
-def test_degenerate_variables():
+def test_degenerate_variables() -> None:
     x = torch.randn(50, 2, generator=torch.Generator().manual_seed(3))
     assert gaussian_copula_information(x, 5 * x[:, :1]) == math.inf
     assert gaussian_copula_information(x, torch.ones(50, 3)) == 0.0
@@ -46,17 +46,18 @@ def test_degenerate_variables():
         gaussian_copula_information(x[:5], x[:5] + 1)
 
 
-def test_copula_of_ranks_by_hand():
+def test_copula_of_ranks_by_hand() -> None:
     values = torch.tensor([[3.0], [1.0], [1.0], [9.0]])
     expected = torch.special.ndtri(torch.tensor([[3.0], [1.5], [1.5], [4.0]], dtype=torch.float64) / 5)
     torch.testing.assert_close(copula(values), expected)
 
 
-def test_discrete_cases_with_known_answers():
+def test_discrete_cases_with_known_answers() -> None:
     n = 10_000
 
     def information(both: int, first: int, second: int) -> float:
-        return float(binary_mutual_information(*(torch.tensor([x]) for x in (both, first, second)), n))
+        shared, one, other = (torch.tensor([x]) for x in (both, first, second))
+        return float(binary_mutual_information(shared, one, other, n))
 
     correction = 1 / (2 * n)
     assert information(2500, 5000, 5000) == 0.0  # independent; the correction would make it negative
@@ -70,19 +71,18 @@ def test_discrete_cases_with_known_answers():
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40))
 @settings(max_examples=60, deadline=None)
-def test_plug_in_is_that_of_scikit_learn(pairs):
+def test_plug_in_is_that_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
     from sklearn.metrics import mutual_info_score
 
     a, b = np.array(pairs).T
-    found = float(
-        binary_mutual_information(*(torch.tensor([int(x)]) for x in ((a & b).sum(), a.sum(), b.sum())), len(a))
-    )
+    both, first, second = (torch.tensor([int(x)]) for x in ((a & b).sum(), a.sum(), b.sum()))
+    found = float(binary_mutual_information(both, first, second, len(a)))
     occupied = len(set(pairs))
     correction = (len(set(a)) + len(set(b)) - occupied - 1) / (2 * len(a))
     assert found == pytest.approx(max(0.0, mutual_info_score(a, b) + correction), abs=1e-12)
 
 
-def test_steps_that_repeat_share_all_and_others_nothing():
+def test_steps_that_repeat_share_all_and_others_nothing() -> None:
     spikes = (torch.rand(3, 4000, 6, generator=torch.Generator().manual_seed(4)) < 0.3).float()
     spikes[2] = spikes[0]
     whole, parts = SpikeInformation(), SpikeInformation()

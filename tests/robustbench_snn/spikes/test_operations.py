@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from spikingjelly.activation_based import layer, neuron
-from torch import nn
+from torch import Tensor, nn
 
 from robustbench_snn.spikes.operations import count_operations
 
@@ -16,7 +16,7 @@ def spikes(*shape: int, fired: int) -> torch.Tensor:
     return flat.reshape(shape)
 
 
-def test_linear_layer_under_spikes():
+def test_linear_layer_under_spikes() -> None:
     net = nn.Linear(20, 7, bias=False)
     found = count_operations(net, spikes(1, 20, fired=6))
     assert (found.synops, found.ac, found.mac) == (6 * 7, 6 * 7, 0)
@@ -27,7 +27,7 @@ def test_linear_layer_under_spikes():
     assert found.formula_pj == pytest.approx(0.9 * 42)
 
 
-def test_linear_layer_under_reals():
+def test_linear_layer_under_reals() -> None:
     net = nn.Linear(20, 7, bias=False)
     found = count_operations(net, torch.full((1, 20), 0.5))
     assert (found.synops, found.ac, found.mac) == (0, 0, 140)
@@ -35,7 +35,7 @@ def test_linear_layer_under_reals():
     assert found.memory_pj == pytest.approx(140 * 4 * 24.96)
 
 
-def test_convolution_under_spikes_counts_what_the_border_leaves():
+def test_convolution_under_spikes_counts_what_the_border_leaves() -> None:
     net = nn.Conv2d(1, 5, 3, padding=1, bias=False)
     corner = torch.zeros(1, 1, 6, 6)
     corner[0, 0, 0, 0] = 1
@@ -48,13 +48,13 @@ def test_convolution_under_spikes_counts_what_the_border_leaves():
     assert in_middle.formula_sops == pytest.approx(45)
 
 
-def test_convolution_under_reals():
+def test_convolution_under_reals() -> None:
     net = nn.Conv2d(3, 4, 3, padding=1, bias=False)
     found = count_operations(net, torch.full((1, 3, 8, 8), 0.5))
     assert found.mac == found.formula_macs == 8 * 8 * 4 * 3 * 9
 
 
-def test_net_of_steps_counts_neuron_state_and_leaves_its_arithmetic_out():
+def test_net_of_steps_counts_neuron_state_and_leaves_its_arithmetic_out() -> None:
     steps, hidden = 3, 11
     net = nn.Sequential(
         layer.Linear(20, hidden, bias=False, step_mode="m"), neuron.IFNode(step_mode="m"), nn.BatchNorm1d(4).eval()
@@ -65,14 +65,15 @@ def test_net_of_steps_counts_neuron_state_and_leaves_its_arithmetic_out():
     assert found.memory_pj == pytest.approx((9 * hidden * 4 + state) * 24.96)
 
 
-def test_batch_norm_is_folded_and_shortcuts_are_not():
+def test_batch_norm_is_folded_and_shortcuts_are_not() -> None:
     class Shortcut(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.linear, self.norm = nn.Linear(8, 8, bias=False), nn.BatchNorm1d(8)
 
-        def forward(self, x):
-            return x + self.norm(self.linear(x))
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = x + self.norm(self.linear(x))
+            return logits
 
     found = count_operations(Shortcut().eval(), spikes(1, 8, fired=2))
     assert found.synops == 16
@@ -80,7 +81,7 @@ def test_batch_norm_is_folded_and_shortcuts_are_not():
     assert found.ac == 16 + 8  # the shortcut's eight additions
 
 
-def test_values_of_two_count_as_multiplications_but_as_two_spikes_in_the_formula():
+def test_values_of_two_count_as_multiplications_but_as_two_spikes_in_the_formula() -> None:
     net = nn.Linear(10, 3, bias=False)
     tokens = torch.tensor([[2.0, 1, 0, 0, 0, 0, 0, 0, 0, 1]])
     found = count_operations(net, tokens)
@@ -89,7 +90,7 @@ def test_values_of_two_count_as_multiplications_but_as_two_spikes_in_the_formula
     assert found.formula_macs == 0
 
 
-def test_images_are_counted_one_at_a_time():
+def test_images_are_counted_one_at_a_time() -> None:
     net = nn.Linear(10, 3, bias=False)
     pair = torch.stack([spikes(10, fired=4), torch.full((10,), 2.0)])
     found = count_operations(net, pair)
@@ -97,9 +98,9 @@ def test_images_are_counted_one_at_a_time():
     assert found.mac == (0 + 30) / 2
 
 
-def test_attention_products():
+def test_attention_products() -> None:
     class Product(nn.Module):
-        def forward(self, pair):
+        def forward(self, pair: Tensor) -> Tensor:
             return pair[:, 0] @ pair[:, 1]
 
     left, right = spikes(1, 4, 4, fired=5), torch.full((1, 4, 4), 0.5)
@@ -108,7 +109,7 @@ def test_attention_products():
     assert found.mac == found.formula_macs == 0
 
 
-def test_weights_stay_trainable():
+def test_weights_stay_trainable() -> None:
     net = nn.Linear(4, 2)
     count_operations(net, torch.ones(1, 4))
     assert net.weight.requires_grad

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from robustbench_snn.model.neurons import NeuronConfig, reset
+from robustbench_snn.model.neurons import NeuronConfig, StepMode, reset
 from robustbench_snn.spikes.distance import Recorded, SpikeDistance
 from robustbench_snn.spikes.rates import Activity
 from robustbench_snn.spikes.recording import layer_names, watched
@@ -21,25 +21,26 @@ EXPECTED = torch.tensor(
 class Steps(nn.Module):
     """The same neurons in step mode m or s, or in segments."""
 
-    def __init__(self, mode: str, pieces: int = 1):
+    def __init__(self, mode: StepMode, pieces: int = 1) -> None:
         super().__init__()
         self.neuron = NeuronConfig(type="if").build(step_mode=mode)
         self.mode, self.pieces = mode, pieces
 
-    def forward(self, current):
+    def forward(self, current: Tensor) -> Tensor:
         if self.mode == "s":
             return torch.stack([self.neuron(step) for step in current])
         return torch.cat([self.neuron(piece) for piece in current.chunk(self.pieces)])
 
 
 @pytest.mark.parametrize("model", [Steps("m"), Steps("s"), Steps("m", 4)])
-def test_rates_silent_and_saturated_neurons(model):
+def test_rates_silent_and_saturated_neurons(model: Steps) -> None:
     activity = Activity(samples=2)
     with watched(model, activity.observe):
         model(CURRENT.expand(8, 3, 4))  # the third sample is padding
     layer = activity.layers["neuron"]
     assert layer_names(model) == ["neuron"]
     assert (layer.neurons, layer.seen) == (4, 16)
+    assert layer.fired is not None
     assert layer.fired.tolist() == [2 * count for count in EXPECTED.sum(0).tolist()]
     assert layer.rate == pytest.approx(float(EXPECTED.double().mean()))
     assert layer.silent == layer.saturated == 0.25
@@ -50,14 +51,14 @@ def test_rates_silent_and_saturated_neurons(model):
 
 
 @pytest.mark.parametrize("model", [Steps("m"), Steps("s"), Steps("m", 2)])
-def test_recorded_spikes_stand_in_order_of_time(model):
+def test_recorded_spikes_stand_in_order_of_time(model: Steps) -> None:
     recorded = Recorded(samples=1)
     with watched(model, recorded.observe):
         model(CURRENT.expand(8, 2, 4))
     assert torch.equal(recorded.layers()["neuron"][:, 0], EXPECTED.bool())
 
 
-def test_distance_counts_the_spikes_that_differ():
+def test_distance_counts_the_spikes_that_differ() -> None:
     clean = torch.zeros(2, 3, 5, dtype=torch.bool)
     other = clean.clone()
     other[0, 0, :2] = True
@@ -69,7 +70,7 @@ def test_distance_counts_the_spikes_that_differ():
     assert distance.chance() == {"a": pytest.approx([2 / 15, 1.0])}  # a silent layer differs wherever the other fires
 
 
-def test_chance_is_the_distance_of_independent_trains():
+def test_chance_is_the_distance_of_independent_trains() -> None:
     generator = torch.Generator().manual_seed(0)
     clean, other = (torch.rand(1, 20, 5000, generator=generator) < rate for rate in (0.3, 0.6))
     distance = SpikeDistance()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 import hypothesis.strategies as st
 import pytest
@@ -19,7 +20,7 @@ from robustbench_snn.spikes.words import (
 )
 
 
-def entropy(counts: Counter[str], timesteps: int) -> float:
+def entropy(counts: Mapping[str, int], timesteps: int) -> float:
     total = sum(counts.values())
     return -sum(n / total * math.log(n / total) for n in counts.values()) / math.log(2**timesteps)
 

@@ -1,16 +1,21 @@
 """The store: whole records or none, damage is named, nothing else is lost."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.store.records import Record, content_key
+from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store, write_samples
 from tests.provenance import PROVENANCE
 
 
-def record(key="a" * 64, **changes):
-    values = {
+def record(key: str = "a" * 64, **changes: Any) -> Record:
+    values: dict[str, Any] = {
         "key": key,
         "kind": "evaluate",
         "status": "done",
@@ -26,20 +31,21 @@ def record(key="a" * 64, **changes):
     return Record(**(values | changes))
 
 
-def test_a_record_comes_back_as_it_was_written(tmp_path):
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.writing(record()) as folder:
         write_samples(folder / "samples.parquet", {"id": np.arange(3), "correct": np.array([True, False, True])})
     found = store.get("a" * 64)
+    assert found is not None
     assert found.metrics["accuracy"] == 0.5
     assert np.isnan(found.metrics["nothing"])
     assert store.samples("a" * 64)["correct"].tolist() == [True, False, True]
 
 
-def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
+def test_a_write_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
 
-    def breaks_off():
+    def breaks_off() -> None:
         with store.writing(record()) as folder:
             (folder / "samples.parquet").write_bytes(b"half")
             raise KeyboardInterrupt
@@ -51,7 +57,7 @@ def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', "\x00\x01"])
-def test_a_damaged_record_is_named_with_what_to_do(tmp_path, content):
+def test_a_damaged_record_is_named_with_what_to_do(tmp_path: Path, content: str) -> None:
     store = Store(tmp_path)
     with store.writing(record()):
         pass
@@ -61,7 +67,7 @@ def test_a_damaged_record_is_named_with_what_to_do(tmp_path, content):
         store.get("a" * 64)
 
 
-def test_a_damaged_samples_file_is_named(tmp_path):
+def test_a_damaged_samples_file_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.writing(record()) as folder:
         (folder / "samples.parquet").write_bytes(b"PAR1 truncated")
@@ -69,7 +75,7 @@ def test_a_damaged_samples_file_is_named(tmp_path):
         store.samples("a" * 64)
 
 
-def test_records_of_a_newer_program_are_not_misread(tmp_path):
+def test_records_of_a_newer_program_are_not_misread(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.writing(record(schema_version=99)):
         pass
@@ -77,23 +83,18 @@ def test_records_of_a_newer_program_are_not_misread(tmp_path):
         store.get("a" * 64)
 
 
-def test_success_clears_the_earlier_failure(tmp_path):
+def test_success_clears_the_earlier_failure(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_failure(record(status="failed"))
-    assert store.failure("a" * 64).status == "failed"
+    failure = store.failure("a" * 64)
+    assert failure is not None
+    assert failure.status == "failed"
     with store.writing(record()):
         pass
     assert store.failure("a" * 64) is None
 
 
-def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path):
+def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StoreError, match="choose another folder with --store"):
         Store(tmp_path / "file")
-
-
-def test_keys_ignore_order_and_notice_every_value():
-    key = content_key(a=1, b={"x": [1, 2], "y": None})
-    assert key == content_key(b={"y": None, "x": (1, 2)}, a=1)
-    assert key != content_key(a=1, b={"x": [2, 1], "y": None})
-    assert len(key) == 64

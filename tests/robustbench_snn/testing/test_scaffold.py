@@ -15,7 +15,7 @@ from robustbench_snn.testing.scaffold import new_encoder
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_new_file_passes_its_own_test_and_the_linters(tmp_path):
+def test_the_new_file_passes_its_own_test_and_the_linters(tmp_path: Path) -> None:
     files = new_encoder("fading_contrast", tmp_path / "mine")
     assert [file.name for file in files] == ["fading_contrast.py", "test_fading_contrast.py"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -30,13 +30,13 @@ def test_the_new_file_passes_its_own_test_and_the_linters(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["My", "a-b", "2fast", "class", "_x", ""])
-def test_impossible_names(name, tmp_path):
+def test_impossible_names(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot name an encoder"):
         new_encoder(name, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_taken_names_and_files(tmp_path):
+def test_taken_names_and_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'stf' exists already"):
         new_encoder("stf", tmp_path)
     new_encoder("mine", tmp_path)
@@ -46,7 +46,7 @@ def test_taken_names_and_files(tmp_path):
     assert not (tmp_path / "mine.py").exists()
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         new_encoder("mine", tmp_path / "file" / "below")

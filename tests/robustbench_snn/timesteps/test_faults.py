@@ -28,13 +28,13 @@ STEPS = torch.arange(1.0, 5.0).reshape(4, 1, 1).expand(4, 2, 3)
         (Fault("freeze", step=3), [1, 2, 2, 4]),
     ],
 )
-def test_faults_of_one_step(fault, expected):
+def test_faults_of_one_step(fault: Fault, expected: list[int]) -> None:
     found = fault(STEPS, streams(2))
     assert found[:, 0, 0].tolist() == expected
     assert bool((found == found[:, :1, :1]).all())
 
 
-def test_shuffle_gives_every_sample_an_order_of_its_own():
+def test_shuffle_gives_every_sample_an_order_of_its_own() -> None:
     spikes = torch.arange(1.0, 7.0).reshape(6, 1, 1).expand(6, 50, 2)
     found = shuffle(spikes, streams(50))
     assert torch.equal(found.sort(0).values, spikes)
@@ -43,14 +43,14 @@ def test_shuffle_gives_every_sample_an_order_of_its_own():
     assert torch.equal(shuffle(spikes[:, 7:9], streams(50)[slice(7, 9)]), found[:, 7:9])
 
 
-def test_delete_drops_the_share_asked_for():
+def test_delete_drops_the_share_asked_for() -> None:
     found = Fault("delete", rate=0.3)(torch.ones(4, 8, 500), streams(8))
     assert float(found.mean()) == pytest.approx(0.7, abs=0.02)
     assert torch.equal(Fault("delete", rate=0.0)(STEPS, streams(2)), STEPS)
     assert not Fault("delete", rate=1.0)(STEPS, streams(2)).any()
 
 
-def test_jitter_moves_single_spikes_by_one_step():
+def test_jitter_moves_single_spikes_by_one_step() -> None:
     spikes = torch.zeros(5, 4, 2000)
     spikes[2] = 1
     found = jitter(spikes, streams(4), 0.4)
@@ -59,7 +59,7 @@ def test_jitter_moves_single_spikes_by_one_step():
     assert shares == pytest.approx([0, 0.2, 0.6, 0.2, 0], abs=0.02)
 
 
-def test_jitter_keeps_spikes_inside_the_run():
+def test_jitter_keeps_spikes_inside_the_run() -> None:
     spikes = torch.zeros(3, 1, 4000)
     spikes[0] = 1
     found = jitter(spikes, streams(1), 1.0)
@@ -68,7 +68,7 @@ def test_jitter_keeps_spikes_inside_the_run():
 
 @given(st.integers(0, 1000), st.floats(0, 1), st.integers(1, 6))
 @settings(max_examples=40, deadline=None)
-def test_jitter_never_makes_spikes(seed, rate, steps):
+def test_jitter_never_makes_spikes(seed: int, rate: float, steps: int) -> None:
     spikes = (streams(3, seed).uniform(steps, 40).transpose(0, 1) < 0.4).float()
     found = jitter(spikes, streams(3, seed), rate)
     assert set(found.unique().tolist()) <= {0.0, 1.0}
@@ -77,8 +77,8 @@ def test_jitter_never_makes_spikes(seed, rate, steps):
     assert bool((found <= reach).all())
 
 
-def test_names():
+def test_names() -> None:
     found = [Fault("drop", step=2).name, Fault("shuffle").name, Fault("jitter", rate=0.1).name]
     assert found == ["drop_2", "shuffle", "jitter_0.1"]
     with pytest.raises(ValueError, match="unknown fault"):
-        Fault("melt")
+        Fault("melt")  # type: ignore[arg-type]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
 
-from robustbench_snn.attack.ball import Ball
+from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.training.adversarial import AdversarialConfig, adversarial_images, adversarial_loss
 from tests.attack_models import held_out, trained
@@ -15,7 +17,7 @@ from tests.attack_models import held_out, trained
 
 @pytest.mark.parametrize("kind", ["pgd", "trades"])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_inner_maximisation_stays_in_the_ball_and_raises_the_loss(kind: str, norm: str) -> None:
+def test_inner_maximisation_stays_in_the_ball_and_raises_the_loss(kind: Literal["pgd", "trades"], norm: Norm) -> None:
     model, (images, labels) = trained().train(), held_out(32)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     config = AdversarialConfig(kind=kind, eps=0.15, norm=norm, steps=5)
@@ -50,7 +52,8 @@ def test_trades_is_clean_loss_plus_divergence() -> None:
 
 def test_gradients_reach_the_weights() -> None:
     model, (images, labels) = trained().train(), held_out(16)
-    adversarial_loss(model, images, labels, AdversarialConfig(eps="8/255", steps=2, estimator="atan")).backward()
+    config = AdversarialConfig.model_validate({"eps": "8/255", "steps": 2, "estimator": "atan"})
+    adversarial_loss(model, images, labels, config).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 

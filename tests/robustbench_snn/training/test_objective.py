@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.training import Recipe
@@ -54,9 +56,15 @@ def test_tet_is_the_mean_over_steps(build: Callable[..., Classifier], targets: t
 
 
 def test_adversarial_training_sees_other_images_inside_the_ball(build: Callable[..., Classifier]) -> None:
-    model, seen = build("direct"), []
+    model = build("direct")
+    seen: list[tuple[Tensor, bool]] = []
     inner = model.step_logits
-    model.step_logits = lambda images, **k: (seen.append((images.detach(), model.training)), inner(images, **k))[1]  # type: ignore[method-assign]
+
+    def watch(images: Tensor, **parameters: Any) -> Tensor:
+        seen.append((images.detach(), model.training))
+        return inner(images, **parameters)
+
+    model.step_logits = watch  # type: ignore[method-assign]
     images, targets = torch.rand(8, 1, 8, 8), F.one_hot(torch.arange(8), CLASSES).float()
     recipe = Recipe.model_validate({"adversarial": {"eps": "16/255", "steps": 2}})
     loss, _ = objective_of(recipe)(model.train(), images, targets)

@@ -9,14 +9,14 @@ import pytest
 from robustbench_snn.errors import UnknownNameError, UserError
 from robustbench_snn.training import Recipe, recipes, resolve_recipe
 
-SPIKFORMER = {
+SPIKFORMER: dict[str, Any] = {
     "epochs": 300, "cooldown_epochs": 10, "batch_size": 128, "optimizer": "adamw", "lr": 5e-4, "weight_decay": 6e-2,
     "schedule": "cosine", "schedule_by": "epoch", "min_lr": 1e-5, "warmup_epochs": 20, "warmup_lr": 1e-5,
     "label_smoothing": 0.1, "randaugment": "rand-m9-n1-mstd0.4-inc1", "mixup": 0.5, "cutmix": 0.0,
     "mixup_off_epoch": 200, "random_erasing": 0.25, "horizontal_flip": 0.5, "crop_padding": 0,
     "gradient_clip": None, "mixed_precision": "fp16", "loss": "ce", "adversarial": None,
 }  # fmt: skip
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "spikformer_cifar": {},
     "sdt_cifar": {"batch_size": 64, "lr": 3e-4, "mixed_precision": "off"},
     "spikingformer_cifar": {"epochs": 400, "batch_size": 64},

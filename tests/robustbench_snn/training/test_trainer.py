@@ -192,7 +192,8 @@ def test_an_unwritable_folder(build: Build, digits: Dataset, tmp_path: Path) -> 
 def test_a_loss_that_is_not_finite_stops(build: Build, digits: Dataset, tmp_path: Path, value: float) -> None:
     model = build()
     with torch.no_grad():
-        model.backbone.head.bias.fill_(value)  # type: ignore[union-attr]
+        head: Any = model.backbone.head
+        head.bias.fill_(value)
     with pytest.raises(TrainingError, match=r"loss is nan in epoch 1, batch 1, at learning rate 0\.01; lower"):
         train(model, digits, Recipe(epochs=2, batch_size=32, lr=0.01), seed=0, checkpoint_dir=tmp_path)
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.counting import direct_classifier
 from robustbench_snn.model.task import Task
-from robustbench_snn.weights.importing import import_weights, import_weights_report, save_imported
+from robustbench_snn.weights.importing import Format, import_weights, import_weights_report, save_imported
 from robustbench_snn.weights.loading import load_weights
 
 WIDTH, CLASSES = 64, 10
@@ -182,8 +182,8 @@ class Reference:
         kernel = 1 if weight.numel() == weight.shape[0] * weight.shape[1] else 3
         weight = weight.reshape(*weight.shape[:2], kernel, kernel)
         y = F.conv2d(flat, weight, p.get(f"{conv}.bias"), stride=stride, padding=weight.shape[-1] // 2)
-        stats = (p[f"{norm}.{leaf}"] for leaf in ("running_mean", "running_var", "weight", "bias"))
-        y = F.batch_norm(y, *stats)
+        mean, variance, gain, bias = (p[f"{norm}.{leaf}"] for leaf in ("running_mean", "running_var", "weight", "bias"))
+        y = F.batch_norm(y, mean, variance, gain, bias)
         return y.reshape(*x.shape[:2], *y.shape[1:])
 
     def pool(self, x: Tensor) -> Tensor:
@@ -274,7 +274,7 @@ class Reference:
 @pytest.mark.parametrize(
     ("name", "imagenet"), [(name, imagenet) for name in SHAPES for imagenet in (False, True)], ids=str
 )
-def test_computes_what_the_official_model_does(tmp_path: Path, name: str, imagenet: bool) -> None:
+def test_computes_what_the_official_model_does(tmp_path: Path, name: Format, imagenet: bool) -> None:
     state = fill(SHAPES[name](DEPTH[name], imagenet))
     torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, tmp_path / "w.pth")
     size = 64 if imagenet else 32
@@ -293,7 +293,7 @@ def test_computes_what_the_official_model_does(tmp_path: Path, name: str, imagen
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_left_over_keys_are_reported_on_either_side(tmp_path: Path, name: str) -> None:
+def test_left_over_keys_are_reported_on_either_side(tmp_path: Path, name: Format) -> None:
     state = fill(SHAPES[name](DEPTH[name], False))
     whole = import_weights_report(_save(tmp_path, state), format=name, heads=HEADS[name])
     assert whole.complete

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +27,7 @@ from tests.attack_models import Linear, Noisy, held_out_samples, trained
 
 torch.set_num_threads(1)
 
-QUICK: dict[str, dict[str, object]] = {
+QUICK: dict[str, dict[str, Any]] = {
     "fgsm": {},
     "pgd": {"steps": 5, "restarts": 2},
     "eot_pgd": {"steps": 5},
@@ -78,10 +81,11 @@ def linear_margin(model: Linear, samples: ArraySamples, eps: float, norm: Norm) 
         rows = model.weight[samples.labels][:, None] - model.weight[None]
         sizes = rows.abs().sum(2) if norm == "linf" else rows.norm(dim=2)
         gaps = logits.gather(1, samples.labels[:, None]) - logits - eps * sizes
-    return gaps.scatter(1, samples.labels[:, None], torch.inf).amin(1)
+    result: Tensor = gaps.scatter(1, samples.labels[:, None], torch.inf).amin(1)
+    return result
 
 
-STRONG: dict[str, dict[str, object]] = {
+STRONG: dict[str, dict[str, Any]] = {
     "fgsm": {},
     "pgd": {"steps": 20},
     "mi_fgsm": {"steps": 20},
@@ -96,16 +100,19 @@ STRONG: dict[str, dict[str, object]] = {
 }
 
 
-def supports(name: str, norm: Norm) -> bool:
-    return norm in attacks.get(name).declaration.traits.norms
+def supported(names: Iterable[str]) -> list[tuple[str, Norm]]:
+    """Every attack with every norm that it declares."""
+    return [
+        (name, norm)
+        for name in sorted(names)
+        for norm in get_args(Norm)
+        if norm in attacks.get(name).declaration.traits.norms
+    ]
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("name", sorted(STRONG))
+@pytest.mark.parametrize(("name", "norm"), supported(STRONG))
 def test_linear_models_fall_exactly_where_they_must(name: str, norm: Norm) -> None:
     """A sample falls if and only if some image of its ball is misclassified, which has a closed form here."""
-    if not supports(name, norm):
-        return
     model, samples = linear_samples()
     eps = 0.05 if norm == "linf" else 0.15
     exact = linear_margin(model, samples, eps, norm)
@@ -133,22 +140,16 @@ def test_models_of_few_classes_meet_the_whole_set(classes: int, evaluation: str)
     assert torch.equal(torch.as_tensor(found.columns["correct"]), exact > 0)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("name", sorted(set(STRONG) | {"noise"}))
+@pytest.mark.parametrize(("name", "norm"), supported({*STRONG, "noise"}))
 def test_an_attack_ends_when_everybody_has_fallen(name: str, norm: Norm) -> None:
-    if not supports(name, norm):
-        return
     model, samples = linear_samples(8)
     eps, parameters = (0.5, {"tries": 200}) if name == "noise" else (0.25, STRONG[name])
-    cascade = attacked(model, samples, name, eps if norm == "linf" else 8 * eps, norm, **parameters)  # type: ignore[arg-type]
+    cascade = attacked(model, samples, name, eps if norm == "linf" else 8 * eps, norm, **parameters)
     assert (cascade.broken_by == 1).all()
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("name", sorted(QUICK))
+@pytest.mark.parametrize(("name", "norm"), supported(QUICK))
 def test_batch_size_changes_nothing_and_every_claim_holds(name: str, norm: Norm) -> None:
-    if not supports(name, norm):
-        return
     model, samples = trained(), held_out_samples(10)
     eps = {"linf": 0.5, "l2": 6.0}[norm] if name == "noise" else {"linf": 0.15, "l2": 0.8}[norm]
     cascades = [attacked(model, samples, name, eps, norm, size, **QUICK[name]) for size in (1, 7, 64)]
@@ -219,7 +220,8 @@ class Masked(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images.detach())
+        logits: Tensor = self.model(images.detach())
+        return logits
 
 
 def test_sa_pgd_survives_all_zero_gradients() -> None:
@@ -248,7 +250,8 @@ class TwoFaced(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self.model(images)
-        return -logits if torch.is_grad_enabled() else logits
+        result: Tensor = -logits if torch.is_grad_enabled() else logits
+        return result
 
 
 def test_a_claim_that_a_fresh_pass_does_not_confirm_is_a_survivor_with_a_flag() -> None:

@@ -32,7 +32,8 @@ def looped_bump(height: int, width: int) -> np.ndarray:
             for column in range(width):
                 if max(abs(row - height // 2), abs(column - width // 2)) <= ring:
                     found[row, column] += 1 / (ring + 1) ** 2
-    return found / max(np.linalg.norm(found), 1e-12)
+    result: np.ndarray = found / max(float(np.linalg.norm(found)), 1e-12)
+    return result
 
 
 def streams(count: int) -> SampleRandom:

@@ -104,7 +104,7 @@ def test_gaussian_blur_is_scipys(size: tuple[int, int], which: Any, severity: in
 @pytest.mark.parametrize("size", [(32, 32), (28, 40), (64, 66)])
 def test_defocus_blur_correlates_with_the_disk(size: tuple[int, int], which: Any, severity: int) -> None:
     radius, alias = DEFOCUS[which][severity - 1]
-    reach, taps = (8, 3) if radius <= 8 else (radius, 5)
+    reach, taps = (8, 3) if radius <= 8 else (int(radius), 5)
     disk = np.array(
         [[float(math.hypot(x, y) <= radius + 1e-9) for x in range(-reach, reach + 1)] for y in range(-reach, reach + 1)]
     )

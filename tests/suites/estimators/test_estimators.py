@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ NAMES = estimators.names()
 KINDS = [neuron.LIFNode, neuron.ParametricLIFNode, neuron.IFNode, neuron.SimpleIFNode]
 
 
-def input_gradient(model: nn.Module, images: Tensor, labels: Tensor, spec: object = "training") -> Tensor:
+def input_gradient(model: nn.Module, images: Tensor, labels: Tensor, spec: Any = "training") -> Tensor:
     target = Target(model)
     leaf = images.clone().requires_grad_()
     with estimating(target, spec) as estimator, estimator.rows(torch.arange(len(images)), frozen=False):
@@ -94,13 +95,13 @@ def test_step_modes_agree(spec: object) -> None:
     torch.testing.assert_close(many, single, rtol=1e-4, atol=1e-7)
 
 
-def lif_layer() -> tuple[nn.Module, Tensor, Tensor]:
+def lif_layer() -> tuple[Any, Tensor, Tensor]:
     torch.manual_seed(0)
     layer = neuron.LIFNode(2.0, decay_input=True, detach_reset=True, step_mode="m", surrogate_function=surrogate.ATan())
     return layer, torch.randn(4, 3, 5) + 1.0, torch.randn(4, 3, 5)
 
 
-def layer_gradient(layer: nn.Module, current: Tensor, weights: Tensor, spec: object) -> tuple[Tensor, Tensor]:
+def layer_gradient(layer: Any, current: Tensor, weights: Tensor, spec: Any) -> tuple[Tensor, Tensor]:
     leaf = current.clone().requires_grad_()
     with estimating(Target(layer), spec):
         layer.reset()
@@ -171,7 +172,7 @@ def test_pdsg_widens_with_the_spread_so_far() -> None:
 def test_assg_follows_its_moving_averages_by_sample() -> None:
     estimator = make({"assg": {"level": 0.45}})
     assert isinstance(estimator, SpikeEstimator)
-    spike = estimator.surrogate(nn.Module())
+    spike: Any = estimator.surrogate(nn.Module())
     mean, deviation = torch.ones(3, 4), torch.zeros(3, 4)
     rows = torch.arange(3)
     for iteration in range(3):

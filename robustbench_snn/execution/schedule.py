@@ -1,0 +1,47 @@
+"""In which order cells are computed, the same for every executor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
+from robustbench_snn.plan.plan import Plan
+from robustbench_snn.store.records import Record
+
+
+class Schedule:
+    """Says which cells may be computed, as others finish.
+
+    The trainings may start at once. The evaluations of a model may start when its training is done; those of a
+    failed training are left out. Evaluations that need the suite's other models start when all other cells are
+    finished.
+
+    Args:
+        plan: the cells.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._unfinished = len(plan.train)
+        self._last: list[EvaluateCell] = []
+
+    def first(self) -> Sequence[Cell]:
+        """The cells that may start at once."""
+        return self._plan.train
+
+    def after(self, cell: Cell, record: Record) -> Sequence[Cell]:
+        """The cells that may start now that this one has left its record.
+
+        Args:
+            cell: a cell that this schedule gave before; each is to be reported once.
+            record: what it left, done or failed.
+        """
+        ready: list[EvaluateCell] = []
+        if isinstance(cell, TrainCell) and record.status == "done":
+            for evaluation in self._plan.evaluations_of(cell):
+                (self._last if evaluation.needs_peers else ready).append(evaluation)
+        self._unfinished += len(ready) - 1
+        if self._unfinished == 0:
+            ready, self._last = self._last, []
+            self._unfinished = len(ready)
+        return ready

@@ -1,0 +1,72 @@
+"""Keys: equal for equal content, different for everything that can change a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from robustbench_snn.dataset import load_dataset
+from robustbench_snn.errors import UserError
+from robustbench_snn.plan.keys import content_key, key_of
+from robustbench_snn.plan.plan import Plan, make_plan
+from robustbench_snn.spec.files import parse_suite
+
+
+def plan(**changes: Any) -> Plan:
+    suite = parse_suite(
+        {
+            "name": "three",
+            "dataset": {"name": "digits", "limit": 10, "train_limit": 20},
+            "models": [{"name": name, "encoder": "direct"} for name in ("a", "b", "c")],
+            "evaluations": [
+                "clean",
+                {"snn_quick": {"eps": 0.01, "transfer_from": ["b@0"]}},
+                {"transfer": {"eps": 0.01}},
+            ],
+            **changes,
+        }
+    )
+    return make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
+
+
+def test_keys_ignore_order_and_notice_every_value() -> None:
+    key = content_key(a=1, b={"x": [1, 2], "y": None})
+    assert key == content_key(b={"y": None, "x": (1, 2)}, a=1)
+    assert key != content_key(a=1, b={"x": [2, 1], "y": None})
+    assert len(key) == 64
+
+
+def test_a_key_is_the_same_on_every_machine() -> None:
+    """Published records are found by their keys: whoever changes how keys are made must raise KEY_VERSION."""
+    assert content_key(kind="train", model={"name": "stf", "version": 1}, seed=0) == (
+        "105899410f92e0884a694dbc7a9f406ffab20b6a09d13c48aedebf7f74ee3f2a"
+    )
+
+
+def test_an_evaluation_depends_on_its_own_model_and_the_peers_it_uses() -> None:
+    made = plan()
+    clean, quick, transfer = made.evaluations_of(made.train[0])
+    assert [train.peer_name for train in made.models_behind(clean)] == ["a@0"]
+    assert [train.peer_name for train in made.models_behind(quick)] == ["a@0", "b@0"]
+    assert [train.peer_name for train in made.models_behind(transfer)] == ["a@0", "b@0", "c@0"]
+    assert [train.peer_name for train in made.peers_of(quick)] == ["b@0", "c@0"], "all can be named in messages"
+
+
+def test_the_key_of_an_evaluation_follows_the_weights_of_its_model_and_of_its_peers() -> None:
+    made = plan()
+    quick = made.evaluations_of(made.train[0])[1]
+    key = key_of(quick, {"a@0": "1", "b@0": "2"})
+    assert key == key_of(quick, {"b@0": "2", "a@0": "1"})
+    assert len({key, key_of(quick, {"a@0": "2", "b@0": "2"}), key_of(quick, {"a@0": "1", "b@0": "1"})}) == 3
+    assert key != key_of(quick, {"a@0": "1"})
+    with pytest.raises(UserError, match="train a, seed 0 has not been done"):
+        key_of(quick, {"b@0": "2"})
+
+
+def test_names_and_descriptions_are_in_no_key() -> None:
+    renamed = [{"name": name, "encoder": "direct"} for name in ("x", "y", "z")]
+    first, second = plan(), plan(name="other", description="other", models=renamed, table={"baseline": "x"})
+    assert [key_of(cell) for cell in first.train] == [key_of(cell) for cell in second.train]
+    for one, other in zip(first.evaluate, second.evaluate, strict=True):
+        assert key_of(one, {one.train.peer_name: "1"}) == key_of(other, {other.train.peer_name: "1"})
