@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import evaluations
 from robustbench_snn.registry.spec import named_in
-from robustbench_snn.store.records import Record
+
+if TYPE_CHECKING:
+    from robustbench_snn.store.records import Record
 
 V_ = TypeVar("V_", bound="type[Evaluation]")
 
