@@ -10,13 +10,12 @@ from robustbench_snn.backbones.layers import PoolOrder
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.encoder import Stem
 from robustbench_snn.model.neurons import NeuronConfig
-from robustbench_snn.model.task import Task
+from robustbench_snn.model.task import IMAGENET_SIDE, Task
 
 Form = Literal["auto", "cifar", "imagenet"]
 """Whose published code to follow where an author's CIFAR and ImageNet models differ."""
 
 STAGES = 4
-IMAGENET_SIDE = 64
 
 
 def is_imagenet(form: Form, task: Task) -> bool:

@@ -1,6 +1,6 @@
 from .api import Result as Result
 from .api import evaluate as evaluate
-from .corruption.contract import corrupt as corrupt
+from .corruption.generate import corrupt as corrupt
 from .weights.importing import import_weights as import_weights
 
 __version__: str

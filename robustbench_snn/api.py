@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from pydantic import ValidationError
 from torch import Tensor, nn
 
+from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation.contract import Column, Outcome, Subject
+from robustbench_snn.evaluation.checked import run_checked
+from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.model.target import Target
-from robustbench_snn.registry import Component, explain
 from robustbench_snn.registry import evaluations as registry
+from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems
 
-Entry = str | Mapping[str, Mapping[str, Any]]
+Entry = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def evaluate(
     labels: ArrayLike | Tensor,
     evaluations: Sequence[Entry] = ("clean",),
     *,
+    sample_ids: ArrayLike | Tensor | None = None,
     seed: int = 0,
     batch_size: int = 128,
     device: torch.device | str | None = None,
@@ -84,7 +86,9 @@ def evaluate(
         labels: (N,), class numbers.
         evaluations: names, or names with parameters: ``["clean", {"snn_standard": {"eps": "8/255"}}]``. A list of
             eps gives one result each.
-        seed: every random number follows from it and the row of the sample.
+        sample_ids: (N,), whole numbers, one a sample and all different; rows 0 to N - 1 if None. Random numbers follow
+            from them, so that a permuted set with its ids gives permuted results.
+        seed: every random number follows from it and the sample's id.
         batch_size: how many images at once; never changes a number.
         device: moves the model there; None leaves it where it is.
         stochastic: whether two forwards may differ; None asks a classifier of this package, else says no.
@@ -105,7 +109,7 @@ def evaluate(
         0.31
     """
     parts = [part for entry in evaluations for part in _parts(entry)]
-    samples = _samples(images, labels)
+    samples = _samples(images, labels, sample_ids)
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
     if device is not None:
@@ -115,35 +119,31 @@ def evaluate(
     subject = Subject(target, samples, seed, batch_size, str(target.device), progress, others)
     with target.frozen():
         _check_classes(target, samples)
-        return [_run(component, parameters, subject) for component, parameters in parts]
+        return [_run(part, subject) for part in parts]
 
 
 def _lend(target: Target) -> Callable[[], Target]:
     return lambda: target
 
 
-def _parts(entry: Entry) -> list[tuple[Component[Any], Mapping[str, Any]]]:
+def _parts(entry: Entry) -> list[ComponentSpec]:
     """The evaluation of one entry with each set of parameters that it is cut into."""
-    if isinstance(entry, str):
-        entry = {entry: {}}
-    if len(entry) != 1:
-        raise UserError(f"an evaluation is a name or one name with parameters: {dict(entry)}")
-    name, parameters = next(iter(entry.items()))
-    component = registry.get(name)
-    try:
-        checked = component.validate(parameters)
-    except ValidationError as error:
-        raise UserError(f"{name}: {'; '.join(explain(error, component.parameters))}") from None
-    return [(component, part) for part in component.target.split(checked)]
+    written = component_spec(entry)
+    if found := problems("evaluations", written):
+        raise UserError(f"{written.name}: {'; '.join(found)}" if written.name in registry else "; ".join(found))
+    component = registry.get(written.name)
+    parts = component.target.split(component.validate(written.parameters))
+    return [ComponentSpec(name=written.name, parameters=part) for part in parts]
 
 
-def _run(component: Component[Any], parameters: Mapping[str, Any], subject: Subject) -> Result:
+def _run(written: ComponentSpec, subject: Subject) -> Result:
     begun = time.perf_counter()
-    outcome: Outcome = component.create(**parameters).run(subject)
+    component = registry.get(written.name)
+    outcome: Outcome = run_checked(component.create(**written.parameters), subject)
     return Result(
         name=component.declaration.name,
         version=component.declaration.version,
-        parameters=component.validate(parameters),
+        parameters=component.validate(written.parameters),
         seed=subject.seed,
         metrics=dict(outcome.metrics),
         columns=dict(outcome.columns),
@@ -155,7 +155,9 @@ def _run(component: Component[Any], parameters: Mapping[str, Any], subject: Subj
     )
 
 
-def _samples(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> ArraySamples:
+def _samples(
+    images: ArrayLike | Tensor, labels: ArrayLike | Tensor, sample_ids: ArrayLike | Tensor | None
+) -> ArraySamples:
     pixels = images if isinstance(images, Tensor) else torch.as_tensor(np.asarray(images))
     classes = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
     pixels, classes = pixels.detach().cpu(), classes.detach().cpu()
@@ -172,7 +174,14 @@ def _samples(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> ArraySam
                 f"images lie between {low:.4g} and {high:.4g}; they must be raw pixels in [0, 1]: "
                 "put normalisation inside the model"
             )
-    return ArraySamples(pixels, classes)
+    return ArraySamples(pixels, classes, None if sample_ids is None else _ids(sample_ids, len(classes)))
+
+
+def _ids(sample_ids: ArrayLike | Tensor, count: int) -> Tensor:
+    ids = sample_ids if isinstance(sample_ids, Tensor) else torch.as_tensor(np.asarray(sample_ids))
+    if ids.dtype.is_floating_point or ids.dtype == torch.bool or ids.shape != (count,) or len(ids.unique()) != count:
+        raise UserError(f"sample_ids must be {count} whole numbers, all different, one an image")
+    return ids.detach().cpu().to(torch.int64)
 
 
 def _check_classes(target: Target, samples: ArraySamples) -> None:

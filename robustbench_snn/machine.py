@@ -1,4 +1,4 @@
-"""What describes this machine and this program."""
+"""Facts about this machine and this program: versions, devices, memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PACKAGES = (
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: of the GPU's allocator since the cell began, or of this process since it began."""
+    """Peak memory in bytes: of torch's allocator on a GPU since its last reset, else of this process since it began."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
     scale = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB

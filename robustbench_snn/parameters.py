@@ -1,11 +1,28 @@
-"""Types that parameters of several components share."""
+"""Parameters of components: how a class declares its own, and types that several share."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any, dataclass_transform
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic.dataclasses import dataclass
+
+
+@dataclass_transform(kw_only_default=True)
+class Parameterized:
+    """Base of components whose YAML parameters are annotated fields: a subclass is a keyword-only dataclass.
+
+    Values are validated by pydantic wherever the class is built, and inherited fields are documented where they are
+    declared. What a component derives from its parameters belongs in ``__post_init__`` or in properties. A subclass
+    with an ``__init__`` of its own keeps it; then its keyword-only arguments are the parameters.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        maker = next(base for base in cls.__mro__ if "__init__" in vars(base))
+        if maker is object or "__dataclass_fields__" in vars(maker):
+            dataclass(kw_only=True, eq=False, config=ConfigDict(extra="forbid", validate_default=True))(cls)
 
 
 def _pixels(value: object) -> float:

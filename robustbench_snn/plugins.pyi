@@ -11,11 +11,11 @@ from .dataset.contract import Limit as Limit
 from .dataset.contract import Share as Share
 from .dataset.contract import build as build
 from .dataset.contract import register_dataset as register_dataset
-from .dataset.fingerprint import channel_statistics as channel_statistics
 from .dataset.fingerprint import fingerprint as fingerprint
 from .dataset.samples import ArraySamples as ArraySamples
 from .dataset.samples import Batch as Batch
 from .dataset.samples import Samples as Samples
+from .dataset.statistics import channel_statistics as channel_statistics
 from .errors import DatasetError as DatasetError
 from .errors import UserError as UserError
 from .estimator.contract import Estimator as Estimator
@@ -36,7 +36,6 @@ from .model.classifier import Classifier as Classifier
 from .model.coding_gradients import Backward as Backward
 from .model.coding_gradients import replace_gradient as replace_gradient
 from .model.encoder import Encoder as Encoder
-from .model.encoder import EncoderTraits as EncoderTraits
 from .model.encoder import FrameEncoder as FrameEncoder
 from .model.encoder import PixelCoding as PixelCoding
 from .model.encoder import Stem as Stem
@@ -47,3 +46,4 @@ from .model.task import Task as Task
 from .model.whole import register_model as register_model
 from .parameters import Epsilon as Epsilon
 from .randomness import SampleRandom as SampleRandom
+from .registry import load_plugin as load_plugin

@@ -14,17 +14,30 @@ from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.stages import stage
-from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.registry import attacks
+from robustbench_snn.registry.spec import TRAINING, ComponentSpec
 
 POINT = 0.01
-FOREIGN: tuple[EstimatorSpec, ...] = (
-    {"atan": {"alpha": 2.0}},
-    {"triangle": {"gamma": 1.0}},
-    {"rectangle": {"width": 1.0}},
+FOREIGN = (
+    ComponentSpec(name="atan", parameters={"alpha": 2.0}),
+    ComponentSpec(name="triangle", parameters={"gamma": 1.0}),
+    ComponentSpec(name="rectangle", parameters={"width": 1.0}),
 )
+FLAGS = (
+    "accuracy_rises_with_eps",
+    "more_steps_help_defender",
+    "unbounded_attack_fails",
+    "black_box_beats_white_box",
+    "noise_beats_attack",
+    "restarts_matter",
+    "foreign_gradients_stronger",
+    "loss_still_rising",
+    "last_iterate_gap",
+    "rounding_undoes_attack",
+)
+"""What :class:`AttackChecks` may raise."""
 
 
 @dataclass
@@ -55,13 +68,12 @@ class AttackChecks:
             check()
 
     def _checks(self) -> list[Callable[[], None]]:
-        black_box = [self.black_box] if self.norm == "linf" else []
         return [
             self.base,
             self.radii,
             self.more_steps,
             self.unbounded,
-            *black_box,
+            self.black_box,
             self.noise,
             self.restarts,
             self.foreign,
@@ -71,6 +83,7 @@ class AttackChecks:
 
     def flag(self, name: str, raised: bool) -> None:
         """Raises a flag, or not."""
+        assert name in FLAGS, name
         if raised:
             self.flags.append(name)
 
@@ -78,7 +91,7 @@ class AttackChecks:
         """A fresh cascade."""
         return Cascade(self.subject, Ball(self.eps if eps is None else eps, self.norm), keep_images=keep_images)
 
-    def pgd(self, eps: float | None = None, estimator: EstimatorSpec = "training", **changed: Any) -> Cascade:
+    def pgd(self, eps: float | None = None, estimator: ComponentSpec = TRAINING, **changed: Any) -> Cascade:
         """PGD with one thing changed."""
         cascade = self.cascade(eps, keep_images=len(self.subject.samples))
         cascade.attack(stage("pgd", attacks.create("pgd", **{"steps": self.steps, **changed}), estimator))

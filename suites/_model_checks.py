@@ -15,6 +15,8 @@ from robustbench_snn.model.target import Target
 
 FORWARDS = 5
 TOLERANCE = 1e-4
+FLAGS = ("eval_train_gradients_differ", "not_deterministic", "batch_dependent")
+"""What :func:`check_model` may raise."""
 
 
 def zero_gradients(target: Target, batch: Batch, size: int) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from robustbench_snn.attack.ball import Norm
-from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
+from pydantic import PositiveInt
+
+from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.standard_set import Member
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
+from robustbench_snn.registry.spec import named_in
 
 _APGD_T = Member("apgd_t-100", "apgd_t", {"steps": 100})
 _FAB_T = Member("fab_t-100", "fab_t", {"steps": 100})
@@ -38,28 +41,17 @@ class AutoAttack(AttackEvaluation):
     APGD-DLR with EOT. On SNNs this is an upper bound: see ``snn_standard``.
 
     Args:
-        eps: radius of the ball in pixel units; a list gives one cell each.
-        norm: ``linf`` or ``l2``.
         set: which cascade; None takes ``rand`` for stochastic models, else ``standard``.
-        draws: EOT draws, for stochastic models.
-        evaluations: fresh draws that judge a stochastic model.
-        keep_images: adversarial images to keep, of the first so many samples.
     """
 
-    def __init__(
-        self,
-        *,
-        eps: Eps,
-        norm: Norm = "linf",
-        set: Literal["standard", "plus", "rand"] | None = None,  # noqa: A002 - the word a suite file uses
-        draws: Count = 20,
-        evaluations: Count = 20,
-        keep_images: Images = 0,
-    ) -> None:
-        super().__init__(eps=only_one(eps), norm=norm, draws=draws, evaluations=evaluations, keep_images=keep_images)
-        self.set = set
+    set: Literal["standard", "plus", "rand"] | None = None
+    draws: PositiveInt = 20
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        return [*super().components(), *named_in(VERSIONS[self.set] if self.set else list(VERSIONS.values()))]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade."""
         chosen = self.set or ("rand" if subject.target.stochastic else "standard")
-        return self.attack(subject, *(member.stage() for member in VERSIONS[chosen]))
+        return self.run_stages(subject, *(member.stage() for member in VERSIONS[chosen]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, accuracy_outcome, register_evaluation
@@ -18,10 +19,7 @@ class Clean(Evaluation):
         draws: forward passes of a stochastic model, each with fresh random streams; its accuracy is their mean.
     """
 
-    def __init__(self, *, draws: int = 20) -> None:
-        if draws < 1:
-            raise ValueError("draws must be at least 1")
-        self.draws = draws
+    draws: PositiveInt = 20
 
     def run(self, subject: Subject) -> Outcome:
         """Counts, for each sample, the share of draws that were right."""

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from robustbench_snn.conditions.condition import Condition, ConditionSpec
 from robustbench_snn.conditions.judging import probe_of, shares_right
-from robustbench_snn.corruption.contract import EXTRA, STANDARD
+from robustbench_snn.corruption.contract import EXTRA, SEVERITIES, STANDARD
+from robustbench_snn.corruption.outcome import corruption_metrics, corruption_outcome
 from robustbench_snn.corruption.published import Kind, PublishedCorruptions
 from robustbench_snn.corruption.samples import CorruptedSamples, PublishedSamples
-from robustbench_snn.corruption.scores import ReferenceModel, score
+from robustbench_snn.corruption.scores import Reference
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.model.target import Target
 from robustbench_snn.registry import corruptions
 from robustbench_snn.timesteps.sweep import Sweep, as_trained, overruns, plan_sweep, trained_timesteps
 
@@ -28,25 +29,8 @@ if TYPE_CHECKING:
 
 Severity = Annotated[int, Field(ge=1, le=5)]
 Steps = Annotated[int, Field(ge=1, le=1024)]
-Share = Annotated[float, Field(ge=0, le=1)]
 SETS: Mapping[str, Sequence[str]] = {"standard": STANDARD, "all": (*STANDARD, *EXTRA)}
-ALL: list[int] = [1, 2, 3, 4, 5]
-
-
-class Reference(BaseModel):
-    """The model that normalises the mCE, as suite files give it.
-
-    Attributes:
-        name: of the model.
-        clean: its accuracy on clean images.
-        accuracy: its accuracy by type and severity.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    clean: Share
-    accuracy: Mapping[str, Mapping[int, Share]]
+ALL: list[int] = list(SEVERITIES)
 
 
 @register_evaluation("corruptions", version=1)
@@ -91,7 +75,7 @@ class Corruptions(Evaluation):
         timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] | None = None,
         under: ConditionSpec = Condition(),  # noqa: B008 (frozen)
         clean: bool = True,
-        draws: Annotated[int, Field(ge=1)] = 5,
+        draws: PositiveInt = 5,
     ) -> None:
         self.types = type_names(types)
         self.severities = sorted(set(severities))
@@ -103,11 +87,10 @@ class Corruptions(Evaluation):
             self.set.require(self.types)
         if under.corruption is not None:
             raise UserError("corruptions: 'under' takes an attack; the corruptions are listed in 'types'")
+        if reference is not None:
+            for name in self.types:
+                reference.error(name, self.severities)  # raises now what would else be raised after hours
         self.reference = reference
-        for name in self.types if reference else ():
-            missing = set(self.severities) - set(reference.accuracy.get(name, {})) if reference else set()
-            if missing:
-                raise UserError(f"the reference model has no accuracy for {name} at severities {sorted(missing)}")
         self.timesteps = timesteps
         self.under = under
         self.clean = clean
@@ -130,42 +113,42 @@ class Corruptions(Evaluation):
         }
         clean = next((part.metrics["clean_accuracy"] for part in parts if "clean_accuracy" in part.metrics), None)
         given = parts[0].details["reference"]
-        steps = sorted(set.intersection(*(set(part.metrics) for part in parts)))
-        by_steps = {
+        by_timesteps = {
             name: sum(part.metrics[name] for part in parts) / len(parts)
-            for name in steps
+            for name in sorted(set.intersection(*(set(part.metrics) for part in parts)))
             if name.startswith("accuracy_T")
         }
-        return scores(table, clean, Reference(**given) if given else None) | by_steps
+        return corruption_metrics(table, clean, Reference(**given) if given else None) | by_timesteps
 
     def run(self, subject: Subject) -> Outcome:
         """Fetches, corrupts and judges batch by batch."""
         sweep = self._sweep(subject)
-        trained = sweep.timesteps.index(subject.target.timesteps or 0)
-        passes = len(self.types) * len(self.severities) + self.clean
-        done = 0
+        pairs = list(product(self.types, self.severities))
+        done, total = 0, (len(pairs) + self.clean) * len(subject.samples)
 
-        def judge(samples: Samples, condition: Condition, steps: Sweep) -> Tensor:
+        def report(samples: int) -> None:
             nonlocal done
-            done += len(samples)
-            before = done - len(samples)
-            part = replace(subject, samples=samples)
-            at = 0
-
-            def report(count: int) -> None:
-                nonlocal at
-                at += count
-                subject.progress(before + at, passes * len(samples))
-
-            return shares_right(part, steps, condition, self.draws, report)
+            done += samples
+            subject.progress(done, total)
 
         shares = {
-            (name, severity): judge(self._corrupted(subject, name, severity), self.under, sweep)
-            for name in self.types
-            for severity in self.severities
+            pair: shares_right(
+                replace(subject, samples=self._corrupted(subject, *pair)), sweep, self.under, self.draws, report
+            )
+            for pair in pairs
         }
-        clean = judge(subject.samples, Condition(), as_trained(subject.target))[0] if self.clean else None
-        return self._outcome(shares, clean, sweep, trained, subject.target)
+        clean = None
+        if self.clean:
+            clean = shares_right(subject, as_trained(subject.target), Condition(), self.draws, report)[0]
+        trained = sweep.timesteps.index(subject.target.timesteps or 0)
+        outcome = corruption_outcome(
+            {pair: rows[trained] for pair, rows in shares.items()},
+            clean,
+            self.reference,
+            source="generated" if self.set is None else f"published: {self.set.kind}",
+            under=self.under.name,
+        )
+        return outcome if self.timesteps is None else self._with_timesteps(outcome, shares, sweep, subject)
 
     def _sweep(self, subject: Subject) -> Sweep:
         if self.timesteps is None:
@@ -179,53 +162,30 @@ class Corruptions(Evaluation):
             return PublishedSamples(subject.samples, self.set, name, severity)
         return CorruptedSamples(subject.samples, name, severity, subject.seed, subject.device)
 
-    def _outcome(
-        self,
-        shares: Mapping[tuple[str, int], Tensor],
-        clean: Tensor | None,
-        sweep: Sweep,
-        trained: int,
-        target: Target,
+    def _with_timesteps(
+        self, outcome: Outcome, shares: Mapping[tuple[str, int], Tensor], sweep: Sweep, subject: Subject
     ) -> Outcome:
-        table = {
-            name: {severity: _mean(shares[name, severity][trained]) for severity in self.severities}
-            for name in self.types
-        }
-        clean_accuracy = None if clean is None else _mean(clean)
-        metrics = scores(table, clean_accuracy, self.reference)
-        columns = {
-            f"correct_s{severity}": torch.stack([shares[name, severity][trained] for name in self.types]).mean(0)
-            for severity in self.severities
-        }
-        columns["correct"] = torch.stack(list(columns.values())).mean(0)
-        if clean is not None:
-            columns["correct_clean"] = clean
-        details: dict[str, Any] = {
-            "accuracy": {
-                name: {str(severity): share for severity, share in row.items()} for name, row in table.items()
-            },
-            "worst_type": score(table, clean_accuracy or 0.0).worst_type,
-            "source": "generated" if self.set is None else f"published: {self.set.kind}",
-            "mce": "not normalised: the mean error" if self.reference is None else f"against {self.reference.name}",
-            "reference": self.reference.model_dump(mode="json") if self.reference else None,
-            "under": self.under.name,
-        }
-        if self.timesteps is not None:
-            details |= {"timesteps": list(sweep.timesteps), "way": sweep.way, "reason": sweep.reason}
-            details["overrun"] = overruns(target, sweep.timesteps)
-            details["by_timesteps"] = {
+        """The outcome with the accuracy at each T of the sweep, from shares of right answers (S, N)."""
+        details = {
+            "timesteps": list(sweep.timesteps),
+            "way": sweep.way,
+            "reason": sweep.reason,
+            "overrun": overruns(subject.target, sweep.timesteps),
+            "by_timesteps": {
                 name: {str(s): shares[name, s].double().mean(1).tolist() for s in self.severities}
                 for name in self.types
-            }
-            everything = torch.stack(list(shares.values())).double().mean((0, 2)).tolist()
-            metrics |= {f"accuracy_T{t}": share for t, share in zip(sweep.timesteps, everything, strict=True)}
-        return Outcome(
-            metrics=metrics, columns={name: column.numpy() for name, column in columns.items()}, details=details
-        )
+            },
+        }
+        everything = torch.stack(list(shares.values())).double().mean((0, 2)).tolist()
+        metrics = {f"accuracy_T{steps}": share for steps, share in zip(sweep.timesteps, everything, strict=True)}
+        return replace(outcome, metrics={**outcome.metrics, **metrics}, details={**outcome.details, **details})
 
 
 def type_names(types: Sequence[str] | str) -> list[str]:
     """The corruption types that a suite file's ``types`` stands for.
+
+    Args:
+        types: names, or the name of a set, ``standard`` or ``all``.
 
     Raises:
         UserError: if a name is unknown.
@@ -234,39 +194,3 @@ def type_names(types: Sequence[str] | str) -> list[str]:
     for name in names:
         corruptions.declaration(name)
     return names
-
-
-def scores(
-    table: Mapping[str, Mapping[int, float]], clean: float | None, reference: Reference | None
-) -> dict[str, float]:
-    """All scores of accuracies by type and severity.
-
-    Returns:
-        ``accuracy``, ``accuracy_s<n>``, ``accuracy_<type>``, ``worst_type_accuracy``, ``mce_unnormalised``; with a
-        reference ``mce`` and, if the clean accuracy is known, ``relative_mce``; with it also ``clean_accuracy`` and,
-        unless it is 0, ``rpc``.
-    """
-    model = None
-    if reference is not None:
-        model = ReferenceModel(reference.name, reference.accuracy, reference.clean)
-    found = score(table, clean or 0.0, model)
-    metrics = {
-        "accuracy": found.mean_accuracy,
-        "mce_unnormalised": 1.0 - found.mean_accuracy,
-        "worst_type_accuracy": found.worst_accuracy,
-        **{f"accuracy_s{severity}": share for severity, share in found.by_severity.items()},
-        **{f"accuracy_{name}": share for name, share in found.by_type.items()},
-    }
-    if model is not None:
-        metrics["mce"] = found.mce
-    if clean is not None:
-        metrics["clean_accuracy"] = clean
-        if clean > 0:
-            metrics["rpc"] = found.rpc
-        if found.relative_mce is not None:
-            metrics["relative_mce"] = found.relative_mce
-    return metrics
-
-
-def _mean(shares: Tensor) -> float:
-    return float(shares.double().mean())

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
+from pydantic import PositiveInt
 
 from robustbench_snn.attack.ball import Norm
-from robustbench_snn.attack.evaluation import Count
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
-from robustbench_snn.suites._attack_checks import AttackChecks
+from robustbench_snn.suites import _attack_checks, _model_checks
+from robustbench_snn.suites._attack_checks import FOREIGN, AttackChecks
 from robustbench_snn.suites._model_checks import check_model, zero_gradients
 
-CHECKS = 14
+FLAGS = ("zero_gradient", *_model_checks.FLAGS, *_attack_checks.FLAGS)
+"""One a check; those that do not apply to a model count as passed."""
 SMALL = 16
 """Samples that the checks of the model alone look at."""
 
 
-@register_evaluation("diagnostics", version=1)
+@register_evaluation("diagnostics", version=2)  # 1 left Square out in L2
 class Diagnostics(Evaluation):
     """Fourteen checks of whether robust accuracy on this model can be believed; each failure is a flag.
 
@@ -34,20 +37,16 @@ class Diagnostics(Evaluation):
         queries: of Square.
     """
 
-    def __init__(
-        self,
-        *,
-        eps: Epsilon,
-        norm: Norm = "linf",
-        samples: Count = 64,
-        steps: Count = 20,
-        queries: Count = 500,
-    ) -> None:
-        self.eps = eps
-        self.norm: Norm = norm
-        self.samples = samples
-        self.steps = steps
-        self.queries = queries
+    eps: Epsilon
+    norm: Norm = "linf"
+    samples: PositiveInt = 64
+    steps: PositiveInt = 20
+    queries: PositiveInt = 500
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        attacks = [("attacks", name) for name in ("pgd", "square", "noise")]
+        return [*super().components(), *attacks, *(("estimators", spec.name) for spec in FOREIGN)]
 
     def run(self, subject: Subject) -> Outcome:
         """The model first, then the attacks."""
@@ -61,8 +60,9 @@ class Diagnostics(Evaluation):
             checks.run()
         share = float(zero.double().mean())
         flags = [*(["zero_gradient"] if share > 0.01 else []), *flags, *checks.flags]
+        assert set(flags) <= set(FLAGS), flags
         return Outcome(
-            metrics={"passed": 1.0 - len(flags) / CHECKS, "zero_gradient_share": share},
+            metrics={"passed": 1.0 - len(flags) / len(FLAGS), "zero_gradient_share": share},
             columns={"zero_gradient": zero.numpy()},
             details={"eps": self.eps, "norm": self.norm, "samples": len(few), "model": found, "attacks": checks.found},
             flags=flags,

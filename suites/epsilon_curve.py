@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
-from robustbench_snn.attack.evaluation import Count
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
+from robustbench_snn.registry.spec import named_in
 
 
-@register_evaluation("epsilon_curve", version=1)
+@register_evaluation("epsilon_curve", version=2)  # 1 had the column of the largest eps beside the mean of all
 class EpsilonCurve(Evaluation):
     """How robust accuracy falls as the ball grows, and the area under that curve.
 
     A sample broken at a smaller eps is not attacked again at a larger one, whose ball holds the same image; so the
     curve cannot rise. ``accuracy`` is the mean height of the curve from 0 to the largest eps (trapezoids, clean
-    accuracy at 0); ``accuracy_at`` gives the points.
+    accuracy at 0), ``correct`` that of each sample, and ``details.curve`` gives the points.
 
     Args:
         eps: radii in pixel units, at least one.
         norm: ``linf`` or ``l2``.
         tier: which part of the standard SNN attack set, without its convergence rule.
         draws: EOT draws, for stochastic models.
-        evaluations: fresh draws that judge a stochastic model.
+        judging_draws: fresh draws that judge a stochastic model.
     """
 
     table_metrics: ClassVar[Mapping[str, str]] = {"area": "area %", "largest_eps_accuracy": "at the largest eps %"}
 
-    def __init__(
-        self,
-        *,
-        eps: list[Epsilon],
-        norm: Norm = "linf",
-        tier: Tier = "fast",
-        draws: Count = 10,
-        evaluations: Count = 20,
-    ) -> None:
-        if not eps or min(eps) <= 0.0:
+    eps: list[Epsilon]
+    norm: Norm = "linf"
+    tier: Tier = "fast"
+    draws: PositiveInt = 10
+    judging_draws: PositiveInt = 20
+
+    def __post_init__(self) -> None:
+        if not self.eps or min(self.eps) <= 0.0:
             raise ValueError("eps is a list of at least one radius, each above 0")
-        self.eps = sorted(set(eps))
-        self.norm: Norm = norm
-        self.tier: Tier = tier
-        self.draws = draws
-        self.evaluations = evaluations
+        self.eps = sorted(set(self.eps))
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        return [*super().components(), *named_in((*members(self.tier), *last(self.tier)))]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade at each eps, smallest first."""
         with subject.target.frozen():
-            cascade = Cascade(subject, Ball(self.eps[0], self.norm), self.draws, self.evaluations, selecting=SELECTING)
+            cascade = Cascade(
+                subject, Ball(self.eps[0], self.norm), self.draws, self.judging_draws, selecting=SELECTING
+            )
             clean = cascade.robust_accuracy
             points: list[dict[str, Any]] = []
+            shares = [cascade.clean_share]
             smallest = torch.full((len(subject.samples),), torch.inf)
             smallest[cascade.broken_by != SURVIVED] = 0.0
             for eps in self.eps:
@@ -65,12 +67,14 @@ class EpsilonCurve(Evaluation):
                     cascade.attack(member.stage())
                 fallen = (cascade.broken_by != SURVIVED) & smallest.isinf()
                 smallest[fallen] = eps
+                shares.append(cascade.share)
                 points.append({"eps": eps, "accuracy": cascade.robust_accuracy, "broken": int(fallen.sum())})
         heights = [clean, *(point["accuracy"] for point in points)]
-        area = float(np.trapezoid(heights, [0.0, *self.eps])) / self.eps[-1]
+        height = np.trapezoid(torch.stack(shares).double().numpy(), [0.0, *self.eps], axis=0) / self.eps[-1]
+        area = float(height.mean())
         return Outcome(
             metrics={"accuracy": area, "area": area, "clean_accuracy": clean, "largest_eps_accuracy": heights[-1]},
-            columns={"correct": cascade.share.numpy(), "smallest_eps": smallest.numpy()},
+            columns={"correct": height, "smallest_eps": smallest.numpy()},
             details={"norm": self.norm, "tier": self.tier, "curve": [{"eps": 0.0, "accuracy": clean}, *points]},
             flags=["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else [],
         )

@@ -1,14 +1,14 @@
-"""What the spikes do, what they cost, and how they change when the images do."""
+"""Spike statistics, operations and energy, and how spikes change under conditions."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from statistics import median
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.conditions.condition import Condition, ConditionSpec
@@ -34,8 +34,8 @@ class Profile(Evaluation):
     Args:
         conditions: corrupted or adversarial images whose spikes are compared with those of the clean ones, layer by
             layer and step by step (see :class:`robustbench_snn.spikes.distance.SpikeDistance`).
-        count_images: operations are counted one image at a time, on the first so many.
-        measure: time the model, and note peak memory.
+        count_images: number of images, from the first on, whose operations are counted, one at a time.
+        measure: measure speed and peak memory.
     """
 
     table_metrics: ClassVar[Mapping[str, str]] = {
@@ -55,7 +55,7 @@ class Profile(Evaluation):
         self,
         *,
         conditions: list[ConditionSpec] = NONE,
-        count_images: Annotated[int, Field(ge=1)] = 8,
+        count_images: PositiveInt = 8,
         measure: bool = True,
     ) -> None:
         self.conditions = conditions
@@ -85,15 +85,14 @@ class Profile(Evaluation):
     def _operations(self, subject: Subject, metrics: dict[str, float]) -> Mapping[str, Any]:
         rows = torch.arange(min(self.count_images, len(subject.samples)))
         batch = next(subject.samples.batches(len(rows), subject.device, rows))
-        streams = iter(
-            [batch.random(subject.seed, "clean", 0)[slice(i, i + 1)] for i in range(len(rows)) for _ in "ab"]
-        )
+        streams = batch.random(subject.seed, "clean", 0)
         model = subject.target.model
 
-        def run(image: Tensor) -> Tensor:
-            random = next(streams)  # no padding here: copies would be counted
-            found: Tensor = model(image, random=random) if isinstance(model, Classifier) else model(image)
-            return found
+        def run(image: Tensor, number: int) -> Tensor:
+            """No padding as in :meth:`Target.__call__`: the copies would be counted."""
+            streams_of = {"random": streams[number : number + 1]} if isinstance(model, Classifier) else {}
+            logits: Tensor = model(image, **streams_of)
+            return logits
 
         counted = count_operations(model, batch.images, run)
         metrics |= {
@@ -120,7 +119,7 @@ class Profile(Evaluation):
 
 
 def images_per_second(subject: Subject, passes: int = 5) -> float:
-    """Images by second of a forward pass over one batch of the run's size, by the median of a few passes."""
+    """Images per second: the median of a few forward passes over one batch of the run's size, after one to warm up."""
     rows = torch.arange(min(subject.batch_size, len(subject.samples)))
     batch = next(subject.samples.batches(len(rows), subject.device, rows))
     random = batch.random(subject.seed, "clean", 0)

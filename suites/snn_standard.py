@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import field
 from typing import Any
 
-from robustbench_snn.attack.ball import Norm
+from pydantic import PositiveInt
+
 from robustbench_snn.attack.cascade import Cascade
-from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, doubled, last, members
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
+from robustbench_snn.registry.spec import named_in
 from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 
@@ -22,7 +25,7 @@ FALL = 0.01
 
 @register_evaluation(
     "snn_standard",
-    version=1,
+    version=2,  # 1 had Square in L-infinity only, and left samples of stochastic models after R wrong draws
     presets={
         "snn_quick": {"tier": "quick"},
         "snn_fast": {"tier": "fast"},
@@ -30,11 +33,11 @@ FALL = 0.01
     },
 )
 class SNNStandard(AttackEvaluation):
-    """Robust accuracy under the standard SNN attack set, version 1.
+    """Robust accuracy under the standard SNN attack set.
 
     PGD-10; SA-PGD-100 under ASSG(0.45) with CE, three starts, then with the margin loss; SA-PGD-100 under ATan(10)
     and under rectangle 0.5; APGD-CE and APGD-T, 100 iterations, under the training surrogate; SA-PGD-100 under
-    HART, RGA and BPTR; the convergence rule; Square with 5,000 queries (L-infinity only); transfer from the models
+    HART, RGA and BPTR; the convergence rule; Square with 5,000 queries; transfer from the models
     in ``transfer_from``. Each attacks only what all before it left standing.
 
     Convergence rule: SA-PGD under ASSG with twice the steps of the run before, 200 to begin with; when robust
@@ -45,33 +48,15 @@ class SNNStandard(AttackEvaluation):
     attacks under all estimators.
 
     Args:
-        eps: radius of the ball in pixel units; a list gives one cell each.
-        norm: ``linf`` or ``l2``.
         tier: which set.
         most_steps: where the convergence rule gives up.
         transfer_from: other models of the suite whose adversarial images are tried too, each as ``model@seed``;
             this evaluation then waits until all models are trained. A model is left out of its own.
-        draws: EOT draws, for stochastic models.
-        evaluations: fresh draws that judge a stochastic model.
-        keep_images: adversarial images to keep, of the first so many samples.
     """
 
-    def __init__(
-        self,
-        *,
-        eps: Eps,
-        norm: Norm = "linf",
-        tier: Tier = "standard",
-        most_steps: Count = 1600,
-        transfer_from: list[str] = [],  # noqa: B006 - a YAML parameter's default, never written to
-        draws: Count = 10,
-        evaluations: Count = 20,
-        keep_images: Images = 0,
-    ) -> None:
-        super().__init__(eps=only_one(eps), norm=norm, draws=draws, evaluations=evaluations, keep_images=keep_images)
-        self.tier = tier
-        self.most_steps = most_steps
-        self.transfer_from = list(transfer_from)
+    tier: Tier = "standard"
+    most_steps: PositiveInt = 1600
+    transfer_from: list[str] = field(default_factory=list)
 
     @property
     def needs_peers(self) -> bool:
@@ -81,6 +66,12 @@ class SNNStandard(AttackEvaluation):
     def uses(self, peer: str) -> bool:
         """Only those named: a model that joins a suite must not make all others be attacked again."""
         return peer in self.transfer_from
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        chosen = (*members(self.tier), doubled(200), *last(self.tier))
+        transfer = [("attacks", "mi_fgsm")] if self.transfer_from else []
+        return [*super().components(), *named_in(chosen), *transfer]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade.
@@ -120,7 +111,7 @@ class SNNStandard(AttackEvaluation):
             source = subject.peers[name]()
             with source.frozen():
                 attack = Transfer(source, MIFGSM(steps=20))
-                cascade.attack(stage(f"transfer from {name}", attack))
+                cascade.attack(stage("transfer", attack, title=f"transfer from {name}"))
 
     def _sources(self, subject: Subject) -> list[str]:
         return [name for name in self.transfer_from if name != subject.name]

@@ -1,4 +1,4 @@
-"""Accuracy when steps or spikes between encoder and backbone go wrong."""
+"""Accuracy under temporal faults between encoder and backbone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
+from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation.contract import Column, Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import reset
@@ -21,22 +22,21 @@ from robustbench_snn.timesteps.faults import STEPWISE, Fault, FaultName
 from robustbench_snn.timesteps.sweep import classifier_of
 
 Rate = Annotated[float, Field(ge=0, le=1)]
-Step = Annotated[int, Field(ge=1)]
 FAULTS: list[FaultName] = ["drop", "blank", "freeze", "shuffle", "jitter", "delete"]
 RATES: list[float] = [0.05, 0.1, 0.2]
 
 
 @register_evaluation("step_faults", version=1)
 class StepFaults(Evaluation):
-    """Accuracy under faults of time, put between the encoder's spikes and the backbone.
+    """Accuracy under temporal faults between the encoder's spikes and the backbone.
 
     Every fault is run at every step, or at every rate. ``accuracy`` is the mean over the kinds of faults, each the
     mean over its steps or rates; ``correct`` is the same mean for each sample.
 
     Args:
         faults: kinds (see :class:`robustbench_snn.timesteps.faults.Fault`).
-        steps: for ``drop``, ``blank`` and ``freeze``: which steps, counted from 1, one at a time.
-        rates: for ``jitter`` and ``delete``: the chance of each spike.
+        steps: steps that ``drop``, ``blank`` and ``freeze`` hit, one at a time, counted from 1.
+        rates: probabilities that ``jitter`` and ``delete`` hit a spike, one at a time.
         draws: random draws of ``shuffle``, ``jitter`` and ``delete``, and of a stochastic encoder.
     """
 
@@ -44,9 +44,9 @@ class StepFaults(Evaluation):
         self,
         *,
         faults: Annotated[list[FaultName], Field(min_length=1)] = FAULTS,
-        steps: Annotated[list[Step], Field(min_length=1)] | Literal["each"] = "each",
+        steps: Annotated[list[PositiveInt], Field(min_length=1)] | Literal["each"] = "each",
         rates: Annotated[list[Rate], Field(min_length=1)] = RATES,
-        draws: Annotated[int, Field(ge=1)] = 5,
+        draws: PositiveInt = 5,
     ) -> None:
         self.kinds = list(dict.fromkeys(faults))
         self.steps = steps

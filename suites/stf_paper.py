@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
-from robustbench_snn.attack.evaluation import Count
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
@@ -31,12 +31,14 @@ class STFPaper(Evaluation):
     random start; the last iterate counts; ``accuracy`` is the average of the two averages [inferred: the code
     reports the two apart]. The columns hold each attack's outcomes, ``correct`` their mean.
 
+    The authors' attacks run inside mixed-precision autocast without loss scaling, where small gradients become zero:
+    a third confound, which is not repeated here. The precision in force is in the record's provenance.
+
     Args:
-        evaluations: draws that judge a stochastic model.
+        judging_draws: draws that judge a stochastic model.
     """
 
-    def __init__(self, *, evaluations: Count = 20) -> None:
-        self.evaluations = evaluations
+    judging_draws: PositiveInt = 20
 
     def run(self, subject: Subject) -> Outcome:
         """All nine attacks.
@@ -79,7 +81,7 @@ class STFPaper(Evaluation):
         )
 
     def _judge(self, space: Normalised, images: Tensor, batch: Batch, subject: Subject) -> Tensor:
-        draws = self.evaluations if subject.target.stochastic else 1
+        draws = self.judging_draws if subject.target.stochastic else 1
         right = torch.zeros(len(batch), device=images.device)
         for draw in range(draws):
             with torch.no_grad():

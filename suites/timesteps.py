@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
+from robustbench_snn.columns import Column
 from robustbench_snn.conditions.condition import Condition, ConditionSpec
 from robustbench_snn.conditions.judging import probe_of, shares_right
 from robustbench_snn.errors import UserError
-from robustbench_snn.evaluation.contract import Column, Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.timesteps.curve import curve_metrics
 from robustbench_snn.timesteps.sweep import overruns, plan_sweep, trained_timesteps
 
@@ -28,7 +29,7 @@ class Timesteps(Evaluation):
     of training; the other conditions' metrics carry their name in front.
 
     Args:
-        timesteps: the T; ``auto`` is 1 to twice the T of training. The T of training is always among them.
+        timesteps: the T at inference; ``auto`` is 1 to twice the T of training. The T of training is always among them.
         conditions: what the images are put through: ``clean``, a corruption, an attack, or an attack on corrupted
             images (see :class:`robustbench_snn.conditions.condition.Condition`).
         draws: forward passes of a stochastic model, with the random streams of the evaluation ``clean``.
@@ -45,7 +46,7 @@ class Timesteps(Evaluation):
         *,
         timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] = "auto",
         conditions: Annotated[list[ConditionSpec], Field(min_length=1)] = CLEAN,
-        draws: Annotated[int, Field(ge=1)] = 20,
+        draws: PositiveInt = 20,
     ) -> None:
         names = [condition.name for condition in conditions]
         if len(set(names)) < len(names):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.attack.ball import Ball, Norm
-from robustbench_snn.attack.evaluation import Count, Images
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
@@ -51,26 +52,16 @@ class Torchattacks(Evaluation):
         eps: passed on, if given; perturbations beyond it are counted in ``details.outside``.
         norm: in which the perturbation is measured.
         options: more arguments of the class, such as ``{steps: 50, alpha: 0.01}``.
-        evaluations: fresh draws that judge a stochastic model.
+        judging_draws: fresh draws that judge a stochastic model.
         keep_images: adversarial images to keep, of the first so many samples.
     """
 
-    def __init__(
-        self,
-        *,
-        attack: str,
-        eps: Epsilon | None = None,
-        norm: Norm = "linf",
-        options: dict[str, Any] = {},  # noqa: B006 - a YAML parameter's default, never written to
-        evaluations: Count = 20,
-        keep_images: Images = 0,
-    ) -> None:
-        self.attack = attack
-        self.eps = eps
-        self.norm = norm
-        self.options = dict(options)
-        self.evaluations = evaluations
-        self.keep_images = keep_images
+    attack: str
+    eps: Epsilon | None = None
+    norm: Norm = "linf"
+    options: dict[str, Any] = field(default_factory=dict)
+    judging_draws: PositiveInt = 20
+    keep_images: NonNegativeInt = 0
 
     def run(self, subject: Subject) -> Outcome:
         """Attacks all samples, right or wrong, in fixed blocks.
@@ -78,7 +69,7 @@ class Torchattacks(Evaluation):
         Raises:
             UserError: if torchattacks has no such attack, or refuses the options.
         """
-        draws = self.evaluations if subject.target.stochastic else 1
+        draws = self.judging_draws if subject.target.stochastic else 1
         shares: list[Tensor] = []
         images: list[Tensor] = []
         sizes: list[Tensor] = []

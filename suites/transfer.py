@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from robustbench_snn.attack.ball import Norm
+from pydantic import PositiveInt
+
 from robustbench_snn.attack.cascade import SURVIVED
-from robustbench_snn.attack.evaluation import AttackEvaluation, Count, Eps, Images, only_one
+from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
@@ -14,7 +16,7 @@ from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 
 
-@register_evaluation("transfer", version=1)
+@register_evaluation("transfer", version=2)  # 1 seeded each source by its name in the table
 class TransferEvaluation(AttackEvaluation):
     """One row of the transfer matrix: each other model of the suite as the source, this one as the target.
 
@@ -22,31 +24,19 @@ class TransferEvaluation(AttackEvaluation):
     ``details.sources`` holds the accuracy under each alone, and ``accuracy`` that under their union.
 
     Args:
-        eps: radius of the ball in pixel units; a list gives one cell each.
-        norm: ``linf`` or ``l2``.
         steps: of MI-FGSM.
-        draws: EOT draws, for stochastic sources and targets.
-        evaluations: fresh draws that judge a stochastic model.
-        keep_images: adversarial images to keep, of the first so many samples.
     """
 
-    def __init__(
-        self,
-        *,
-        eps: Eps,
-        norm: Norm = "linf",
-        steps: Count = 20,
-        draws: Count = 10,
-        evaluations: Count = 20,
-        keep_images: Images = 0,
-    ) -> None:
-        super().__init__(eps=only_one(eps), norm=norm, draws=draws, evaluations=evaluations, keep_images=keep_images)
-        self.steps = steps
+    steps: PositiveInt = 20
 
     @property
     def needs_peers(self) -> bool:
         """Always: they are the sources."""
         return True
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`."""
+        return [*super().components(), ("attacks", "mi_fgsm")]
 
     def run(self, subject: Subject) -> Outcome:
         """Attacks every source, and looks at the target."""
@@ -57,7 +47,8 @@ class TransferEvaluation(AttackEvaluation):
                 source = subject.peers[name]()
                 cascade = self.cascade(subject, len(subject.peers))
                 with source.frozen():
-                    cascade.attack(stage(f"transfer from {name}", Transfer(source, MIFGSM(steps=self.steps))))
+                    attack = Transfer(source, MIFGSM(steps=self.steps))
+                    cascade.attack(stage("transfer", attack, title=f"transfer from {name}"))
                 sources[name] = {
                     "accuracy": cascade.robust_accuracy,
                     "broken": int((cascade.broken_by == 1).sum()),

@@ -120,10 +120,10 @@ def row(name: str, cost: Cost, base: Cost) -> str:
     formula, source = ROWS[name]
     traits = encoders.declaration(name).traits
     marks = [
-        "stochastic" if traits["stochastic"] else "deterministic",
-        "causal" if traits["causal"] else "not causal",
-        traits["gradient"],
-        *([] if traits["spiking"] else ["real-valued"]),
+        "stochastic" if traits.stochastic else "deterministic",
+        "causal" if traits.causal else "not causal",
+        traits.gradient,
+        *([] if traits.spiking else ["real-valued"]),
     ]
     cells = [
         f"[`{name}`](gallery/README.md#{name})",

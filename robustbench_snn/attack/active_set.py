@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.attack.ball import Ball
-from robustbench_snn.attack.losses import LOSSES, Loss, LossName, tet
+from robustbench_snn.attack.losses import LOSSES, Loss, LossName, StepLoss
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.correctness import correct, margin
 from robustbench_snn.model.classifier import Classifier
@@ -194,18 +194,19 @@ class ActiveSet:
         """Logits (n, draws, K), loss (n,) and gradient (n, C, H, W) of one chunk."""
         leaf = images[chunk].detach().requires_grad_()
         function = LOSSES[loss] if isinstance(loss, str) else loss
+        by_step = isinstance(function, StepLoss)
         arguments = (self.labels[chunk], *(values[chunk] for values in extra))
         answers, total, slope = [], torch.zeros_like(leaf[:, 0, 0, 0]), torch.zeros_like(leaf)
         with torch.enable_grad():
             for draw in range(self.draws):
-                answer = self._forward(leaf, chunk, draw, by_step=function is tet)
+                answer = self._forward(leaf, chunk, draw, by_step=by_step)
                 values = function(answer, *arguments)
                 if values.requires_grad:  # a model under no_grad has no gradient: zero, and a diagnostic says so
                     with self._state(chunk, frozen=True):  # a checkpointed model runs its parts again here
                         (part,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
                     slope += torch.zeros_like(leaf) if part is None else part
                 total += values.detach()
-                answers.append((self._read(answer) if function is tet else answer).detach())
+                answers.append((self._read(answer) if by_step else answer).detach())
         return torch.stack(answers, 1), total.detach() / self.draws, slope / self.draws
 
     def _forward(self, images: Tensor, chunk: slice, draw: int, *, by_step: bool = False) -> Tensor:

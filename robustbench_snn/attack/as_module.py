@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from robustbench_snn.model.target import Target
@@ -18,4 +19,8 @@ class AsModule(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
-        return self._target(images)
+        logits = self._target(images)
+        if torch.is_grad_enabled() and images.requires_grad and not logits.requires_grad:
+            # A model under no_grad has no graph to differentiate, and FAB would crash: its gradient is zero.
+            logits = logits + 0.0 * images.flatten(1).sum(1, keepdim=True)
+        return logits

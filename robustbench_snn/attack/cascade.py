@@ -42,16 +42,23 @@ class Stage:
     """One attack of a cascade.
 
     Attributes:
-        name: what the breakdown calls it; also seeds its random streams.
+        seed_label: what its random streams follow from, besides seed and sample.
         attack: the algorithm.
         backward: its gradient estimator.
         stateful: the estimator keeps state by sample, so only one batch is attacked at a time.
+        title: what the breakdown calls it; the seed label if empty.
     """
 
-    name: str
+    seed_label: str
     attack: Attack
     backward: Backward = training_surrogate
     stateful: bool = False
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the breakdown calls it."""
+        return self.title or self.seed_label
 
 
 @dataclass(frozen=True)
@@ -89,12 +96,12 @@ class Cascade:
         subject: model and samples.
         ball: admissible perturbations.
         draws: EOT draws inside the attacks, for stochastic models.
-        evaluations: fresh draws K that judge a stochastic model.
+        judging_draws: fresh draws K that judge a stochastic model.
         keep_images: adversarial images kept, of the first so many samples.
-        selecting: selecting draws for each of the evaluation draws; see :class:`Judge`.
+        selecting: selecting draws for each of the judging draws; see :class:`Judge`.
 
     Attributes:
-        share: float32 (N,), share of evaluation draws that are right; 0 or 1 for deterministic models.
+        share: float32 (N,), share of judging draws that are right; 0 or 1 for deterministic models.
         clean_share: the same on clean images.
         broken_by: int16 (N,): CLEAN, SURVIVED, or the number of the stage, counted from 1.
         queries: int64 (N,), forward passes spent on each sample.
@@ -105,7 +112,7 @@ class Cascade:
     subject: Subject
     ball: Ball
     draws: int = 10
-    evaluations: int = 20
+    judging_draws: int = 20
     keep_images: int = 0
     selecting: int = 1
     images: dict[int, Tensor] = field(default_factory=dict)
@@ -113,7 +120,7 @@ class Cascade:
 
     def __post_init__(self) -> None:
         samples = self.subject.samples
-        draws = self.evaluations if self.subject.target.stochastic else 1
+        draws = self.judging_draws if self.subject.target.stochastic else 1
         self._judge = Judge(self.subject, self.ball, draws, self.selecting)
         share = [self._judge.judge(batch.images, batch) for batch in self._batches(torch.arange(len(samples)))]
         self._select = torch.cat([select for select, _ in share])
@@ -176,7 +183,7 @@ class Cascade:
         return self
 
     def _batches(self, positions: Tensor, count: int = 1) -> Iterator[Batch]:
-        if not len(positions):  # one batch of nobody would else come out
+        if not len(positions):  # nothing to cut into batches
             return iter(())
         return self.subject.samples.batches(self.subject.batch_size * count, self.subject.device, positions)
 
@@ -186,7 +193,7 @@ class Cascade:
                 self.subject.target,
                 batch,
                 self.ball,
-                batch.random(self.subject.seed, stage.name),
+                batch.random(self.subject.seed, stage.seed_label),
                 batch_size=self.subject.batch_size,
                 draws=self.draws,
                 state=state,

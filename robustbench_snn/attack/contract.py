@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import attacks
 
 A_ = TypeVar("A_", bound="type[Attack]")
@@ -16,7 +17,7 @@ def register_attack(
     name: str,
     *,
     version: int,
-    norms: tuple[str, ...] = ("linf", "l2"),
+    norms: tuple[Literal["linf", "l2"], ...] = ("linf", "l2"),
     gradient: bool = True,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[A_], A_]:
@@ -32,8 +33,8 @@ def register_attack(
     return attacks.register(name, version=version, presets=presets, norms=norms, gradient=gradient)
 
 
-class Attack(ABC):
-    """Base class of all attacks; keyword-only parameters of ``__init__`` are its YAML parameters.
+class Attack(Parameterized, ABC):
+    """Base class of all attacks; the annotated fields of a subclass are its YAML parameters.
 
     An attack treats every sample on its own: per-sample state only, per-sample random streams only, and no
     decision that looks at the other samples.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -71,4 +72,15 @@ def tet(step_logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([ce(logits, labels) for logits in step_logits]).mean(0)
 
 
-LOSSES: dict[str, Loss] = {"ce": ce, "margin": negative_margin, "dlr": dlr, "tet": tet}
+@dataclass(frozen=True)
+class StepLoss:
+    """A loss of the logits of every step (T, B, K), which only classifiers of this package give."""
+
+    function: Loss
+
+    def __call__(self, step_logits: Tensor, labels: Tensor, *extra: Tensor) -> Tensor:
+        """Values (B,)."""
+        return self.function(step_logits, labels, *extra)
+
+
+LOSSES: dict[str, Loss] = {"ce": ce, "margin": negative_margin, "dlr": dlr, "tet": StepLoss(tet)}

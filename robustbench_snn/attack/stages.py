@@ -8,12 +8,19 @@ from torch import Tensor
 
 from robustbench_snn.attack.cascade import Stage
 from robustbench_snn.attack.contract import Attack
-from robustbench_snn.estimator.contract import Estimator, EstimatorSpec, estimating, make
+from robustbench_snn.estimator.contract import Estimator, estimating, make
 from robustbench_snn.model.target import Target
+from robustbench_snn.registry.spec import TRAINING, ComponentSpec
 
 
-def stage(name: str, attack: Attack, estimator: EstimatorSpec = "training") -> Stage:
+def stage(seed_label: str, attack: Attack, estimator: ComponentSpec | str = TRAINING, *, title: str = "") -> Stage:
     """An attack of a cascade, under the estimator that a suite file names.
+
+    Args:
+        seed_label: what its random streams follow from, besides seed and sample.
+        attack: the algorithm.
+        estimator: the backward pass.
+        title: what the breakdown calls the stage; the seed label if left out.
 
     Raises:
         UserError: if the estimator is unknown or its parameters are wrong.
@@ -23,4 +30,4 @@ def stage(name: str, attack: Attack, estimator: EstimatorSpec = "training") -> S
     def backward(target: Target, probe: Tensor) -> AbstractContextManager[Estimator]:
         return estimating(target, make(estimator) if template.stateful else template, probe)
 
-    return Stage(name, attack, backward, stateful=template.stateful)
+    return Stage(seed_label, attack, backward, stateful=template.stateful, title=title)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from robustbench_snn.attack.cascade import Stage
 from robustbench_snn.attack.stages import stage
-from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.registry import attacks
+from robustbench_snn.registry.spec import component_spec
 
 Tier = Literal["quick", "fast", "standard", "extended"]
 NOT_FOR_PUBLICATION: tuple[Tier, ...] = ("quick", "fast")
@@ -17,20 +17,31 @@ NOT_FOR_PUBLICATION: tuple[Tier, ...] = ("quick", "fast")
 
 @dataclass(frozen=True)
 class Member:
-    """An attack, its parameters and its backward pass, under the name that the breakdown shows."""
+    """An attack, its parameters and its backward pass.
 
-    name: str
+    Attributes:
+        seed_label: what its random streams follow from; part of the set's version.
+        attack: name of the attack.
+        parameters: of the attack.
+        estimator: the backward pass.
+    """
+
+    seed_label: str
     attack: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    estimator: EstimatorSpec = "training"
+    estimator: str | Mapping[str, Any] = "training"
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """Kind and name of what it is made of."""
+        return [("attacks", self.attack), ("estimators", component_spec(self.estimator).name)]
 
     def stage(self) -> Stage:
         """Builds it."""
-        return stage(self.name, attacks.create(self.attack, **self.parameters), self.estimator)
+        return stage(self.seed_label, attacks.create(self.attack, **self.parameters), component_spec(self.estimator))
 
 
-def _assg(name: str, steps: int, loss: str = "ce") -> Member:
-    return Member(name, "sa_pgd", {"steps": steps, "loss": loss}, {"assg": {"level": 0.45}})
+def _assg(seed_label: str, steps: int, loss: str = "ce") -> Member:
+    return Member(seed_label, "sa_pgd", {"steps": steps, "loss": loss}, {"assg": {"level": 0.45}})
 
 
 def doubled(steps: int) -> Member:
@@ -63,7 +74,7 @@ _STANDARD = (
     Member("sa_pgd-100 bptr", "sa_pgd", {"steps": 100}, "bptr"),
 )
 
-_MORE: tuple[tuple[str, EstimatorSpec], ...] = (
+_MORE: tuple[tuple[str, str | Mapping[str, Any]], ...] = (
     ("atan-0.5", {"atan": {"alpha": 0.5}}),
     ("atan-2", {"atan": {"alpha": 2.0}}),
     ("atan-5", {"atan": {"alpha": 5.0}}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_components(
-    kind: Annotated[str, typer.Argument(help="encoders, backbones, evaluations, datasets, suites, attacks, ...")],
+    kind: Annotated[str, typer.Argument(help="encoders, backbones, evaluations, datasets, recipes, attacks, ...")],
     as_json: AsJson = False,
 ) -> None:
     """List what can be named in a suite."""
@@ -30,10 +31,14 @@ def list_components(
     rows: list[dict[str, Any]]
     if kind == "suites":
         rows = [{"name": name, "summary": _suite_summary(name)} for name in shipped_suites()]
+    elif kind == "recipes":
+        from robustbench_snn.training.catalogue import recipes
+
+        rows = [{"name": name, "summary": recipes.summary(name)} for name in recipes]
     else:
         registry = KINDS[_kind(kind)]
         rows = [
-            {"name": name, "version": found.version, "summary": found.summary, **found.traits}
+            {"name": name, "version": found.version, "summary": found.summary, **asdict(found.traits)}
             | ({"preset": dict(found.preset)} if found.preset else {})
             for name in registry
             for found in [registry.declaration(name)]
@@ -70,7 +75,7 @@ def describe(
         "kind": KINDS[plural].kind,
         "version": found.declaration.version,
         "summary": found.declaration.summary,
-        **found.declaration.traits,
+        **asdict(found.declaration.traits),
         "preset": dict(found.declaration.preset),
         "parameter_schema": schema,
         "origin": found.declaration.origin,
@@ -87,13 +92,14 @@ def describe(
     import inspect
 
     from rich.table import Table
+    from rich.text import Text
 
     output.print(f"[bold]{name}[/] ({facts['kind']}, version {facts['version']})")
     output.print(inspect.getdoc(found.target) or "", markup=False, highlight=False)
-    table = Table("parameter", "default", "takes", title="parameters", title_justify="left")
+    table = Table("parameter", "default", "takes", "what it is", title="parameters", title_justify="left")
     for key, entry in schema.get("properties", {}).items():
         default = entry.get("default", "required")
-        table.add_row(key, str(default), _takes(entry))
+        table.add_row(key, str(default), _takes(entry), Text(entry.get("description", "")))
     output.print(table)
     for key in ("parameters", "parameters_used"):
         if key in facts:
@@ -123,7 +129,7 @@ def _kind(kind: str) -> str:
     for plural in KINDS:
         if kind in (plural, plural.removesuffix("s")):
             return plural
-    known = [*KINDS, "suites"]
+    known = [*KINDS, "recipes", "suites"]
     raise UnknownNameError(f"Unknown kind '{kind}'.{did_you_mean(kind, known)} There are: {', '.join(known)}")
 
 

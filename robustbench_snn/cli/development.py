@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,8 +31,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check(
-    kind: Annotated[str, typer.Argument(help="encoder, backbone or evaluation.")],
+    kind: Annotated[str, typer.Argument(help="encoder, backbone, evaluation, attack, estimator, ...")],
     file: Annotated[Path, typer.Argument(help="The Python file that registers it.")],
+    parameter: Annotated[list[str] | None, typer.Option("--set", help="A parameter: key=value. Repeatable.")] = None,
 ) -> None:
     """Run the conformance kit on a file: what passed, what failed, and why."""
     from rich.table import Table
@@ -39,13 +41,7 @@ def check(
 
     from robustbench_snn.testing import check_file
 
-    kinds = ("encoder", "backbone", "evaluation")
-    if kind.removesuffix("s") not in kinds:
-        raise UserError(f"there are checks for {', '.join(kinds)}; not for '{kind}'")
-    wanted = kind.removesuffix("s")
-    results = [result for result in check_file(file) if result.component.startswith(wanted)]
-    if not results:
-        raise UserError(f"{file} registers no {wanted}; decorate a class with @register_{wanted}")
+    results = check_file(file, kind.removesuffix("s"), **_parameters(parameter or []))
     table = Table("component", "check", "", "why", title=str(file), title_justify="left")
     for result in results:
         state = Text("passed", style="green") if result.passed else Text("failed", style="bold red")
@@ -57,19 +53,35 @@ def check(
         raise typer.Exit(1)
 
 
+def _parameters(settings: Sequence[str]) -> dict[str, Any]:
+    """Parameters from ``key=value``, the values as YAML."""
+    import yaml
+
+    parameters = {}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise UserError(f"--set takes key=value, got '{setting}'")
+        parameters[key] = yaml.safe_load(value)
+    return parameters
+
+
 def new(
-    kind: Annotated[str, typer.Argument(help="encoder.")],
+    kind: Annotated[str, typer.Argument(help="encoder, backbone, evaluation, attack, estimator, ...")],
     name: Annotated[str, typer.Argument(help="Its name in suite files, such as my_code.")],
     folder: Annotated[Path, typer.Option(help="Where to write the files.")] = Path(),
 ) -> None:
     """Write a working component and its test, to start from."""
-    from robustbench_snn.testing.scaffold import new_encoder
+    from robustbench_snn.testing.scaffold import new_component
 
-    if kind.removesuffix("s") != "encoder":
-        raise UserError(f"rbsnn new writes an encoder; not a '{kind}'")
-    for path in new_encoder(name, folder):
+    singular = kind.removesuffix("s")
+    component, test = new_component(singular, name, folder)
+    for path in (component, test):
         output.print(f"wrote {path}", highlight=False)
-    output.print(f"next: rbsnn check encoder {folder / name}.py", highlight=False)
+    output.print(f"next: edit {component}, then", highlight=False)
+    output.print(f"  rbsnn check {singular} {component}", highlight=False)
+    output.print(f"  pytest {test}", highlight=False)
+    output.print(f"  rbsnn run SUITE.yaml --plugin {component}", highlight=False)
 
 
 def explain(flag: Annotated[str, typer.Argument(help="A flag of a leaderboard.")]) -> None:

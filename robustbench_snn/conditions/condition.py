@@ -16,10 +16,10 @@ from robustbench_snn.attack.stages import stage
 from robustbench_snn.corruption.samples import CorruptedSamples
 from robustbench_snn.dataset.samples import Batch, Samples
 from robustbench_snn.errors import UserError
-from robustbench_snn.estimator.contract import EstimatorSpec
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.parameters import Epsilon
-from robustbench_snn.registry import attacks, corruptions
+from robustbench_snn.registry import corruptions
+from robustbench_snn.registry.spec import TRAINING, AttackSpec, EstimatorSpec, named_in
 from robustbench_snn.timesteps.sweep import AtTimesteps
 
 CHUNK = 16
@@ -45,10 +45,9 @@ class Condition(BaseModel):
     Attributes:
         corruption: a registered corruption.
         severity: 1 to 5, of the corruption.
-        attack: a registered attack, on the images after the corruption.
+        attack: a registered attack by name, or by name with parameters, on the images after the corruption.
         eps: radius of its ball in pixel units.
         norm: of the ball.
-        parameters: of the attack.
         estimator: the backward pass that it uses.
         made_at: adversarial images made once, against the model at the T of training (``trained``), and presented at
             every T; or made anew against the model at ``each`` T.
@@ -59,11 +58,10 @@ class Condition(BaseModel):
 
     corruption: str | None = None
     severity: Annotated[int, Field(ge=1, le=5)] | None = None
-    attack: str | None = None
+    attack: AttackSpec | None = None
     eps: Epsilon | None = None
     norm: Norm = "linf"
-    parameters: Mapping[str, Any] = Field(default_factory=dict)
-    estimator: EstimatorSpec = "training"
+    estimator: EstimatorSpec = TRAINING
     made_at: Literal["trained", "each"] = "trained"
     attack_draws: Annotated[int, Field(ge=1)] = 10
 
@@ -76,8 +74,6 @@ class Condition(BaseModel):
         try:
             if self.corruption is not None:
                 corruptions.declaration(self.corruption)
-            if self.attack is not None:
-                self.stage()
         except UserError as error:
             raise ValueError(str(error)) from None
         return self
@@ -89,8 +85,14 @@ class Condition(BaseModel):
         if self.corruption is not None:
             parts.append(f"{self.corruption}_{self.severity}")
         if self.attack is not None:
-            parts.append(f"{self.attack}_{self.eps:.4g}{'_each_T' if self.made_at == 'each' else ''}")
+            parts.append(f"{self.attack.name}_{self.eps:.4g}{'_each_T' if self.made_at == 'each' else ''}")
         return "+".join(parts) or "clean"
+
+    def components(self) -> Iterator[tuple[str, str]]:
+        """Kind and name of the components that make these inputs."""
+        if self.corruption is not None:
+            yield "corruptions", self.corruption
+        yield from named_in([self.attack, self.estimator])
 
     def details(self) -> Mapping[str, Any]:
         """What was done, for the record."""
@@ -99,13 +101,9 @@ class Condition(BaseModel):
         )
 
     def stage(self) -> Stage:
-        """The attack under its estimator.
-
-        Raises:
-            UserError: if a name is unknown or a parameter is wrong.
-        """
+        """The attack under its estimator."""
         assert self.attack is not None
-        return stage(self.attack, attacks.create(self.attack, **self.parameters), self.estimator)
+        return stage(self.attack.name, self.attack.create("attacks"), self.estimator)
 
     def samples(self, samples: Samples, seed: int, device: str = "cpu") -> Samples:
         """The samples after the corruption, before any attack."""

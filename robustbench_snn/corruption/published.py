@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from robustbench_snn.corruption.contract import EXTRA, SEVERITIES, STANDARD
+from robustbench_snn.corruption.published_files import (
+    ByteImages,
+    Labels,
+    cifar_images,
+    cifar_labels,
+    class_files,
+    read_image,
+)
 from robustbench_snn.dataset.fingerprint import path_id
 from robustbench_snn.errors import DatasetError, UserError, did_you_mean
 
 Kind: TypeAlias = Literal["cifar10-c", "cifar100-c", "imagenet-c"]
-ByteImages: TypeAlias = npt.NDArray[np.uint8]
-Labels: TypeAlias = npt.NDArray[np.int64]
 
-_CLASSES = {"cifar10-c": 10, "cifar100-c": 100}
 _GROUPS = ("noise", "blur", "weather", "digital", "extra")
 
 
 class PublishedCorruptions:
-    """One published set on disk. Nothing is read before it is asked for.
+    """One published set on disk. Images and labels are read when asked for.
 
     Args:
         root: folder of the set. CIFAR: ``<type>.npy`` and ``labels.npy``. ImageNet-C:
@@ -34,7 +36,8 @@ class PublishedCorruptions:
         samples: images a severity, 10,000 in both CIFAR sets; ignored for ImageNet-C.
 
     Raises:
-        UserError: if the folder is missing, holds no corruption, or ``kind`` is unknown.
+        DatasetError: if the folder is missing or holds no corruption.
+        UserError: if ``kind`` is unknown.
     """
 
     def __init__(self, root: str | Path, kind: Kind, *, samples: int = 10_000) -> None:
@@ -55,7 +58,7 @@ class PublishedCorruptions:
         """Checks that these types are all there.
 
         Raises:
-            UserError: naming those that are missing.
+            DatasetError: naming those that are missing.
         """
         missing = [name for name in names if name not in self.names]
         if missing:
@@ -65,12 +68,13 @@ class PublishedCorruptions:
         """Images uint8 (N, H, W, 3) of rows start..stop-1 of one type and severity.
 
         Raises:
-            UserError: for a missing type, a severity out of range, or files of a wrong form.
+            DatasetError: for a missing type, or files of a wrong form.
+            UserError: for a severity out of range.
         """
         self._check(name, severity)
         if self.kind == "imagenet-c":
             return self._folder_images(name, severity, slice(start, stop))
-        array = self._array(name)
+        array = cifar_images(self.root / f"{name}.npy", self.samples)
         offset = (severity - 1) * self.samples
         rows = range(self.samples)[start:stop]
         return np.array(array[offset + rows.start : offset + rows.stop])
@@ -79,12 +83,12 @@ class PublishedCorruptions:
         """Class of each image of one type and severity, int64 (N,); for ImageNet-C by sorted class folder.
 
         Raises:
-            UserError: if labels differ between severities (CIFAR), or files between types (ImageNet-C).
+            DatasetError: if labels differ between severities (CIFAR), or files between types (ImageNet-C).
         """
         self._check(name, severity)
         if self.kind == "imagenet-c":
             return np.array([label for _, label in self._files(name, severity)], dtype=np.int64)
-        return self._cifar_labels()
+        return cifar_labels(self.root / "labels.npy", self.samples, self.kind)
 
     def rows(self, ids: Sequence[int]) -> list[int]:
         """Rows of the images that stand for the samples with these ids.
@@ -93,7 +97,7 @@ class PublishedCorruptions:
         ``test/...``), and ImageNet-C keeps class and file names.
 
         Raises:
-            UserError: naming how many samples the set does not hold.
+            DatasetError: saying how many samples the set does not hold.
         """
         if self.kind == "imagenet-c":
             files = [f"{file.parent.name}/{file.name}" for file, _ in self._files(self.names[0], 1)]
@@ -107,24 +111,6 @@ class PublishedCorruptions:
                 f"the {len(ids)} evaluated samples: evaluate on the test set that it was made from"
             )
         return [known[sample] for sample in ids]
-
-    def check_labels(self, expected: Sequence[int] | Labels) -> None:
-        """Checks that the images stand in the order of the clean test set.
-
-        Raises:
-            UserError: if number or order of labels differ.
-        """
-        found = self.labels(self.names[0], 1)
-        wanted = np.asarray(expected)
-        if found.shape != wanted.shape:
-            raise DatasetError(f"{self.kind} has {len(found)} labels a severity, the clean set has {len(wanted)}")
-        different = np.flatnonzero(found != wanted)
-        if len(different):
-            at = int(different[0])
-            raise DatasetError(
-                f"labels of {self.kind} at {self.root} are not those of the clean test set: {len(different)} differ, "
-                f"the first in row {at} ({found[at]} instead of {wanted[at]})"
-            )
 
     def _check(self, name: str, severity: int) -> None:
         if name not in self.names:
@@ -142,41 +128,12 @@ class PublishedCorruptions:
         folders = [self.root / name, *(self.root / group / name for group in _GROUPS)]
         return next((folder for folder in folders if folder.is_dir()), None)
 
-    def _array(self, name: str) -> npt.NDArray[Any]:
-        """The memory-mapped file of a CIFAR type, (5 · samples, 32, 32, 3)."""
-        array = _load(self.root / f"{name}.npy")
-        wanted = (len(SEVERITIES) * self.samples, 32, 32, 3)
-        if array.shape != wanted or array.dtype != np.uint8:
-            raise DatasetError(
-                f"{self.root / name}.npy must be uint8 of shape {wanted}, it is {array.dtype} of {array.shape}"
-            )
-        return array
-
-    def _cifar_labels(self) -> Labels:
-        path = self.root / "labels.npy"
-        if not path.is_file():
-            raise DatasetError(f"{path} is missing; the published archive of {self.kind} holds it")
-        array = _load(path)
-        wanted = (len(SEVERITIES) * self.samples,)
-        if array.shape != wanted or not np.issubdtype(array.dtype, np.integer):
-            raise DatasetError(f"{path} must hold {wanted[0]} whole numbers, it is {array.dtype} of {array.shape}")
-        labels: Labels = np.asarray(array, dtype=np.int64).reshape(len(SEVERITIES), -1)
-        if (labels != labels[0]).any():
-            raise DatasetError(f"{path}: labels differ between severities, but all hold the same images")
-        if labels.min() < 0 or labels.max() >= _CLASSES[self.kind]:
-            raise DatasetError(
-                f"{path}: labels run from {labels.min()} to {labels.max()}, "
-                f"{self.kind} has {_CLASSES[self.kind]} classes"
-            )
-        first: Labels = labels[0]
-        return first
-
     def _files(self, name: str, severity: int) -> list[tuple[Path, int]]:
         """Files of an ImageNet-C type with their labels, the same for every type and severity."""
         if (name, severity) in self._listings:
             return self._listings[name, severity]
-        found = _listing(self._severity_folder(name, severity))
-        first = _listing(self._severity_folder(self.names[0], 1))
+        found = class_files(self._severity_folder(name, severity))
+        first = class_files(self._severity_folder(self.names[0], 1))
         if [(file.name, label) for file, label in found] != [(file.name, label) for file, label in first]:
             raise DatasetError(
                 f"{self.root}: {name}/{severity} does not hold the same classes and files as {self.names[0]}/1 "
@@ -194,33 +151,8 @@ class PublishedCorruptions:
 
     def _folder_images(self, name: str, severity: int, rows: slice) -> ByteImages:
         files = [file for file, _ in self._files(name, severity)[rows]]
-        arrays = [_read(file) for file in files]
+        arrays = [read_image(file) for file in files]
         for file, array in zip(files, arrays, strict=True):
             if array.shape != arrays[0].shape:
                 raise DatasetError(f"{file} has shape {array.shape}, but {files[0]} has {arrays[0].shape}")
         return np.stack(arrays) if arrays else np.zeros((0, 0, 0, 3), dtype=np.uint8)
-
-
-def _load(path: Path) -> npt.NDArray[Any]:
-    try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DatasetError(f"{path} is not a whole .npy file: {error}") from None
-    return array
-
-
-@lru_cache(maxsize=256)
-def _listing(folder: Path) -> list[tuple[Path, int]]:
-    """Files of <class>/<image> folders, sorted, each with its class's place among the sorted classes."""
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
-    if not classes:
-        raise DatasetError(f"{folder} holds no class folders")
-    return [(file, label) for label, entry in enumerate(classes) for file in sorted(entry.iterdir())]
-
-
-def _read(file: Path) -> ByteImages:
-    try:
-        with Image.open(file) as image:
-            return np.array(image.convert("RGB"))
-    except OSError as error:
-        raise DatasetError(f"{file} is not a readable image: {error}") from None

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_snn.corruption.contract import corrupt
+from robustbench_snn.corruption.generate import corrupt
 from robustbench_snn.corruption.published import PublishedCorruptions
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import DatasetError

@@ -6,43 +6,58 @@ All functions take a table ``accuracy[type][severity]`` of accuracies in [0, 1],
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.strict import Strict
 
 Table: TypeAlias = Mapping[str, Mapping[int, float]]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
-class ReferenceModel:
-    """The model whose errors an mCE is measured in.
+class Reference(Strict):
+    """The model that normalises the mCE, as suite files give it.
 
     Attributes:
-        name: as it shall stand beside the number (the authors used AlexNet on ImageNet-C).
-        accuracy: its table, with at least the types and severities of the table scored.
-        clean: its accuracy on clean images.
+        name: name of the model, shown beside the mCE (the authors used AlexNet on ImageNet-C).
+        clean: its accuracy on clean images, in [0, 1].
+        accuracy: its accuracy by type and severity, at least those of the table that is scored.
     """
 
     name: str
-    accuracy: Table
-    clean: float
+    clean: Share
+    accuracy: Mapping[str, Mapping[int, Share]]
+
+    def error(self, corruption: str, severities: Sequence[int]) -> float:
+        """Sum of its errors under one type over these severities.
+
+        Raises:
+            UserError: naming the severities that its table lacks.
+        """
+        row = self.accuracy.get(corruption, {})
+        missing = [severity for severity in severities if severity not in row]
+        if missing:
+            raise UserError(f"the reference model {self.name} has no accuracy for {corruption} at severities {missing}")
+        return _error(row, severities)
 
 
 @dataclass(frozen=True)
 class CorruptionScores:
-    """What a table of accuracies comes to.
+    """The scores of one table of accuracies.
 
     Attributes:
-        mean_accuracy: over all types and severities.
-        mce: mean corruption error; of the reference's where there is one, else the plain mean error, as the
-            authors report it on CIFAR-10-C.
-        relative_mce: the same of the increase over the clean error; None without a reference.
-        rpc: mean accuracy over the clean one (relative performance under corruption, Michaelis et al., 2019,
-            arXiv:1907.07484).
-        worst_type: the type of the lowest mean accuracy, and
-        worst_accuracy: that accuracy.
+        mean_accuracy: mean accuracy over all types and severities.
+        mce: mean corruption error, normalised by the reference model's errors; without a reference the plain mean
+            error, as the authors report it on CIFAR-10-C.
+        relative_mce: mean corruption error of the increase over the clean error; None without a reference.
+        rpc: mean accuracy divided by the clean accuracy (relative performance under corruption, Michaelis et al.,
+            2019, arXiv:1907.07484); NaN if the clean accuracy is 0.
+        worst_type: the corruption type with the lowest mean accuracy.
+        worst_accuracy: mean accuracy of the worst type over its severities.
         by_type: mean accuracy of each type.
         by_severity: mean accuracy of each severity.
         reference: the reference model's name; None if the errors are not normalised.
@@ -59,8 +74,13 @@ class CorruptionScores:
     reference: str | None
 
 
-def score(accuracy: Table, clean: float, reference: ReferenceModel | None = None) -> CorruptionScores:
+def score(accuracy: Table, clean: float, reference: Reference | None = None) -> CorruptionScores:
     """All scores of a table at once.
+
+    Args:
+        accuracy: in [0, 1], by type and severity.
+        clean: accuracy on clean images, in [0, 1].
+        reference: the model whose errors normalise the mCE; None for the plain mean error.
 
     Raises:
         UserError: if the table is empty or ragged, a value is no share, or the reference lacks an entry.
@@ -98,55 +118,49 @@ def mean_accuracy(accuracy: Table) -> float:
 
 
 def worst_type(accuracy: Table) -> str:
-    """The type of the lowest mean accuracy; of equal ones the first by name."""
+    """The type with the lowest mean accuracy; of several the first by name."""
     means = accuracy_by_type(accuracy)
     return min(sorted(means), key=lambda name: means[name])
 
 
 def relative_performance(accuracy: Table, clean: float) -> float:
-    """rPC, the mean accuracy over the clean one; NaN if the clean accuracy is 0."""
+    """rPC: the mean accuracy divided by the clean accuracy; NaN if the clean accuracy is 0."""
     mean = mean_accuracy(accuracy)
     _check_share(clean, "the clean accuracy")
     return mean / clean if clean else math.nan
 
 
-def mean_corruption_error(accuracy: Table, reference: ReferenceModel | None = None) -> float:
-    """mCE: the mean over types of the summed error over the reference's summed error, or without one the mean error.
+def mean_corruption_error(accuracy: Table, reference: Reference | None = None) -> float:
+    """mCE: mean over types of the error summed over severities, divided by the reference model's.
 
-    Infinite if the reference makes no error on a type.
+    Args:
+        accuracy: in [0, 1], by type and severity.
+        reference: None for the plain mean error.
+
+    Returns:
+        the mCE, infinite if the reference makes no error on a type.
     """
     severities = _check(accuracy)
     if reference is None:
         return 1 - mean_accuracy(accuracy)
-    return _mean(
-        [_ratio(_error(row, severities), _reference_error(reference, n, severities)) for n, row in accuracy.items()]
-    )
+    return _mean([_ratio(_error(row, severities), reference.error(n, severities)) for n, row in accuracy.items()])
 
 
-def relative_mean_corruption_error(accuracy: Table, clean: float, reference: ReferenceModel) -> float:
-    """Relative mCE: as the mCE, with each model's clean error taken off its errors."""
+def relative_mean_corruption_error(accuracy: Table, clean: float, reference: Reference) -> float:
+    """Relative mCE: as the mCE, with each model's clean error subtracted from its errors."""
     severities = _check(accuracy)
     _check_share(clean, "the clean accuracy")
-    _check_share(reference.clean, f"the clean accuracy of {reference.name}")
     count = len(severities)
     ratios = []
     for name, row in accuracy.items():
         ours = _error(row, severities) - count * (1 - clean)
-        theirs = _reference_error(reference, name, severities) - count * (1 - reference.clean)
+        theirs = reference.error(name, severities) - count * (1 - reference.clean)
         ratios.append(_ratio(ours, theirs))
     return _mean(ratios)
 
 
-def _error(row: Mapping[int, float], severities: list[int]) -> float:
+def _error(row: Mapping[int, float], severities: Sequence[int]) -> float:
     return math.fsum(1 - row[severity] for severity in severities)
-
-
-def _reference_error(reference: ReferenceModel, name: str, severities: list[int]) -> float:
-    row = reference.accuracy.get(name, {})
-    missing = [severity for severity in severities if severity not in row]
-    if missing:
-        raise UserError(f"the reference model {reference.name} has no accuracy for {name} at severities {missing}")
-    return _error(row, severities)
 
 
 def _ratio(ours: float, theirs: float) -> float:
@@ -158,7 +172,11 @@ def _mean(values: list[float]) -> float:
 
 
 def _check(accuracy: Table) -> list[int]:
-    """The severities, in order, that all types share."""
+    """The severities, in order, that all types share.
+
+    Raises:
+        UserError: if the table is empty or ragged, or a value lies outside [0, 1].
+    """
     if not accuracy or not all(accuracy.values()):
         raise UserError("no corruption accuracies to score")
     severities = {name: sorted(row) for name, row in accuracy.items()}

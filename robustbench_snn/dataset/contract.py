@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.dataset.splits import balanced_order, hold_out
@@ -14,7 +14,7 @@ from robustbench_snn.errors import DatasetError
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry import datasets
 
-Limit = Annotated[int, Field(ge=1)] | None
+Limit = PositiveInt | None
 """How many samples to use at most; None for all."""
 
 TRAINING_IDS = 1_000_000_000
@@ -43,7 +43,7 @@ class Dataset:
             class-balanced order: a smaller limit is a prefix of a larger one, and of the whole set.
         fingerprint: sha256, in hexadecimal, of all labels and images as stored, whatever the limits.
         class_names: names of the classes, where the source tells them.
-        source: where it was found; for people, in no key.
+        source: where it was found, for people to read; no key depends on it.
     """
 
     name: str
@@ -93,10 +93,10 @@ def register_dataset(
     Args:
         name: the name in suite files.
         version: raised whenever its samples, splits or ids change.
-        files: glob patterns of what a folder must hold to be this dataset.
-        inside: sub-folders of a root that may hold them.
+        files: glob patterns that must all match in a folder for it to be this dataset.
+        inside: sub-folders of a root that may hold the files.
         places: folders to look in when no root is named; ``~`` is the home folder.
-        install: what to run to get it, or what to do.
+        install: how to get the dataset: a command, or what to do.
     """
     return datasets.register(name, version=version, files=files, inside=inside, places=places, install=install)
 
@@ -139,7 +139,7 @@ def build(
         validation: the validation samples, or the share of ``train`` to hold out for them.
         classes: number of classes K.
         statistics: mean and standard deviation by channel, or a function of the training split that finds them.
-        fingerprint: see :class:`Dataset`.
+        fingerprint: sha256, in hexadecimal, of all labels and images as stored.
         limit: use this many test samples.
         train_limit: use this many training samples.
         class_names: names of the classes.

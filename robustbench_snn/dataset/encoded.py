@@ -29,11 +29,12 @@ class ImageFormat:
 
     Attributes:
         channels: 1 (grey) or 3 (RGB).
-        height: in pixels.
-        width: in pixels.
+        height: image height in pixels.
+        width: image width in pixels.
         resize: scale the shorter side to ``height * resize_ratio`` and crop the centre; otherwise an image of
             another size is an error.
-        resize_ratio: 1 takes the largest centre crop; 256/224 is usual for ImageNet.
+        resize_ratio: length of the scaled shorter side in units of ``height``; 1 takes the largest centre crop, 256/224
+            is usual for ImageNet.
     """
 
     channels: int
@@ -145,25 +146,16 @@ class EncodedSamples(Samples):
 
     def subset(self, positions: Tensor) -> EncodedSamples:
         """See :meth:`Samples.subset`; shares the decoded pixels, or keeps its own if it is small enough to."""
-        rows, labels, ids, all_of_them = (
-            self._rows[positions],
-            self.labels[positions],
-            self.ids[positions],
-            self._decoder,
-        )
-        if all_of_them.kept:
+        rows, labels, ids = (column[positions] for column in (self._rows, self.labels, self.ids))
+        whole = self._decoder
+        if whole.kept:
             shared = copy.copy(self)
             Samples.__init__(shared, labels, ids)
             shared._rows = rows
             return shared
         places = rows.tolist()
-        return EncodedSamples(
-            [all_of_them.sources[place] for place in places],
-            labels,
-            ids,
-            all_of_them.form,
-            lambda row: all_of_them.describe(places[row]),
-        )
+        sources = [whole.sources[place] for place in places]
+        return EncodedSamples(sources, labels, ids, whole.form, lambda row: whole.describe(places[row]))
 
 
 @cache

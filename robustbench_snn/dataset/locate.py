@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from robustbench_snn.errors import DatasetError
@@ -21,14 +20,14 @@ def roots(name: str, root: str | None = None) -> list[Path]:
         return [Path(root).expanduser()]
     if value := os.environ.get(variable(name)):
         return [Path(value).expanduser()]
-    return [Path(place).expanduser() for place in _trait(name, "places")]
+    return [Path(place).expanduser() for place in datasets.declaration(name).traits.places]
 
 
 def locate(name: str, root: str | None = None) -> Path | None:
     """The first folder that holds the dataset's files, or None; imports nothing of the dataset's own."""
-    patterns = _trait(name, "files")
+    patterns = datasets.declaration(name).traits.files
     for place in roots(name, root):
-        for part in _trait(name, "inside") or (".",):
+        for part in datasets.declaration(name).traits.inside:
             folder = place / part
             if folder.is_dir() and all(any(folder.glob(pattern)) for pattern in patterns):
                 return folder
@@ -48,17 +47,9 @@ def find(name: str, root: str | None = None) -> Path:
 
 
 def _missing(name: str, root: str | None) -> str:
-    install: str = datasets.declaration(name).traits.get("install", "")
+    traits = datasets.declaration(name).traits
     looked = [str(place) for place in roots(name, root)]
-    where = (
-        f"Looked for {', '.join(_trait(name, 'files'))} in: {', '.join(looked)}." if looked else "No folder was named."
-    )
+    where = f"Looked for {', '.join(traits.files)} in: {', '.join(looked)}." if looked else "No folder was named."
     setting = f"set dataset.root, or the environment variable {variable(name)}, to the folder that holds it"
-    advice = f"{install}; or {setting}" if install else setting
+    advice = f"{traits.install}; or {setting}" if traits.install else setting
     return f"dataset '{name}' was not found. {where} {advice[0].upper()}{advice[1:]}."
-
-
-def _trait(name: str, trait: str) -> Sequence[str]:
-    """What the dataset's decorator says under this name; read from the source, so defaults are absent."""
-    said: Sequence[str] = datasets.declaration(name).traits.get(trait, ())
-    return said

@@ -7,14 +7,12 @@ from typing import Any
 import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
+from robustbench_snn.dataset import statistics
 from robustbench_snn.dataset.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
 from robustbench_snn.dataset.fingerprint import fingerprint
 from robustbench_snn.dataset.locate import find, locate, roots
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import DatasetError
-
-_CIFAR10_STATISTICS = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
-_CIFAR100_STATISTICS = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 
 
 @register_dataset(
@@ -45,7 +43,7 @@ def cifar10(
         limit: use this many test samples.
         train_limit: use this many training samples.
     """
-    return _load("cifar10", CIFAR10, _CIFAR10_STATISTICS, root, download, validation, limit, train_limit)
+    return _load("cifar10", CIFAR10, statistics.CIFAR10, root, download, validation, limit, train_limit)
 
 
 @register_dataset(
@@ -74,13 +72,13 @@ def cifar100(
         limit: use this many test samples.
         train_limit: use this many training samples.
     """
-    return _load("cifar100", CIFAR100, _CIFAR100_STATISTICS, root, download, validation, limit, train_limit)
+    return _load("cifar100", CIFAR100, statistics.CIFAR100, root, download, validation, limit, train_limit)
 
 
 def _load(
     name: str,
     reader: type[CIFAR10],
-    statistics: tuple[tuple[float, ...], tuple[float, ...]],
+    published: statistics.Statistics,
     root: str | None,
     download: bool,
     validation: float,
@@ -107,7 +105,7 @@ def _load(
         validation=validation,
         test=test_part,
         classes=len(part.classes),
-        statistics=statistics,
+        statistics=published,
         fingerprint=fingerprint(train_part.labels, train_part.pixels, test_part.labels, test_part.pixels),
         limit=limit,
         train_limit=train_limit,

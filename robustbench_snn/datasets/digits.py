@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from robustbench_snn.dataset.contract import Dataset, Limit, build, register_dataset
-from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint
+from robustbench_snn.dataset.fingerprint import fingerprint
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.dataset.splits import hold_out
+from robustbench_snn.dataset.statistics import channel_statistics
 
 TEST, VALIDATION = 400, 200
 

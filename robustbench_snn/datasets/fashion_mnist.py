@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from robustbench_snn.dataset.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
-from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint
+from robustbench_snn.dataset.fingerprint import fingerprint
 from robustbench_snn.dataset.idx import read_idx
 from robustbench_snn.dataset.locate import find
 from robustbench_snn.dataset.samples import ArraySamples
+from robustbench_snn.dataset.statistics import channel_statistics
 from robustbench_snn.errors import DatasetError
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from robustbench_snn.dataset.contract import Dataset, Limit, Share, build, register_dataset
 from robustbench_snn.dataset.encoded import EncodedSamples, ImageFormat, image_format
-from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint, fingerprint_items, path_id
+from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items, path_id
 from robustbench_snn.dataset.locate import find
+from robustbench_snn.dataset.statistics import channel_statistics
 from robustbench_snn.errors import DatasetError
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
@@ -39,7 +40,7 @@ class _Split:
 def image_folder(
     *,
     root: str | None = None,
-    image_size: Annotated[int, Field(ge=1)] | None = None,
+    image_size: PositiveInt | None = None,
     resize_ratio: Annotated[float, Field(ge=1.0)] = 1.0,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,

@@ -6,18 +6,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.dataset.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
 from robustbench_snn.dataset.encoded import EncodedSamples, image_format
-from robustbench_snn.dataset.fingerprint import channel_statistics, fingerprint, fingerprint_items
+from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items
 from robustbench_snn.dataset.locate import find
+from robustbench_snn.dataset.statistics import channel_statistics
 from robustbench_snn.errors import DatasetError
 
 IMAGE_COLUMNS = ("image", "img")
@@ -51,7 +51,7 @@ def parquet(
     root: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
-    image_size: Annotated[int, Field(ge=1)] | None = None,
+    image_size: PositiveInt | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
     validation: Share = 0.1,

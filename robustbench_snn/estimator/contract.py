@@ -21,11 +21,11 @@ from robustbench_snn.estimator.surrogate import ReplacedSpike
 from robustbench_snn.estimator.temporal import TemporalBackward, TimeRecord, replaced_backward
 from robustbench_snn.model.swapping import swapped
 from robustbench_snn.model.target import Target, lock_of
+from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import estimators
+from robustbench_snn.registry.spec import ComponentSpec, component_spec
 
 E_ = TypeVar("E_", bound="type[Estimator]")
-EstimatorSpec = str | dict[str, dict[str, Any]]
-"""A name, or a name with parameters, as suite files write it: ``atan`` or ``{atan: {alpha: 10}}``."""
 
 _checked: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 
@@ -37,11 +37,13 @@ def register_estimator(
     return estimators.register(name, version=version, presets=presets)
 
 
-class Estimator(ABC):
-    """Base class of all estimators; keyword-only parameters of ``__init__`` are its YAML parameters."""
+class Estimator(Parameterized, ABC):
+    """Base class of all estimators; the annotated fields of a subclass are its YAML parameters."""
 
     stateful: ClassVar[bool] = False
     """Whether it keeps something for each sample from one forward pass to the next."""
+    replaces: ClassVar[bool] = True
+    """Whether it puts another backward pass in place of the model's own."""
 
     @abstractmethod
     def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
@@ -76,37 +78,22 @@ class TemporalEstimator(Estimator, TemporalBackward):
         return replaced_backward(neuron, self)
 
 
-class TrainingSurrogate(Estimator):
-    """The model's own backward pass, as trained."""
-
-    def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
-        """Leaves the neuron as it is."""
-        return nullcontext()
-
-
-def make(spec: EstimatorSpec) -> Estimator:
+def make(spec: ComponentSpec | str | Mapping[str, Any]) -> Estimator:
     """The estimator that a suite file names.
 
     Raises:
         UserError: if there is none of that name, or its parameters are wrong.
     """
-    name: str
-    parameters: dict[str, Any]
-    if isinstance(spec, str):
-        name, parameters = spec, {}
-    elif len(spec) == 1:
-        name, parameters = next(iter(spec.items()))
-    else:
-        raise UserError(f"an estimator is a name or one name with parameters, such as {{atan: {{alpha: 10}}}}: {spec}")
-    if name == "training":
-        return TrainingSurrogate()
-    estimator: Estimator = estimators.create(name, **parameters)
+    estimator: Estimator = component_spec(spec).create("estimators")
     return estimator
 
 
 @contextmanager
 def estimating(
-    target: Target, spec: EstimatorSpec | Estimator, probe: Tensor | None = None, **parameters: Any
+    target: Target,
+    spec: ComponentSpec | str | Mapping[str, Any] | Estimator,
+    probe: Tensor | None = None,
+    **parameters: Any,
 ) -> Iterator[Estimator]:
     """Puts an estimator in force for a model while inside; the model is restored even on error.
 
@@ -141,12 +128,15 @@ def estimating(
             for neuron in target.neurons:
                 stack.enter_context(estimator.applied(neuron))
             if before is not None and probe is not None:
-                _assert_same(target, estimator, before, _logits(target, probe, estimator))
+                with watching(target) as idle:
+                    after = _logits(target, probe, estimator)
+                _assert_same(target, estimator, before, after)
+                _assert_used(target, estimator, idle() if isinstance(estimator, SpikeEstimator) else [])
             yield estimator
 
 
 def _seen(target: Target, estimator: Estimator) -> bool:
-    if isinstance(estimator, TrainingSurrogate) or not target.neurons:
+    if not estimator.replaces or not target.neurons:
         return True  # nothing is swapped
     return f"{type(estimator).__qualname__} {target.device}" in _checked.get(target.model, ())
 
@@ -159,6 +149,50 @@ def _logits(target: Target, probe: Tensor, estimator: Estimator | None = None) -
     rows = torch.arange(len(probe), device=probe.device)
     with torch.enable_grad(), nullcontext() if estimator is None else estimator.rows(rows, frozen=True):
         return target(probe.detach().requires_grad_(), streams).detach()
+
+
+class _Watched(dict[str, "nn.Module | None"]):
+    """The parts of a layer of neurons, counting how often it asks for its surrogate function.
+
+    Some of SpikingJelly's layers call it, others only look up its slope: asking for it is what all have in common.
+    """
+
+    asked = 0
+
+    def __getitem__(self, name: str) -> nn.Module | None:
+        self.asked += name == "surrogate_function"
+        return super().__getitem__(name)
+
+
+@contextmanager
+def watching(target: Target) -> Iterator[Callable[[], list[str]]]:
+    """Watches which layers of neurons ask for their surrogate function while inside.
+
+    Yields:
+        A function that names those that ran and never asked.
+    """
+    ran: set[str] = set()
+    kept: dict[str, tuple[nn.Module, dict[str, nn.Module | None]]] = {}
+    with ExitStack() as hooks:
+        for name, module in target.model.named_modules():
+            if any(module is neuron for neuron in target.neurons):
+                hooks.callback(module.register_forward_hook(lambda *_, name=name: ran.add(name)).remove)
+                kept[name] = module, module._modules
+        watched = {name: _Watched(parts) for name, (_, parts) in kept.items()}
+        for name, (module, parts) in kept.items():
+            hooks.callback(module.__dict__.__setitem__, "_modules", parts)
+            module.__dict__["_modules"] = watched[name]
+        yield lambda: sorted(name for name in ran if not watched[name].asked)
+
+
+def _assert_used(target: Target, estimator: Estimator, idle: list[str]) -> None:
+    if idle:
+        raise UserError(
+            f"{type(estimator).__name__} has no effect on {len(idle)} of {len(target.neurons)} layers of neurons of "
+            f"{type(target.model).__name__} (first: {idle[0]}): they do not fire by their surrogate function, so an "
+            "attack under this estimator would follow their own gradient; leave it out"
+        )
+    _checked.setdefault(target.model, set()).add(f"{type(estimator).__qualname__} {target.device}")
 
 
 def _assert_same(target: Target, estimator: Estimator, before: Tensor, after: Tensor) -> None:
@@ -174,16 +208,13 @@ def _assert_same(target: Target, estimator: Estimator, before: Tensor, after: Te
             f"{float((before - after).abs().max()):.3g}: its neurons do not fire by their surrogate function, "
             "so this estimator cannot attack it; leave it out"
         )
-    _checked.setdefault(target.model, set()).add(f"{type(estimator).__qualname__} {target.device}")
 
 
 __all__ = [
     "Estimator",
-    "EstimatorSpec",
     "SpikeEstimator",
     "TemporalEstimator",
     "TimeRecord",
-    "TrainingSurrogate",
     "estimating",
     "make",
     "register_estimator",

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.model.target import Target
+from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import evaluations
+from robustbench_snn.registry.spec import named_in
 
 if TYPE_CHECKING:
     from robustbench_snn.store.records import Record
 
 V_ = TypeVar("V_", bound="type[Evaluation]")
-Column = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ class Outcome:
     comparable: bool = True
 
 
-class Evaluation(ABC):
-    """Base class of all evaluations; keyword-only parameters of ``__init__`` are its YAML parameters."""
+class Evaluation(Parameterized, ABC):
+    """Base class of all evaluations; the annotated fields of a subclass are its YAML parameters."""
 
     table_metrics: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Metrics besides ``accuracy`` that a table shows: heading by metric. A heading ending in % shows a share."""
@@ -82,6 +84,14 @@ class Evaluation(ABC):
     def uses(self, peer: str) -> bool:
         """Whether the result depends on the other model of this name; asked where :attr:`needs_peers`."""
         return True
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """Kind and name of the components, besides the model's, whose code changes the result.
+
+        Their versions, and the source of those from outside, are part of the key. Those that a parameter names are
+        found; an evaluation that runs others by itself adds them: ``("attacks", "pgd")``.
+        """
+        return named_in([getattr(self, field.name) for field in dataclasses.fields(self)])
 
     @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

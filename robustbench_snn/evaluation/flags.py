@@ -15,6 +15,23 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "layer under no_grad, a rounding without a straight-through gradient, or a saturated surrogate; give the "
             "encoder a backward pass (BPDA) and evaluate again."
         ),
+        "no_input_gradient": (
+            "The input gradient is exactly zero, or absent, for every one of the first samples. The model detaches its "
+            "input, runs under no_grad, or rounds without a backward pass: gradient attacks cannot move, and every "
+            "number that they leave is an upper bound without worth. Give the model a backward pass (BPDA)."
+        ),
+        "non_finite_logits": (
+            "Some logits were not finite, on the clean images or on those that an attack or a corruption made. They "
+            "count as wrong answers: a low number here may say that the model breaks down, not that it was fooled."
+        ),
+        "non_finite_weights": (
+            "Some weights or buffers of the model are not finite: its training diverged, or its file is damaged. "
+            "Train again with a lower learning rate; no number of this model means anything."
+        ),
+        "constant_prediction": (
+            "The model gives one and the same class for all of the first samples, whose labels differ: it predicts a "
+            "constant. Its robustness is that of a stopped clock."
+        ),
         "accuracy_rises_with_eps": (
             "Robust accuracy is higher at a larger eps. A larger ball holds every image of a smaller one, so the "
             "attack at the larger eps failed: more steps, more restarts, another estimator."
@@ -53,7 +70,7 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "alone are too high. Common among SNNs; run snn_standard."
         ),
         "not_deterministic": (
-            "Five forward passes of one batch did not agree bit for bit, but the model was not declared stochastic. "
+            "Two forward passes of one batch did not agree bit for bit, but the model was not declared stochastic. "
             "Either it draws random numbers (declare it: stochastic=True) or it keeps state between forwards "
             "that reset does not clear."
         ),

@@ -13,7 +13,7 @@ from robustbench_snn.model.task import Task
 from robustbench_snn.spec.suite import ModelSpec
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
-from robustbench_snn.weights.importing import load_normalized_weights
+from robustbench_snn.weights.loading import load_normalized_weights
 
 
 def rebuild(store: Store, record: Record) -> Target:
@@ -32,7 +32,7 @@ def rebuild(store: Store, record: Record) -> Target:
         raise StoreError(f"the model '{record.model}' cannot be built again from its record: a plug-in made it")
     model = build_model(_spec(training), Task(**_tuples(facts)))
     assert isinstance(model, Classifier)
-    load_normalized_weights(store.weights(training.key), model)
+    load_normalized_weights(model, store.weights(training.key))
     return Target(model.eval())
 
 

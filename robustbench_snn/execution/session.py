@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation.checked import run_checked
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.execution.building import build_model
 from robustbench_snn.execution.provenance import Stopwatch, measured, provenance
@@ -25,7 +26,7 @@ from robustbench_snn.plan.plan import EvaluateCell, Plan, TrainCell
 from robustbench_snn.registry import evaluations, models
 from robustbench_snn.store.records import Failure, Record
 from robustbench_snn.store.store import Store, write_samples
-from robustbench_snn.weights.importing import load_normalized_weights
+from robustbench_snn.weights.loading import load_normalized_weights
 from robustbench_snn.weights.tensors import save_weights, tensor_digest
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class Session:
             return {"weights": "as the plug-in returned them"}
         assert isinstance(model, Classifier)
         if cell.model.weights is not None:
-            normalization = load_normalized_weights(Path(cell.model.weights), model)
+            normalization = load_normalized_weights(model, cell.model.weights)
             return {"weights": cell.model.weights, "normalization": normalization}
         assert cell.model.recipe is not None
         recipe = resolve_recipe(cell.model.recipe)
@@ -190,12 +191,12 @@ class Session:
             model = self._build(cell)
             if cell.model.model is None:
                 assert isinstance(model, Classifier)
-                load_normalized_weights(self.store.weights(cell.key), model)
+                load_normalized_weights(model, self.store.weights(cell.key))
             while len(self._targets) >= 4:
                 self._targets.pop(next(iter(self._targets)))
             stochastic = None
             if cell.model.model is not None:
-                stochastic = bool(models.get(cell.model.model.name).declaration.traits["stochastic"])
+                stochastic = bool(models.get(cell.model.model.name).declaration.traits.stochastic)
             model = model.to(self.options.device).eval()
             self._targets[cell.key] = Target(model, stochastic=stochastic, checkpointing=self.options.checkpointing)
         return self._targets[cell.key]
@@ -301,7 +302,7 @@ def run_in_memory(evaluation: Evaluation, subject: Subject) -> tuple[Outcome, in
     while True:
         try:
             with subject.target.frozen():
-                return evaluation.run(subject), subject.batch_size
+                return run_checked(evaluation, subject), subject.batch_size
         except torch.OutOfMemoryError:
             if subject.batch_size == 1:
                 raise UserError(

@@ -57,7 +57,17 @@ def wilson(share: float, count: int, confidence: float = 0.95) -> Interval:
     """
     if count < 1:
         raise ValueError("an interval needs at least one sample")
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    return score_interval(share, count, float(stats.norm.ppf(0.5 + confidence / 2)))
+
+
+def score_interval(share: float, count: float, z: float) -> Interval:
+    """Wilson's score interval for any quantile ``z`` and a number of samples that need not be whole.
+
+    Args:
+        share: observed proportion in [0, 1].
+        count: number of independent samples, or their effective number; above 0.
+        z: two-sided quantile, 1.96 for 95 % by the normal distribution.
+    """
     shrink = 1 + z * z / count
     center = (share + z * z / (2 * count)) / shrink
     spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / shrink
@@ -142,16 +152,16 @@ def adjust(p_values: Sequence[float], correction: Correction) -> list[float]:
     """p-values corrected for their number.
 
     Args:
-        p_values: of all comparisons made.
-        correction: ``holm`` (family-wise error; Holm, 1979) or ``benjamini-hochberg`` (false discovery rate; 1995).
+        p_values: of all comparisons shown, in [0, 1]; corrected anew whenever that set changes.
+        correction: ``holm`` (family-wise error; Holm, 1979, Scand. J. Stat. 6:65) or ``benjamini-hochberg`` (false
+            discovery rate; Benjamini and Hochberg, 1995, J. R. Stat. Soc. B 57:289).
     """
-    count = len(p_values)
-    order = np.argsort(p_values)
-    ranked = np.asarray(p_values, dtype=np.float64)[order]
-    if correction == "holm":
-        scaled = np.maximum.accumulate(ranked * (count - np.arange(count)))
-    else:
-        scaled = np.minimum.accumulate((ranked * count / (1 + np.arange(count)))[::-1])[::-1]
-    adjusted = np.empty(count)
-    adjusted[order] = np.minimum(scaled, 1.0)
+    if not p_values:
+        return []
+    ranked = np.asarray(p_values, dtype=np.float64)
+    if correction == "benjamini-hochberg":
+        return [float(value) for value in stats.false_discovery_control(ranked)]
+    order = np.argsort(ranked)
+    adjusted = np.empty(len(ranked))
+    adjusted[order] = np.minimum(np.maximum.accumulate(ranked[order] * np.arange(len(ranked), 0, -1)), 1.0)
     return [float(value) for value in adjusted]

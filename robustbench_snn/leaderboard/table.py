@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from robustbench_snn.columns import Column
 from robustbench_snn.leaderboard.statistics import Comparison, adjust, compare, wilson
 from robustbench_snn.plan.plan import EvaluateCell, Plan, TrainCell
 from robustbench_snn.registry import evaluations
 from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import Column, Store
+from robustbench_snn.store.store import Store
 from robustbench_snn.strict import Strict
 
 SCHEMA_VERSION = 1

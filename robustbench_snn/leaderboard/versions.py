@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from robustbench_snn.columns import Column
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.pages import render_html, render_index, render_markdown
 from robustbench_snn.leaderboard.table import Outcomes, Row, Table
 from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import Column, read_samples, write_samples, write_text
+from robustbench_snn.store.store import read_samples, write_samples, write_text
 
 _FOLDER = re.compile(r"^v(\d+)\.(\d+)$")
 

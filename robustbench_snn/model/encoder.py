@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from spikingjelly.activation_based.neuron import BaseNode
@@ -22,29 +22,9 @@ from robustbench_snn.model.position_embedding import Overrun, PositionEmbedding,
 from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
+from robustbench_snn.registry.traits import EncoderTraits, Gradient
 
-Gradient = Literal["exact", "surrogate", "straight-through", "bpda", "none"]
 E_ = TypeVar("E_", bound="type[Encoder]")
-
-
-@dataclass(frozen=True)
-class EncoderTraits:
-    """What an encoder declares of itself, and what the conformance tests check.
-
-    Attributes:
-        stochastic: two runs with other random streams differ; attacks then average over draws (EOT).
-        causal: step t does not depend on later steps nor on T, so a prefix of T steps equals a shorter run.
-        gradient: where the input gradient comes from: ``exact`` (a real-valued output, differentiable as it is),
-            ``surrogate`` (of spiking neurons), ``straight-through`` or ``bpda`` (see
-            :mod:`robustbench_snn.model.coding_gradients`), or ``none`` (zero everywhere, for the study of gradient
-            masking).
-        spiking: the output is binary; otherwise real-valued.
-    """
-
-    stochastic: bool
-    causal: bool
-    gradient: Gradient
-    spiking: bool
 
 
 def register_encoder(
@@ -58,7 +38,7 @@ def register_encoder(
     presets: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[E_], E_]:
     """Puts an encoder class under ``name`` with its traits (see :class:`EncoderTraits`); literals only."""
-    traits = EncoderTraits(stochastic, causal, gradient, spiking)
+    traits = EncoderTraits(stochastic=stochastic, causal=causal, gradient=gradient, spiking=spiking)
     register = encoders.register(
         name,
         version=version,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from threading import RLock
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,22 @@ def lock_of(model: nn.Module) -> RLock:
         return _locks.setdefault(model, RLock())
 
 
+@dataclass
+class Tally:
+    """Counts answers that are not finite, without waiting for the device.
+
+    Attributes:
+        non_finite: how many rows of logits so far.
+    """
+
+    non_finite: Tensor | int = 0
+
+    def counted(self, logits: Tensor) -> Tensor:
+        """The same logits (B, K)."""
+        self.non_finite = self.non_finite + (~logits.detach().isfinite()).any(1).sum()
+        return logits
+
+
 class Target:
     """Wraps a classifier of ours, or any torch module from images in [0, 1] to logits.
 
@@ -46,11 +63,17 @@ class Target:
         ours = isinstance(model, Classifier)
         self.stochastic: bool = stochastic if stochastic is not None else bool(ours and model.stochastic)
         self.timesteps: int | None = model.timesteps if isinstance(model, Classifier) else None
+        self._tally = Tally()
 
     @property
     def neurons(self) -> list[nn.Module]:
         """The spiking neuron layers; empty for an ANN."""
         return spiking_neurons(self.model)
+
+    @property
+    def non_finite(self) -> int:
+        """How many answers so far held a logit that is not finite."""
+        return int(self._tally.non_finite)
 
     @property
     def device(self) -> torch.device:
@@ -70,7 +93,7 @@ class Target:
             UserError: if the model does not return logits (B, K), or cannot be run at another T.
         """
         padded, streams = pad_batch(images, random)
-        with self._recomputing():
+        with lock_of(self.model), self._recomputing():
             if isinstance(self.model, Classifier):
                 logits: Tensor = self.model(padded, timesteps=timesteps, random=streams)
             else:
@@ -80,7 +103,7 @@ class Target:
                 f"{type(self.model).__name__} returned shape {tuple(logits.shape)} for {len(padded)} images; "
                 "a model must return logits (B, K): average over timesteps inside it"
             )
-        return logits[: len(images)]
+        return self._tally.counted(logits[: len(images)])
 
     def _foreign(self, images: Tensor, random: SampleRandom | None, timesteps: int | None) -> Tensor:
         if timesteps is not None:

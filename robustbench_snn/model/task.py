@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+IMAGENET_SIDE = 64
+"""From this many pixels a side on, the authors' ImageNet models are meant; below, their CIFAR models."""
+
 
 @dataclass(frozen=True)
 class Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from robustbench_snn.registry import KINDS
-from robustbench_snn.spec.suite import ComponentSpec
+from robustbench_snn.registry.spec import ComponentSpec
 
 
 def resolved(component: ComponentSpec, kind: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from robustbench_snn.errors import UserError
 from robustbench_snn.plan.identity import resolved
 from robustbench_snn.registry import evaluations
-from robustbench_snn.spec.suite import ComponentSpec, ModelSpec, SuiteSpec
+from robustbench_snn.registry.spec import ComponentSpec
+from robustbench_snn.spec.suite import ModelSpec, SuiteSpec
 from robustbench_snn.store.records import content_key
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.target import Target
+from robustbench_snn.spikes.distance import Recorded, SpikeDistance
+from robustbench_snn.spikes.recording import watched
 
 Images = NDArray[np.float32]
 
@@ -43,35 +45,25 @@ def draw_images(clean: Images, adversarial: Images, *, rows: int = 6) -> Figure:
 
 
 def spike_differences(target: Target, clean: Tensor, adversarial: Tensor) -> list[list[float]]:
-    """Share of neurons whose spike differs between the two images, by layer and step; layers in step mode m.
+    """Share of neurons whose spike differs between the two images, by layer and step.
 
     Args:
         target: the model.
         clean: (B, C, H, W).
         adversarial: the same shape.
+
+    Raises:
+        UserError: if the model has no spiking neurons.
     """
-    recorded: list[list[Tensor]] = []
-    for images in (clean, adversarial):
-        spikes: list[Tensor] = []
-        hooks = [
-            neuron.register_forward_hook(lambda module, inputs, output, kept=spikes: kept.append(output.detach()))
-            for neuron in target.neurons
-            if getattr(neuron, "step_mode", "s") == "m"
-        ]
-        try:
-            with torch.no_grad():
-                target(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        recorded.append(spikes)
-    if not recorded[0]:
-        raise UserError("spike differences by step need neurons in step mode m; this model has none")
-    count = len(clean)
-    return [
-        [float((a != b).float().mean()) for a, b in zip(before[:, :count], after[:, :count], strict=True)]
-        for before, after in zip(*recorded, strict=True)
-    ]
+    if not target.neurons:
+        raise UserError("this model has no spiking neurons, so there are no spikes to compare")
+    before, after = Recorded(samples=len(clean)), Recorded(samples=len(clean))
+    for images, recorded in ((clean, before), (adversarial, after)):
+        with torch.no_grad(), watched(target.model, recorded.observe):
+            target(images)
+    distance = SpikeDistance()
+    distance.add(before.layers(), after.layers())
+    return list(distance.by_layer().values())
 
 
 def draw_spikes(differences: Sequence[Sequence[float]]) -> Figure:

@@ -17,6 +17,7 @@ from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
+from robustbench_snn.plotting.saving import save_figure
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
 from robustbench_snn.spikes.words import global_word_entropy, word_histogram
@@ -104,7 +105,7 @@ def plot_encoder(
     timesteps: int = 4,
     parameters: Mapping[str, Any] | None = None,
     path: str | Path,
-) -> list[Path]:
+) -> tuple[Path, Path]:
     """Draws input frames, spikes of every step, firing rates and the word histogram of one image.
 
     Args:
@@ -121,16 +122,8 @@ def plot_encoder(
         UserError: if an argument is not valid or the files cannot be written.
     """
     run = run_encoder(name, image, timesteps=timesteps, parameters=parameters)
-    files = [Path(path).with_suffix(suffix) for suffix in (".png", ".svg")]
-    with mpl.rc_context({"svg.hashsalt": "robustbench_snn", "font.size": 8.0}):
-        figure = draw(run)
-        try:
-            files[0].parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(files[0], dpi=120)
-            figure.savefig(files[1], metadata={"Date": None})  # the same picture, the same bytes
-        except OSError as error:
-            raise UserError(f"cannot write {files[0]}: {error.strerror}; name another file") from None
-    return files
+    with mpl.rc_context({"font.size": 8.0}):
+        return save_figure(draw(run), Path(path).with_suffix(""), dpi=120)
 
 
 def draw(run: EncoderRun) -> Figure:

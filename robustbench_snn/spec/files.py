@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from robustbench_snn.errors import UserError, did_you_mean
-from robustbench_snn.registry import Registry, backbones, datasets, encoders, evaluations, explain, models
-from robustbench_snn.spec.suite import Component, ComponentSpec, GridSpec, ModelSpec, SuiteSpec, TableSpec
-
-_COMPONENT: TypeAdapter[ComponentSpec] = TypeAdapter(Component)
+from robustbench_snn.registry import KINDS
+from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems
+from robustbench_snn.spec.suite import GridSpec, ModelSpec, SuiteSpec, TableSpec
 
 
 class SuiteError(UserError):
@@ -138,58 +137,49 @@ def _fields_at(location: Sequence[str | int]) -> list[str]:
 
 def _component_problems(suite: SuiteSpec) -> Iterator[tuple[str, str]]:
     """Names and parameters of all components, each looked up in its registry."""
-    yield from _check(datasets, suite.dataset, "dataset")
-    yield from _check(backbones, suite.backbone, "backbone")
+    yield from _check("datasets", suite.dataset, "dataset")
+    yield from _check("backbones", suite.backbone, "backbone")
     yield from _check_recipe(suite.recipe, "recipe")
     for index, model in enumerate(suite.models):
         place = f"models.{index}"
-        for registry, component, key in (
-            (encoders, model.encoder, "encoder"),
-            (backbones, model.backbone, "backbone"),
-            (models, model.model, "model"),
-        ):
+        for key, component in (("encoder", model.encoder), ("backbone", model.backbone), ("model", model.model)):
             if component is not None:
-                yield from _check(registry, component, f"{place}.{key}")
+                yield from _check(f"{key}s", component, f"{place}.{key}")
         if model.recipe is not None:
             yield from _check_recipe(model.recipe, f"{place}.recipe")
     if suite.grid is not None:
         for index, component in enumerate(suite.grid.encoders):
-            yield from _check(encoders, component, f"grid.encoders.{index}")
+            yield from _check("encoders", component, f"grid.encoders.{index}")
         for index, component in enumerate(suite.grid.backbones):
-            yield from _check(backbones, component, f"grid.backbones.{index}")
+            yield from _check("backbones", component, f"grid.backbones.{index}")
     for index, component in enumerate(suite.evaluations):
-        yield from _check(evaluations, component, f"evaluations.{index}")
+        yield from _check("evaluations", component, f"evaluations.{index}")
 
 
 def _component_problems_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Component problems of a file that is also wrong elsewhere: the parts that can be read are checked."""
-    places: list[tuple[Registry[Any], str, Any]] = [
-        (datasets, "dataset", data.get("dataset")),
-        (backbones, "backbone", data.get("backbone")),
+    places: list[tuple[str, str, Any]] = [
+        ("datasets", "dataset", data.get("dataset")),
+        ("backbones", "backbone", data.get("backbone")),
     ]
-    for registry, key, kind in ((evaluations, "evaluations", None), (encoders, "models", "encoder")):
+    for kind, key, inside in (("evaluations", "evaluations", ""), ("encoders", "models", "encoder")):
         items = data.get(key)
         for index, item in enumerate(items if isinstance(items, list) else []):
-            found = item if kind is None else item.get(kind) if isinstance(item, Mapping) else None
-            places.append((registry, f"{key}.{index}" + (f".{kind}" if kind else ""), found))
-    for registry, path, value in places:
+            found = item if not inside else item.get(inside) if isinstance(item, Mapping) else None
+            places.append((kind, f"{key}.{index}" + (f".{inside}" if inside else ""), found))
+    for kind, path, value in places:
         if value is not None:
             try:
-                component = _COMPONENT.validate_python(value)
-            except ValidationError:
+                component = component_spec(value)
+            except UserError:
                 continue  # its form is wrong, which is among the problems already
-            yield from _check(registry, component, path)
+            yield from _check(kind, component, path)
 
 
-def _check(registry: Registry[Any], component: ComponentSpec, path: str) -> Iterator[tuple[str, str]]:
-    try:
-        found = registry.get(component.name)
-        found.validate(component.parameters)
-    except UserError as error:
-        yield path, str(error)
-    except ValidationError as error:
-        for message in explain(error, found.parameters):
-            yield f"{path}.{component.name}", message
+def _check(kind: str, component: ComponentSpec, path: str) -> Iterator[tuple[str, str]]:
+    known = component.name in KINDS[kind]
+    for message in problems(kind, component):
+        yield f"{path}.{component.name}" if known else path, message
 
 
 def _check_recipe(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from robustbench_snn.registry import KINDS, Registry
+from robustbench_snn.registry.spec import COMPONENTS
 from robustbench_snn.spec.suite import SuiteSpec
 
 _PLACES = {
@@ -47,7 +48,7 @@ def _point(entry: dict[str, Any], reference: str) -> None:
         entry["anyOf"] = [{"$ref": reference}, *([{"type": "null"}] if optional else [])]
 
 
-def _component_schema(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _component_schema(registry: Registry[Any, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """A name, ``{name: x, a: 1}`` or ``{x: {a: 1}}``."""
     options: list[dict[str, Any]] = [{"enum": registry.names()}]
     for name in registry:
@@ -76,17 +77,30 @@ def _component_schema(registry: Registry[Any], definitions: dict[str, Any]) -> d
 
 def _recipe_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     """A name, or values in place of a named recipe's or of the defaults."""
-    from robustbench_snn.training import Recipe, recipe_names
+    from robustbench_snn.training import Recipe, recipes
 
     values = _without_titles(_lift(Recipe.model_json_schema(), definitions))
-    values["properties"]["name"] = {"enum": recipe_names()}
-    return {"anyOf": [{"enum": recipe_names()}, values]}
+    values["properties"]["name"] = {"enum": recipes.names()}
+    return {"anyOf": [{"enum": recipes.names()}, values]}
 
 
 def _lift(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """Moves a component's own definitions to the top, where its references point."""
     definitions.update(schema.pop("$defs", {}))
-    return schema
+    resolved: dict[str, Any] = _refer(schema)
+    return resolved
+
+
+def _refer(node: Any) -> Any:
+    """Puts a reference to a kind's components wherever a parameter takes one of them."""
+    if isinstance(node, list):
+        return [_refer(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if COMPONENTS in node:
+        kept = {key: value for key, value in node.items() if key in ("default", "description")}
+        return {"anyOf": [{"$ref": f"#/$defs/{node[COMPONENTS]}"}], **kept}
+    return {key: _refer(value) for key, value in node.items()}
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:

@@ -11,41 +11,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WrapSerializer, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from robustbench_snn.registry.spec import ComponentSpec, WrittenComponent
 from robustbench_snn.strict import Strict
 
 Readout = Literal["mean", "last", "last_segment"]
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$")
-
-
-class ComponentSpec(Strict):
-    """A component by name, with parameters, and for evaluations a label of its own in the table."""
-
-    name: str
-    parameters: Mapping[str, Any] = Field(default_factory=dict)
-    label: str | None = None
-
-
-def _component(value: Any) -> Any:
-    """Brings the three ways to write a component into one."""
-    if isinstance(value, str):
-        return {"name": value}
-    if isinstance(value, ComponentSpec):
-        return value
-    if isinstance(value, Mapping) and "name" in value:
-        rest = {key: item for key, item in value.items() if key not in ("name", "label")}
-        return {"name": value["name"], "label": value.get("label"), "parameters": rest}
-    if isinstance(value, Mapping) and len(value) == 1:
-        ((name, parameters),) = value.items()
-        if parameters is None or isinstance(parameters, Mapping):
-            rest = dict(parameters or {})
-            return {"name": name, "label": rest.pop("label", None), "parameters": rest}
-    raise ValueError("write a component as a name, as {name: stf, kernel: 1} or as {stf: {kernel: 1}}")
-
-
-def _short(component: ComponentSpec, handler: Any) -> Any:
-    return {"name": component.name, **({"label": component.label} if component.label else {}), **component.parameters}
 
 
 def _named(value: Any) -> Any:
@@ -55,7 +27,6 @@ def _named(value: Any) -> Any:
 RecipeValues = Annotated[Mapping[str, Any], BeforeValidator(_named)]
 """A shipped recipe's name, or a mapping with values that replace its own (``{name: spikformer_cifar, epochs: 2}``)."""
 
-Component = Annotated[ComponentSpec, BeforeValidator(_component), WrapSerializer(_short)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 Timesteps = Annotated[int, Field(ge=1, le=1024)]
 
@@ -76,9 +47,9 @@ class ModelSpec(Strict):
     """
 
     name: str = Field(pattern=_NAME.pattern)
-    encoder: Component | None = None
-    backbone: Component | None = None
-    model: Component | None = None
+    encoder: WrittenComponent | None = None
+    backbone: WrittenComponent | None = None
+    model: WrittenComponent | None = None
     timesteps: Timesteps | None = None
     readout: Readout | None = None
     recipe: RecipeValues | None = None
@@ -95,8 +66,8 @@ class ModelSpec(Strict):
 class GridSpec(Strict):
     """Every encoder on every backbone at every T, as models named after what they differ in."""
 
-    encoders: tuple[Component, ...] = Field(min_length=1)
-    backbones: tuple[Component, ...] = Field(default=(), description="the suite's backbone if left out")
+    encoders: tuple[WrittenComponent, ...] = Field(min_length=1)
+    backbones: tuple[WrittenComponent, ...] = Field(default=(), description="the suite's backbone if left out")
     timesteps: tuple[Timesteps, ...] = Field(default=(), description="the suite's timesteps if left out")
 
     def models(self) -> list[ModelSpec]:
@@ -154,15 +125,15 @@ class SuiteSpec(Strict):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     description: str = ""
-    dataset: Component = ComponentSpec(name="digits")
+    dataset: WrittenComponent = ComponentSpec(name="digits")
     timesteps: Timesteps = 4
-    backbone: Component = ComponentSpec(name="spikformer")
+    backbone: WrittenComponent = ComponentSpec(name="spikformer")
     recipe: RecipeValues = Field(default={"name": "digits_quick"})
     seeds: Seeds = (0,)
     evaluation_seed: Annotated[int, Field(ge=0)] = 0
     models: tuple[ModelSpec, ...] = ()
     grid: GridSpec | None = None
-    evaluations: tuple[Component, ...] = Field(min_length=1)
+    evaluations: tuple[WrittenComponent, ...] = Field(min_length=1)
     table: TableSpec = TableSpec()
 
     @model_validator(mode="after")

@@ -1,1 +1,1 @@
-"""What the spikes do: timestep sweeps, faults, firing rates, diversity, information, energy, distances."""
+"""Measures of spikes: firing rates, diversity, information, operations, energy, distances."""

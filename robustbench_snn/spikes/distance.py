@@ -12,10 +12,10 @@ from robustbench_snn.spikes.rates import spikes_by_layer
 
 @dataclass
 class Recorded:
-    """All spikes of one forward pass, as booleans; its :meth:`observe` is an observer for :func:`~.watching.watched`.
+    """All spikes of one forward pass, as booleans; :meth:`observe` is an observer for :func:`~.recording.watched`.
 
     Attributes:
-        samples: how many of the batch count (the rest is padding).
+        samples: number of samples at the front of the batch to keep (the rest is padding); None for all.
     """
 
     samples: int | None = None
@@ -34,8 +34,8 @@ class Recorded:
 class SpikeDistance:
     """Normalised Hamming distance of two spike trains by layer and step: the share of neurons whose spike differs.
 
-    Sums are whole numbers, so any batching gives the same. 0 is the same spikes; two independent trains of rate r
-    differ by 2 r (1 - r), which is given beside it as ``chance``.
+    Sums are whole numbers, so any batching gives the same result. Equal spike trains have distance 0, two independent
+    ones of rate r 2 r (1 - r), which :meth:`chance` gives for the rates found.
     """
 
     _different: dict[str, Tensor] = field(default_factory=dict)
@@ -43,7 +43,12 @@ class SpikeDistance:
     _seen: dict[str, int] = field(default_factory=dict)
 
     def add(self, clean: dict[str, Tensor], other: dict[str, Tensor]) -> None:
-        """Compares the spikes of one batch, bool (T, B, ...) by layer."""
+        """Compares the spikes of one batch.
+
+        Args:
+            clean: bool (T, B, ...) by layer.
+            other: the same layers and shapes.
+        """
         for name, spikes in clean.items():
             others = other[name]
             counts = [_by_step(spikes ^ others), _by_step(spikes), _by_step(others)]
@@ -57,7 +62,7 @@ class SpikeDistance:
         return {name: (count.double() / self._seen[name]).tolist() for name, count in self._different.items()}
 
     def chance(self) -> dict[str, list[float]]:
-        """What the distance would be at the same rates if the two trains were independent: p + q - 2 p q."""
+        """Expected distance of independent trains of the same rates p and q, p + q - 2 p q, at each step by layer."""
         found = {}
         for name, (clean, other) in self._fired.items():
             p, q = clean.double() / self._seen[name], other.double() / self._seen[name]

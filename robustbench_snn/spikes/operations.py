@@ -32,18 +32,18 @@ _aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Operations:
-    """What one inference costs; counts and energies of one image, over all its steps.
+    """Counts and energies of the inference of one image, over all its steps.
 
     Attributes:
         synops: spike-driven accumulations in convolutions and matrix products.
         ac: accumulations: SynOps, and additions elsewhere (shortcuts, embeddings, means).
         mac: multiply-accumulates, where the input is not all 0 and 1.
-        compute_pj: 4.6 pJ for each MAC and 0.9 pJ for each AC.
-        memory_pj: reads of weights and biases as far as they are used, and one read and one write of every neuron's
-            state at each step, at 24.96 pJ a byte (SpikingJelly's ``SimpleEnergyProfiler``).
+        compute_pj: energy of computing, 4.6 pJ for each MAC and 0.9 pJ for each AC.
+        memory_pj: energy of memory at 24.96 pJ a byte (SpikingJelly's ``SimpleEnergyProfiler``): reads of weights and
+            biases as far as they are used, and one read and one write of every neuron's state at each step.
         formula_sops: firing rate times T times FLOPs of each layer with spiking input (arXiv:2505.15840).
         formula_macs: FLOPs of the layers with real-valued input.
-        formula_pj: 4.6 pJ for each of those MACs and 0.9 pJ for each SOP. Whole-number input counts as that many
+        formula_pj: 4.6 pJ for each MAC and 0.9 pJ for each SOP of the formula. Whole-number input counts as that many
             spikes; at the border of an image the formula counts what padding leaves out.
     """
 
@@ -62,16 +62,20 @@ class Operations:
         return cls(**{name: sum(getattr(one, name) for one in found) / len(found) for name in vars(found[0])})
 
 
-def count_operations(model: nn.Module, images: Tensor, run: Callable[[Tensor], object] | None = None) -> Operations:
+def count_operations(
+    model: nn.Module, images: Tensor, run: Callable[[Tensor, int], object] | None = None
+) -> Operations:
     """Counts a forward pass of each image alone, and returns the mean.
 
     Args:
         model: in eval mode, membranes at rest or resetting itself.
         images: (N, ...).
-        run: the forward pass of one image (1, ...); ``model`` itself if None.
+        run: the forward pass of one image (1, ...), given with its number from 0 on, and called twice for each;
+            ``model(image)`` if None.
     """
     found = []
-    for image in images.split(1):
+    forward = run or (lambda image, number: model(image))
+    for number, image in enumerate(images.split(1)):
         costs = op_counter.SimpleEnergyProfiler(
             config=op_counter.SimpleEnergyConfig(
                 cost_config=op_counter.SimpleEnergyCostConfig(PJ_PER_MAC, PJ_PER_AC),
@@ -85,9 +89,9 @@ def count_operations(model: nn.Module, images: Tensor, run: Callable[[Tensor], o
         # fails on a module that returns a trainable parameter.
         with torch.no_grad(), Target(model).frozen():
             with costs:
-                (run or model)(image)
+                forward(image, number)
             with op_counter.DispatchCounterMode([formula]):
-                (run or model)(image)
+                forward(image, number)
         report = costs.get_report()
         sops, macs = formula.sops, formula.macs
         found.append(
@@ -111,8 +115,8 @@ class FormulaCounter(op_counter.BaseCounter):  # type: ignore[misc]
     The steps are part of the batch when a layer without memory runs, so T times FLOPs is what the layer computes.
 
     Attributes:
-        sops: so far.
-        macs: so far.
+        sops: spike-driven operations counted so far.
+        macs: multiply-accumulates counted so far.
     """
 
     def __init__(self) -> None:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 @dataclass
 class LayerActivity:
-    """Counts of one layer over all samples and steps; exact whole numbers, so any batching gives the same.
+    """Counts of one layer over all samples and steps: whole numbers, so any batching gives the same result.
 
     Attributes:
-        fired: int64 by neuron, how often each fired.
-        seen: steps times samples.
+        fired: how often each neuron fired, int64; None before the first batch.
+        seen: number of steps times samples counted.
     """
 
     fired: Tensor | None = None
@@ -49,11 +49,11 @@ class LayerActivity:
 
 @dataclass
 class Activity:
-    """The activity of all layers; its :meth:`observe` is an observer for :func:`~.watching.watched`.
+    """The activity of all layers; :meth:`observe` is an observer for :func:`~.recording.watched`.
 
     Attributes:
         layers: by name, in the order of the forward pass.
-        samples: how many of the batch count (the rest is padding).
+        samples: number of samples at the front of the batch to count (the rest is padding); None for all.
     """
 
     layers: dict[str, LayerActivity] = field(default_factory=dict)

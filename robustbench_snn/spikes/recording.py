@@ -1,4 +1,4 @@
-"""Seeing every spike of a forward pass, layer by layer and step by step."""
+"""Records every spike of a forward pass, layer by layer and step by step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from robustbench_snn.model.neurons import spiking_neurons
 
 Observer = Callable[[str, int, Tensor], None]
-"""Told the layer's name, the first step, and its spikes of that and the following steps, (T', B, ...)."""
+"""Called with a layer's name, the number of the first step, and the spikes from that step on, (T', B, ...)."""
 
 
 def layer_names(model: nn.Module) -> list[str]:
@@ -22,20 +22,25 @@ def layer_names(model: nn.Module) -> list[str]:
 
 @contextmanager
 def watched(model: nn.Module, observe: Observer) -> Iterator[None]:
-    """Tells ``observe`` of all spikes of one forward pass, in step mode m and s alike.
+    """Calls ``observe`` with all spikes of one forward pass, in step modes m and s alike.
 
-    A layer that is called for one segment of steps at a time is told of as one run of steps.
+    The steps of a layer that is called several times in the pass, for one step or one segment of steps at a time, are
+    numbered through.
+
+    Args:
+        model: the model that is run inside the context.
+        observe: called after each call of a spiking neuron layer.
     """
     steps: dict[str, int] = {}
 
     def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def tell(neuron: nn.Module, inputs: Any, output: Tensor) -> None:
+        def after(neuron: nn.Module, inputs: Any, output: Tensor) -> None:
             spikes = output if getattr(neuron, "step_mode", "m") == "m" else output[None]
             first = steps.get(name, 0)
             steps[name] = first + len(spikes)
             observe(name, first, spikes.detach())
 
-        return tell
+        return after
 
     with ExitStack() as stack:
         for name, neuron in zip(layer_names(model), spiking_neurons(model), strict=True):

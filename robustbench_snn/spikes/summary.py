@@ -1,4 +1,4 @@
-"""What is learnt from the spikes of clean images, batch by batch, in sums that no batching changes."""
+"""Statistics of the spikes for clean images, in sums over batches that do not depend on how these are cut."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import Batch
-from robustbench_snn.evaluation.contract import Column, Subject
+from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.spikes.information import SpikeInformation, gaussian_copula_information
 from robustbench_snn.spikes.rates import Activity
@@ -22,7 +23,7 @@ class SpikeSummary:
     """Firing rates of all layers; words, rates and mutual information of the encoder; information of the logits.
 
     Args:
-        subject: model and samples.
+        subject: the model and its samples; batches are given to :meth:`add`.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -36,7 +37,7 @@ class SpikeSummary:
         self.logits: list[Tensor] = []
 
     def add(self, batch: Batch) -> None:
-        """Runs one batch."""
+        """Runs one batch and adds its spikes and logits."""
         target, seen = self.subject.target, []
         self.activity.samples = len(batch)
         model = target.model

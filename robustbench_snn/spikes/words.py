@@ -1,7 +1,7 @@
-r"""Words of spikes: what an encoder's neurons say over T steps, and how varied it is.
+r"""Spike words: the spike trains of an encoder's neurons over T steps as binary numbers, and their diversity.
 
-Every output neuron of every sample says one word of T bits, :math:`\sum_t S_t 2^{T-1-t}`, the first step being the
-most significant bit. The entropy of the words, divided by that of all words being equally likely, is the spike
+The word of a neuron for a sample has T bits, :math:`\sum_t S_t 2^{T-1-t}`, the first step being the most significant
+bit. The entropy of the words, divided by that of all words being equally likely, is the spike
 pattern diversity of Zheng et al. (2025, arXiv:2508.00387).
 """
 
@@ -39,7 +39,7 @@ def spike_words(spikes: Tensor) -> Tensor:
 
 
 def word_histogram(spikes: Tensor) -> Tensor:
-    """How often each word was said, by image.
+    """How many neurons have each word, by image.
 
     Args:
         spikes: (T, B, ...).
@@ -60,7 +60,7 @@ def word_entropy(histogram: Tensor) -> Tensor:
         histogram: counts (..., 2^T), each row with at least one.
 
     Returns:
-        float64 (...), 0 when every neuron says the same, 1 when all words are equally frequent.
+        float64 (...), 0 when every neuron has the same word, 1 when all words are equally frequent.
     """
     shares = histogram.to(torch.float64) / histogram.sum(-1, keepdim=True)
     entropy: Tensor = torch.special.entr(shares).sum(-1)
@@ -70,8 +70,3 @@ def word_entropy(histogram: Tensor) -> Tensor:
 def global_word_entropy(spikes: Tensor) -> float:
     """Entropy of the words of all neurons and images pooled, in [0, 1]; spikes are (T, B, ...)."""
     return float(word_entropy(word_histogram(spikes).sum(0)))
-
-
-def image_word_entropy(spikes: Tensor) -> float:
-    """Mean over the images of the entropy of each one's words, in [0, 1]; spikes are (T, B, ...)."""
-    return float(word_entropy(word_histogram(spikes)).mean())

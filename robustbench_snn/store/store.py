@@ -14,18 +14,15 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from robustbench_snn.columns import Column
 from robustbench_snn.errors import StoreError
 from robustbench_snn.store.records import SCHEMA_VERSION, Record
-
-Column = NDArray[Any]
 
 
 class Store:

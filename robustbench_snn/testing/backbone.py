@@ -14,7 +14,7 @@ from robustbench_snn.model.neurons import reset, spiking_neurons
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import backbones
 from robustbench_snn.testing.models import BATCH, copy_weights, make_task, mixed_weights, other_device, stir
-from robustbench_snn.testing.results import CheckResult, require, run_checks
+from robustbench_snn.testing.results import CheckResult, check_component, require
 
 
 class BackboneConformance:
@@ -92,7 +92,7 @@ class BackboneConformance:
     def test_declares_its_neurons(self) -> None:
         """Declared spiking: there are spiking neurons; an ANN has none."""
         found = backbones.get(self.component).declaration
-        declared, count = found.traits.get("spiking", True), len(spiking_neurons(self.build()))
+        declared, count = found.traits.spiking, len(spiking_neurons(self.build()))
         require(declared == (count > 0), f"declared spiking={declared}, but has {count} layers of spiking neurons")
 
     def test_independent_of_batch_mates(self) -> None:
@@ -145,6 +145,4 @@ def check_backbone(component: str, *, size: int = 32, timesteps: int = 4, **para
     Returns:
         One result a check, in alphabetical order.
     """
-    facts = {"component": component, "parameters": parameters, "size": size, "timesteps": timesteps}
-    suite = type("Checks", (BackboneConformance,), facts)()
-    return run_checks(suite, f"backbone {component}")
+    return check_component(BackboneConformance, "backbone", component, parameters, size=size, timesteps=timesteps)

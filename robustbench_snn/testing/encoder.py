@@ -24,7 +24,7 @@ from robustbench_snn.testing.models import (
     sample_images,
     stir,
 )
-from robustbench_snn.testing.results import CheckResult, require, run_checks
+from robustbench_snn.testing.results import CheckResult, check_component, require
 
 STEPS = range(1, 11)
 
@@ -269,7 +269,7 @@ class EncoderConformance:
         return slopes
 
 
-def find_encoder(component: str | type[Encoder]) -> Component[Any]:
+def find_encoder(component: str | type[Encoder]) -> Component[Any, Any]:
     """The registered component of a name, or of a decorated class.
 
     Raises:
@@ -293,7 +293,4 @@ def check_encoder(component: str | type[Encoder], **parameters: Any) -> list[Che
     Returns:
         One result a check, in alphabetical order.
     """
-    found = find_encoder(component)
-    facts = {"component": found.declaration.name, "parameters": parameters}
-    suite = type("Checks", (EncoderConformance,), facts)()
-    return run_checks(suite, f"encoder {found.declaration.name}")
+    return check_component(EncoderConformance, "encoder", find_encoder(component).declaration.name, parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,25 @@ def run_checks(suite: Any, component: str) -> list[CheckResult]:
         else:
             results.append(CheckResult(name, True, component=component))
     return results
+
+
+def check_component(
+    kit: type[Any], kind: str, component: str, parameters: Mapping[str, Any], **settings: Any
+) -> list[CheckResult]:
+    """Runs every check of a conformance class on one component.
+
+    Args:
+        kit: the conformance class.
+        kind: singular, for the results.
+        component: a registered name.
+        parameters: YAML parameters to build it with.
+        **settings: more attributes of the conformance class.
+
+    Returns:
+        One result a check, in alphabetical order.
+    """
+    facts = {"component": component, "parameters": parameters, **settings}
+    return run_checks(type("Checks", (kit,), facts)(), f"{kind} {component}")
 
 
 def _explain(error: Exception) -> str:

@@ -10,7 +10,7 @@ POINT = 0.01
 
 
 def smallest_sufficient(timesteps: Sequence[int], accuracies: Sequence[float], within: float = POINT) -> int:
-    """The smallest T whose accuracy is within ``within`` of the best of all T."""
+    """The smallest T whose accuracy is at most ``within`` below the best of all T; accuracies are in [0, 1]."""
     best = max(accuracies)
     # A sum of whole counts over n: 1e-9 forgives the rounding of the difference and nothing else.
     return min(steps for steps, share in zip(timesteps, accuracies, strict=True) if share >= best - within - 1e-9)
@@ -34,7 +34,7 @@ def curve_metrics(timesteps: Sequence[int], accuracies: Sequence[float], trained
     Args:
         timesteps: rising, with ``trained`` among them.
         accuracies: in [0, 1], one a T.
-        trained: T0.
+        trained: T0, the T of training.
 
     Returns:
         ``drop_to_T1``, the accuracy at T0 minus that at T = 1, only if 1 is among the T.

@@ -1,4 +1,4 @@
-"""Faults of time between encoder and backbone: steps lost or out of order, spikes early, late or missing."""
+"""Temporal faults between encoder and backbone: steps lost or out of order, spikes early, late or missing."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Fault:
         kind: ``drop`` leaves a step out, so that the run is one shorter; ``blank`` empties it; ``freeze`` repeats the
             step before it; ``shuffle`` puts all steps in a random order, one for each sample; ``jitter`` moves each
             spike, with probability ``rate``, to the step before or after; ``delete`` drops it.
-        step: of the first three, counted from 1; ``freeze`` from 2.
-        rate: of the last two, in [0, 1].
+        step: the step that ``drop``, ``blank`` or ``freeze`` is about, counted from 1; ``freeze`` begins at 2.
+        rate: probability, in [0, 1], that ``jitter`` or ``delete`` hits a spike.
     """
 
     kind: FaultName
@@ -67,7 +67,7 @@ class Fault:
 
 
 def shuffle(spikes: Tensor, random: SampleRandom) -> Tensor:
-    """The steps of each sample in a random order, the same for all its neurons."""
+    """Puts the steps of each sample in a random order, the same for all its neurons; spikes are (T, B, ...)."""
     order = random.fold("shuffle").uniform(len(spikes)).argsort(1).T  # (T, B)
     index = order.reshape(*order.shape, *[1] * (spikes.ndim - 2)).expand_as(spikes)
     return spikes.gather(0, index)
@@ -76,7 +76,12 @@ def shuffle(spikes: Tensor, random: SampleRandom) -> Tensor:
 def jitter(spikes: Tensor, random: SampleRandom, rate: float) -> Tensor:
     """Moves spikes by one step: half of the moves earlier, half later.
 
-    A spike at an end of the run that would leave it stays; where two meet, one is left (of real values, the larger).
+    A spike that would leave the run at either end stays; where two meet, one is left (of real values, the larger).
+
+    Args:
+        spikes: (T, B, ...).
+        random: one stream a sample.
+        rate: probability that a spike moves, in [0, 1].
     """
     draw = _uniform(spikes, random.fold("jitter"))
     earlier, later = draw < rate / 2, (draw >= rate / 2) & (draw < rate)
@@ -94,8 +99,10 @@ def _uniform(spikes: Tensor, random: SampleRandom) -> Tensor:
 
 
 def _drop(spikes: Tensor, step: int) -> Tensor:
+    """Without one step, counted from 0: (T - 1, B, ...)."""
     return torch.cat([spikes[:step], spikes[step + 1 :]])
 
 
 def _replaced(spikes: Tensor, step: int, by: Tensor) -> Tensor:
+    """With one step, counted from 0, replaced by (B, ...)."""
     return torch.cat([spikes[:step], by[None], spikes[step + 1 :]])

@@ -31,6 +31,7 @@ class AtTimesteps(Target):
     def __init__(self, target: Target, timesteps: int) -> None:
         super().__init__(target.model, stochastic=target.stochastic)
         self.timesteps: int = timesteps
+        self._tally = target._tally
 
     def __call__(self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None) -> Tensor:
         return super().__call__(images, random, timesteps=timesteps or self.timesteps)
@@ -46,9 +47,10 @@ class Sweep:
     """How a model is run at several T.
 
     Attributes:
-        timesteps: the T, rising.
-        way: one pass at the largest T, or separate runs; or ``as trained``, a single run of any model, ours or not.
-        reason: why.
+        timesteps: the T that are run, rising.
+        way: ``one pass`` at the largest T, ``separate runs``, or ``as trained``, a single run of any model, ours or
+            not.
+        reason: a phrase for the record that says why this way was chosen.
     """
 
     timesteps: tuple[int, ...]
@@ -59,7 +61,7 @@ class Sweep:
         return len(self.timesteps)
 
     def logits(self, target: Target, images: Tensor, random: SampleRandom | None = None) -> Tensor:
-        """What the model answers at each T, (S, B, K).
+        """Logits at each T, float (S, B, K).
 
         Args:
             target: a classifier of ours.
@@ -103,7 +105,7 @@ def trained_timesteps(target: Target) -> int:
 
 
 def why_not_causal(classifier: Classifier) -> str | None:
-    """What keeps a prefix of a run from being a shorter run; None if nothing is declared to."""
+    """Why the first steps of a run are not those of a shorter run, by what its parts declare; None if they are."""
     if not classifier.encoder.traits.causal:
         return "the encoder's steps depend on T"
     if type(classifier.backbone).segments is not Backbone.segments:
@@ -114,24 +116,24 @@ def why_not_causal(classifier: Classifier) -> str | None:
 
 
 def as_trained(target: Target) -> Sweep:
-    """No sweep: the model as it is, at the T of training (0 if it is not ours to know)."""
+    """A sweep of one run at the T of training (0 for a foreign model, whose T is unknown)."""
     return Sweep((target.timesteps or 0,), "as trained", "no other timesteps were asked for")
 
 
 def overruns(target: Target, timesteps: Sequence[int]) -> dict[str, str]:
-    """What the encoder does at each T, for the record; keys are T as text."""
+    """What the encoder does beyond its T of training, at each T, for the record; keys are T as text."""
     encoder = classifier_of(target).encoder
     return {str(steps): encoder.overrun(steps) for steps in timesteps}
 
 
 def plan_sweep(target: Target, timesteps: Sequence[int], probe: Tensor, random: SampleRandom | None = None) -> Sweep:
-    """Chooses one pass for a model that declares itself causal, and holds it to its word on a probe.
+    """Chooses one pass for a model that declares itself causal, if a probe confirms it, else separate runs.
 
     Args:
         target: a classifier of ours.
         timesteps: the T wanted, each at least 1.
         probe: a few images (P, C, H, W), the same whatever the batch size.
-        random: their streams.
+        random: one stream for each image of the probe.
 
     Raises:
         UserError: if the model is not ours, or its position embedding refuses a T.

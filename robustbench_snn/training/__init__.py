@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from robustbench_snn.training.catalogue import recipe_names, resolve_recipe
+from robustbench_snn.training.catalogue import recipes, resolve_recipe
 from robustbench_snn.training.recipe import Recipe
 from robustbench_snn.training.result import EpochRecord, TrainingError, TrainingProgress, TrainResult
 from robustbench_snn.training.trainer import train
-from robustbench_snn.weights.tensors import load_weights, save_weights
 
 __all__ = [
     "EpochRecord",
@@ -14,9 +13,7 @@ __all__ = [
     "TrainResult",
     "TrainingError",
     "TrainingProgress",
-    "load_weights",
-    "recipe_names",
+    "recipes",
     "resolve_recipe",
-    "save_weights",
     "train",
 ]

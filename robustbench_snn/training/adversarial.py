@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeFloat, PositiveInt, field_validator
 from torch import Tensor, nn
 
 from robustbench_snn.attack.ball import Ball, Norm
-from robustbench_snn.errors import UserError
-from robustbench_snn.estimator.contract import EstimatorSpec, estimating, make
+from robustbench_snn.estimator.contract import estimating, make
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Epsilon
+from robustbench_snn.registry.spec import TRAINING, ComponentSpec, EstimatorSpec
 
 Objective = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(model, images (B, C, H, W), class probabilities (B, K)) to the loss, a scalar, and logits (B, K), detached."""
@@ -34,7 +34,7 @@ class AdversarialConfig(BaseModel):
         kind: ``pgd`` trains on the adversarial images alone (Madry et al., 2018, arXiv:1706.06083); ``trades`` on the
             clean ones, plus beta times the divergence between the two answers (Zhang et al., 2019, arXiv:1901.08573).
         eps: radius of the ball in pixel units.
-        norm: ``linf`` or ``l2``.
+        norm: norm of the ball, ``linf`` or ``l2``.
         alpha: step size in pixel units; a quarter of eps if None.
         steps: gradient steps of the inner maximisation.
         random_start: begin at a random point of the ball (TRADES: at a normal deviate of 0.001).
@@ -48,20 +48,16 @@ class AdversarialConfig(BaseModel):
     eps: Annotated[Epsilon, BeforeValidator(_no_zero)]
     norm: Norm = "linf"
     alpha: Epsilon | None = None
-    steps: int = Field(default=7, ge=1)
+    steps: PositiveInt = 7
     random_start: bool = True
-    estimator: EstimatorSpec = "training"
-    beta: float = Field(default=6.0, ge=0.0)
+    estimator: EstimatorSpec = TRAINING
+    beta: NonNegativeFloat = 6.0
 
     @field_validator("estimator")
     @classmethod
-    def _check_estimator(cls, value: EstimatorSpec) -> EstimatorSpec:
-        try:
-            estimator = make(value)
-        except UserError as error:
-            raise ValueError(str(error)) from None
-        if estimator.stateful:
-            raise ValueError(f"{value} adapts over the iterations of one attack and cannot be trained with")
+    def _check_estimator(cls, value: ComponentSpec) -> ComponentSpec:
+        if make(value).stateful:
+            raise ValueError(f"{value.name} adapts over the iterations of one attack and cannot be trained with")
         return value
 
 
@@ -75,7 +71,7 @@ def adversarial_images(model: nn.Module, images: Tensor, targets: Tensor, config
         model: images to logits (B, K).
         images: clean, in [0, 1].
         targets: class probabilities (B, K); TRADES maximises the divergence from the clean answer instead.
-        config: ball, steps, estimator.
+        config: the ball, the steps and the estimator of the attack.
     """
     ball = Ball(config.eps, config.norm)
     alpha = config.eps / 4 if config.alpha is None else config.alpha

@@ -1,4 +1,4 @@
-"""Training batches whose content follows from (seed, epoch, batch) alone, whoever makes them."""
+"""Training batches whose content follows from (seed, epoch, batch) alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
@@ -29,8 +27,8 @@ def seed_everything(*parts: object) -> None:
     random.seed(key)
 
 
-class TrainingBatches(TorchDataset[Prepared]):
-    """The batches of one epoch; the b-th can be made at any time, in any process.
+class TrainingBatches:
+    """The batches of one epoch; each can be made alone, in any order.
 
     Args:
         samples: the training samples.
@@ -65,12 +63,6 @@ class TrainingBatches(TorchDataset[Prepared]):
 
     def __iter__(self) -> Iterator[Prepared]:
         return (self[index] for index in range(len(self)))
-
-    def loader(self, workers: int) -> Iterator[Prepared]:
-        """The batches in order, made by this process or by ``workers`` others."""
-        if not workers:
-            return iter(self)
-        return iter(DataLoader(self, batch_size=None, shuffle=False, num_workers=workers, prefetch_factor=4))
 
 
 def batch_size(samples: Samples, recipe: Recipe) -> int:

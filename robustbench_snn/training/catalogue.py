@@ -1,9 +1,11 @@
-"""Recipes by name: the YAML files beside this module."""
+"""Recipes by name: the YAML files in the folder ``recipes`` beside this module."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
@@ -13,12 +15,62 @@ from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
 from robustbench_snn.registry import explain
 from robustbench_snn.training.recipe import Recipe
 
-_FOLDER = resources.files("robustbench_snn.training") / "recipes"
+
+class RecipeCatalogue:
+    """The shipped recipes, asked as a :class:`robustbench_snn.registry.Registry` is."""
+
+    kind = "recipe"
+
+    @cached_property
+    def _files(self) -> Mapping[str, Traversable]:
+        folder = resources.files("robustbench_snn.training") / "recipes"
+        files = {entry.name.removesuffix(".yaml"): entry for entry in folder.iterdir() if entry.name.endswith(".yaml")}
+        return dict(sorted(files.items()))
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return list(self._files)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def get(self, name: str) -> Recipe:
+        """The recipe of this name.
+
+        Raises:
+            UnknownNameError: if there is none, with the nearest name.
+        """
+        return Recipe.model_validate(self.values(name))
+
+    def values(self, name: str) -> dict[str, Any]:
+        """The fields that a recipe's file sets.
+
+        Raises:
+            UnknownNameError: if there is none, with the nearest name.
+        """
+        values: dict[str, Any] = yaml.safe_load(self._text(name))
+        return values
+
+    def summary(self, name: str) -> str:
+        """The first line of a recipe's file, a comment that says what it trains.
+
+        Raises:
+            UnknownNameError: if there is none, with the nearest name.
+        """
+        return self._text(name).partition("\n")[0].removeprefix("#").strip()
+
+    def _text(self, name: str) -> str:
+        if name not in self:
+            raise UnknownNameError(
+                f"Unknown {self.kind} '{name}'.{did_you_mean(str(name), self)} There are: {', '.join(self)}"
+            )
+        return self._files[name].read_text(encoding="utf-8")
 
 
-def recipe_names() -> list[str]:
-    """Names of all shipped recipes, sorted."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in _FOLDER.iterdir() if entry.name.endswith(".yaml"))
+recipes = RecipeCatalogue()
 
 
 def resolve_recipe(values: Mapping[str, Any] | str) -> Recipe:
@@ -34,14 +86,7 @@ def resolve_recipe(values: Mapping[str, Any] | str) -> Recipe:
     """
     given = {"name": values} if isinstance(values, str) else dict(values)
     name = given.pop("name", None)
-    base: dict[str, Any] = {}
-    if name is not None:
-        if name not in recipe_names():
-            raise UnknownNameError(
-                f"Unknown recipe '{name}'.{did_you_mean(str(name), recipe_names())} "
-                f"There are: {', '.join(recipe_names())}"
-            )
-        base = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    base = {} if name is None else recipes.values(name)
     try:
         return Recipe.model_validate(base | given)
     except ValidationError as error:

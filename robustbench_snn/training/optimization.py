@@ -30,9 +30,9 @@ class LearningRate:
     """Sets the learning rate of every batch.
 
     Args:
-        optimizer: whose groups to set.
-        recipe: the schedule.
-        batches: batches an epoch.
+        optimizer: its parameter groups get the rate.
+        recipe: gives the schedule.
+        batches: number of batches in an epoch.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe, batches: int) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from robustbench_snn.training.adversarial import AdversarialConfig
 
@@ -25,13 +35,13 @@ class Recipe(BaseModel):
         optimizer: ``adamw`` (Loshchilov and Hutter, 2019, arXiv:1711.05101), ``sgd`` (with ``momentum``) or ``adam``.
             Weight decay spares biases, norms and all else of one dimension, as timm does.
         lr: peak learning rate.
-        weight_decay: weight decay.
-        momentum: momentum of ``sgd``; the others have none of it.
+        weight_decay: factor of the weight decay.
+        momentum: momentum of ``sgd``; the other optimizers ignore it.
         schedule: ``cosine`` from ``lr`` to ``min_lr`` over ``epochs`` (arXiv:1608.03983), or ``constant``.
-        schedule_by: the learning rate moves every ``epoch`` or every ``batch``.
-        min_lr: where the cosine ends, and the rate during cool-down.
-        warmup_epochs: the rate rises linearly from ``warmup_lr``; these epochs are the first of ``epochs``.
-        warmup_lr: see ``warmup_epochs``.
+        schedule_by: whether the learning rate changes every ``epoch`` or every ``batch``.
+        min_lr: learning rate at the end of the cosine and during cool-down.
+        warmup_epochs: number of epochs, the first of ``epochs``, in which the rate rises linearly from ``warmup_lr``.
+        warmup_lr: learning rate at which the warm-up begins.
         cooldown_epochs: epochs at ``min_lr`` after the cosine.
         loss: ``ce``, cross-entropy of the readout, or ``tet``, the mean over steps of each step's cross-entropy
             (Deng et al., 2022, arXiv:2202.11946, its first term).
@@ -51,28 +61,28 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(default=100, ge=1)
-    batch_size: int = Field(default=128, ge=1)
+    epochs: PositiveInt = 100
+    batch_size: PositiveInt = 128
     optimizer: Literal["adamw", "sgd", "adam"] = "adamw"
-    lr: float = Field(default=1e-3, gt=0.0)
-    weight_decay: float = Field(default=0.0, ge=0.0)
+    lr: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
     schedule: Literal["cosine", "constant"] = "cosine"
     schedule_by: Literal["epoch", "batch"] = "epoch"
-    min_lr: float = Field(default=0.0, ge=0.0)
-    warmup_epochs: int = Field(default=0, ge=0)
-    warmup_lr: float = Field(default=0.0, ge=0.0)
-    cooldown_epochs: int = Field(default=0, ge=0)
+    min_lr: NonNegativeFloat = 0.0
+    warmup_epochs: NonNegativeInt = 0
+    warmup_lr: NonNegativeFloat = 0.0
+    cooldown_epochs: NonNegativeInt = 0
     loss: Literal["ce", "tet"] = "ce"
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
-    mixup: float = Field(default=0.0, ge=0.0)
-    cutmix: float = Field(default=0.0, ge=0.0)
-    mixup_off_epoch: int = Field(default=0, ge=0)
+    mixup: NonNegativeFloat = 0.0
+    cutmix: NonNegativeFloat = 0.0
+    mixup_off_epoch: NonNegativeInt = 0
     randaugment: str | None = None
     random_erasing: Probability = 0.0
     horizontal_flip: Probability = 0.0
-    crop_padding: int = Field(default=0, ge=0)
-    gradient_clip: float | None = Field(default=None, gt=0.0)
+    crop_padding: NonNegativeInt = 0
+    gradient_clip: PositiveFloat | None = None
     mixed_precision: Literal["off", "bf16", "fp16"] = "off"
     adversarial: AdversarialConfig | None = None
 

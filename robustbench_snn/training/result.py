@@ -16,7 +16,7 @@ class TrainingError(UserError):
 
 
 class TrainingProgress(Protocol):
-    """Who wants to know how a training goes. Epochs count from 1."""
+    """Receives the progress of a training. Epochs count from 1."""
 
     def batch(self, epoch: int, epochs: int, batch: int, batches: int, images_per_second: float) -> None:
         """A batch is done."""

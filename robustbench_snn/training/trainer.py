@@ -37,7 +37,6 @@ def train(
     device: str = "cpu",
     checkpoint_dir: Path | None = None,
     progress: TrainingProgress | None = None,
-    workers: int = 0,
 ) -> TrainResult:
     """Trains a classifier in place and leaves it in eval mode.
 
@@ -49,12 +48,11 @@ def train(
     Args:
         classifier: the model; its initial weights are the caller's.
         dataset: only the training split is used.
-        recipe: everything else.
-        seed: of order, augmentation and stochastic encoders.
+        recipe: optimizer, schedule, loss, augmentation and the rest.
+        seed: seed of the order of images, augmentation and stochastic encoders.
         device: where to compute.
         checkpoint_dir: where to keep the checkpoint of every epoch; None for none.
         progress: told of every batch and epoch.
-        workers: processes that prepare batches (0: this one); never changes a number.
 
     Raises:
         TrainingError: if the loss is not finite, or memory runs out.
@@ -65,7 +63,7 @@ def train(
         raise UserError(
             "mixed_precision fp16 needs a CUDA device; on others set training.mixed_precision to off or bf16"
         )
-    run = _Run(classifier.to(device), dataset, recipe, seed, device, workers, checkpoint_dir)
+    run = _Run(classifier.to(device), dataset, recipe, seed, device, checkpoint_dir)
     resumed_from = len(run.history)
     with _generators_kept(device):
         for epoch in range(resumed_from, recipe.total_epochs):
@@ -96,11 +94,10 @@ class _Run:
         recipe: Recipe,
         seed: int,
         device: str,
-        workers: int,
         folder: Path | None,
     ) -> None:
         self.classifier, self.dataset, self.recipe = classifier, dataset, recipe
-        self.seed, self.device, self.workers = seed, device, workers
+        self.seed, self.device = seed, device
         self.objective = objective_of(recipe)
         self.optimizer = make_optimizer(classifier, recipe)
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=recipe.mixed_precision == "fp16")
@@ -128,7 +125,7 @@ class _Run:
         right = torch.zeros((), dtype=torch.int64, device=self.device)
         rate = 0.0
         checked = 0
-        for index, prepared in enumerate(batches.loader(self.workers)):
+        for index, prepared in enumerate(batches):
             rate = self.rate.set(epoch, index)
             seed_everything(self.seed, "forward", epoch, index)
             losses[index], hits = self._step(prepared)

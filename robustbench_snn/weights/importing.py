@@ -1,4 +1,4 @@
-"""Weights from elsewhere: the authors' published checkpoints, and files that a suite names."""
+"""The authors' published checkpoints, as classifiers of ours."""
 
 from __future__ import annotations
 
@@ -7,36 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-import torch
 from torch import Tensor
 
+from robustbench_snn.dataset import statistics
 from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.counting import direct_classifier
-from robustbench_snn.model.task import Task
+from robustbench_snn.model.task import IMAGENET_SIDE, Task
 from robustbench_snn.weights.formats import FORMATS, Layout
 from robustbench_snn.weights.formats.matching import WeightReport, match_state
 from robustbench_snn.weights.formats.reading import read_state
-from robustbench_snn.weights.tensors import read_tensors, save_weights
+from robustbench_snn.weights.tensors import save_weights
 
-__all__ = [
-    "ImportOptions",
-    "WeightReport",
-    "import_weights",
-    "import_weights_report",
-    "load_normalized_weights",
-    "load_weights",
-    "save_imported",
-]
+__all__ = ["ImportOptions", "WeightReport", "import_weights", "import_weights_report", "save_imported"]
 
 Format = Literal["spikformer", "spikingformer", "sdt", "qkformer"]
 
-CIFAR_STATISTICS = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
-"""Mean and standard deviation of CIFAR images in the authors' recipes, for CIFAR-10 and CIFAR-100 alike."""
-
-IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-IMAGENET_SIDE = 64
 HEAD = "head.weight"
 
 
@@ -125,38 +111,6 @@ def save_imported(file: str | Path, to: str | Path, **options: Unpack[ImportOpti
     return dict(laid.facts)
 
 
-def load_weights(path: str | Path, classifier: Classifier) -> dict[str, Any]:
-    """Loads a safetensors file of our own names into a classifier; returns what its header says.
-
-    Raises:
-        UserError: if the file is missing, truncated or damaged, or if a key is left over on either side or differs in
-            shape; the message names the keys.
-    """
-    tensors, facts = read_tensors(Path(path))
-    placed, report = match_state(tensors, classifier.state_dict())
-    if not report.complete:
-        raise UserError(f"{path} holds the weights of another model: {report.explain()}")
-    classifier.load_state_dict(placed)
-    return facts
-
-
-def load_normalized_weights(path: Path, model: Classifier) -> dict[str, Any]:
-    """Fills a model with weights, and its encoder with the mean and std of the file's header, if it has any.
-
-    Returns:
-        These, for whoever saves the weights again; empty where the dataset's own hold.
-
-    Raises:
-        UserError: as :func:`load_weights`.
-    """
-    facts = load_weights(path, model)
-    found: dict[str, Any] = {name: facts[name] for name in ("mean", "std") if name in facts}
-    for name, values in found.items():
-        buffer: Tensor = getattr(model.encoder, name)
-        buffer.copy_(torch.tensor(values).reshape(buffer.shape))
-    return found
-
-
 def _fill(file: str | Path, laid: Import) -> Classifier:
     """The model with the file's weights, if every key has found its place."""
     if not laid.report.complete:
@@ -199,7 +153,8 @@ def _lay(
     }
     if layout.imagenet:
         parameters["form"] = "imagenet" if imagenet else "cifar"
-    mean, std = IMAGENET_STATISTICS if large else CIFAR_STATISTICS
+    # The authors' recipes normalise CIFAR-100 by the statistics of CIFAR-10.
+    mean, std = statistics.IMAGENET if large else statistics.CIFAR10
     if not normalize:
         mean, std = (0.0,) * 3, (1.0,) * 3
     task = Task(3, image_size, image_size, classes or state[HEAD].shape[0], timesteps, mean, std)

@@ -76,27 +76,19 @@ def tensor_digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def save_weights(model: nn.Module, path: Path, facts: Mapping[str, Any] | None = None) -> str:
-    """Writes a model's weights and buffers; returns their :func:`tensor_digest`."""
+    """Writes a model's weights and buffers, as :func:`~.loading.load_weights` reads them.
+
+    Args:
+        model: whose ``state_dict()`` is written.
+        path: the safetensors file.
+        facts: anything JSON, for the file's header.
+
+    Returns:
+        The :func:`tensor_digest` of the weights.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
     state = model.state_dict()
     write_tensors(path, state, facts or {})
     return tensor_digest(state)
-
-
-def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
-    """Loads weights into a model; returns the facts that were saved with them.
-
-    Raises:
-        StoreError: if the file cannot be read, or holds another model's weights.
-    """
-    tensors, facts = read_tensors(path)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if expected != found:
-        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        raise StoreError(
-            f"{path} holds the weights of another model: {len(odd)} of {len(expected)} tensors differ in name or "
-            f"shape, first {odd[0]}: {found.get(odd[0], 'missing')} in the file, "
-            f"{expected.get(odd[0], 'missing')} in the model"
-        )
-    model.load_state_dict(tensors)
-    return facts

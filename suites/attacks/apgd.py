@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -40,24 +40,16 @@ class APGD(Attack):
         targets: how many wrong classes the targeted form tries.
     """
 
-    def __init__(
-        self,
-        *,
-        steps: Annotated[int, Field(ge=1)] = 100,
-        restarts: Annotated[int, Field(ge=1)] = 1,
-        loss: LossName | Literal["targeted"] = "ce",
-        targets: Annotated[int, Field(ge=1)] = 9,
-    ) -> None:
-        self.steps = steps
-        self.restarts = restarts
-        self.loss = loss
-        self.targets = targets
+    steps: PositiveInt = 100
+    restarts: PositiveInt = 1
+    loss: LossName | Literal["targeted"] = "ce"
+    targets: PositiveInt = 9
 
     def run(self, active: ActiveSet) -> None:
         """Runs every restart, and every target class, on those still standing."""
         if self.loss == "targeted":
-            look = active.note(active.clean)
-            wrong = look.logits.scatter(1, active.labels[:, None], -torch.inf)
+            answer = active.note(active.clean)
+            wrong = answer.logits.scatter(1, active.labels[:, None], -torch.inf)
             ranked = torch.zeros(len(active.best), wrong.shape[1], dtype=torch.int64, device=wrong.device)
             ranked[active.rows] = wrong.argsort(dim=1, descending=True, stable=True)
             for rank in active.steps(min(self.targets, wrong.shape[1] - 1)):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -34,20 +33,11 @@ class CarliniWagner(Attack):
         confidence: kappa, in logits.
     """
 
-    def __init__(
-        self,
-        *,
-        steps: Annotated[int, Field(ge=1)] = 100,
-        search: Annotated[int, Field(ge=1)] = 6,
-        initial: Annotated[float, Field(gt=0)] = 1.0,
-        rate: Annotated[float, Field(gt=0)] = 0.01,
-        confidence: Annotated[float, Field(ge=0)] = 0.0,
-    ) -> None:
-        self.steps = steps
-        self.search = search
-        self.initial = initial
-        self.rate = rate
-        self.confidence = confidence
+    steps: PositiveInt = 100
+    search: PositiveInt = 6
+    initial: PositiveFloat = 1.0
+    rate: PositiveFloat = 0.01
+    confidence: NonNegativeFloat = 0.0
 
     def run(self, active: ActiveSet) -> None:
         """All values of c on those still standing.
@@ -98,9 +88,9 @@ class CarliniWagner(Attack):
             first = state.first / (1.0 - 0.9 ** (step + 1))
             second = state.second / (1.0 - 0.999 ** (step + 1))
             state.w = state.w - self.rate * first / (second.sqrt() + 1e-8)
-        look = active.note(active.project(state.nearest))
-        bounds.cut(look.kept)
-        (size,) = look.survivors(state.size)
+        projected = active.note(active.project(state.nearest))
+        bounds.cut(projected.kept)
+        (size,) = projected.survivors(state.size)
         return size.isfinite()
 
 

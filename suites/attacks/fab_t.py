@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -24,15 +22,14 @@ class FABT(Attack):
         targets: how many of the most likely wrong classes are tried.
     """
 
-    def __init__(self, *, steps: Annotated[int, Field(ge=1)] = 100, targets: Annotated[int, Field(ge=1)] = 9) -> None:
-        self.steps = steps
-        self.targets = targets
+    steps: PositiveInt = 100
+    targets: PositiveInt = 9
 
     def run(self, active: ActiveSet) -> None:
         """All target classes on those still standing, from the clean images."""
-        look = active.note(active.clean)
+        answer = active.note(active.clean)
         if len(active):
-            classes = look.logits.shape[1]
+            classes = answer.logits.shape[1]
             images = [self._perturb(active, chunk, classes) for chunk in active.chunks()]
             active.note(active.project(torch.cat(images)))
 

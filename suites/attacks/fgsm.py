@@ -17,10 +17,9 @@ class FGSM(Attack):
         loss: what is maximised.
     """
 
-    def __init__(self, *, loss: LossName = "ce") -> None:
-        self.loss = loss
+    loss: LossName = "ce"
 
     def run(self, active: ActiveSet) -> None:
-        """One gradient, one look."""
+        """One gradient, one answer."""
         answer = active.gradient(active.clean, self.loss)
         active.note(active.project(active.clean + active.ball.eps * active.ball.ascent(answer.gradient)))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
+from pydantic import NonNegativeFloat, PositiveInt
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import mean_of_samples
@@ -27,18 +25,10 @@ class MIFGSM(Attack):
         loss: what is maximised.
     """
 
-    def __init__(
-        self,
-        *,
-        steps: Annotated[int, Field(ge=1)] = 10,
-        alpha: Epsilon | None = None,
-        decay: Annotated[float, Field(ge=0)] = 1.0,
-        loss: LossName = "ce",
-    ) -> None:
-        self.steps = steps
-        self.alpha = alpha
-        self.decay = decay
-        self.loss = loss
+    steps: PositiveInt = 10
+    alpha: Epsilon | None = None
+    decay: NonNegativeFloat = 1.0
+    loss: LossName = "ce"
 
     def run(self, active: ActiveSet) -> None:
         """One run from the clean images."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveInt
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.contract import Attack, register_attack
@@ -18,8 +16,7 @@ class Noise(Attack):
         tries: images a sample.
     """
 
-    def __init__(self, *, tries: Annotated[int, Field(ge=1)] = 1) -> None:
-        self.tries = tries
+    tries: PositiveInt = 1
 
     def run(self, active: ActiveSet) -> None:
         """Draws and looks."""

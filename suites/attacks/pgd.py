@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveInt
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.contract import Attack, register_attack
@@ -29,20 +27,11 @@ class PGD(Attack):
         loss: what is maximised.
     """
 
-    def __init__(
-        self,
-        *,
-        steps: Annotated[int, Field(ge=1)] = 10,
-        alpha: Epsilon | None = None,
-        restarts: Annotated[int, Field(ge=1)] = 1,
-        random_start: bool = True,
-        loss: LossName = "ce",
-    ) -> None:
-        self.steps = steps
-        self.alpha = alpha
-        self.restarts = restarts
-        self.random_start = random_start
-        self.loss = loss
+    steps: PositiveInt = 10
+    alpha: Epsilon | None = None
+    restarts: PositiveInt = 1
+    random_start: bool = True
+    loss: LossName = "ce"
 
     def run(self, active: ActiveSet) -> None:
         """Runs every restart on those still standing."""

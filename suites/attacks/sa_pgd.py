@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import mean_of_samples
@@ -33,18 +31,10 @@ class SAPGD(Attack):
         loss: what is maximised.
     """
 
-    def __init__(
-        self,
-        *,
-        steps: Annotated[int, Field(ge=1)] = 100,
-        restarts: Annotated[int, Field(ge=1)] = 1,
-        random_start: bool = True,
-        loss: LossName = "ce",
-    ) -> None:
-        self.steps = steps
-        self.restarts = restarts
-        self.random_start = random_start
-        self.loss = loss
+    steps: PositiveInt = 100
+    restarts: PositiveInt = 1
+    random_start: bool = True
+    loss: LossName = "ce"
 
     def run(self, active: ActiveSet) -> None:
         """Runs every restart on those still standing."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -30,18 +28,10 @@ class SPSA(Attack):
         alpha: step size in pixel units; eps / 8 if None.
     """
 
-    def __init__(
-        self,
-        *,
-        steps: Annotated[int, Field(ge=1)] = 20,
-        directions: Annotated[int, Field(ge=1)] = 32,
-        delta: Epsilon = 0.01,
-        alpha: Epsilon | None = None,
-    ) -> None:
-        self.steps = steps
-        self.directions = directions
-        self.delta = delta
-        self.alpha = alpha
+    steps: PositiveInt = 20
+    directions: PositiveInt = 32
+    delta: Epsilon = 0.01
+    alpha: Epsilon | None = None
 
     def run(self, active: ActiveSet) -> None:
         """One run from the clean images."""
@@ -58,9 +48,9 @@ class SPSA(Attack):
             signs = active.random.fold("spsa", step, direction).signs(*images.shape[1:])
             values: list[Tensor] = []
             for side in (1.0, -1.0):
-                look = active.note(active.project(images + side * self.delta * signs))
-                images, total, signs, *values = look.survivors(images, total, signs, *values)
-                values.append(-margin(look.logits, active.labels))
+                answer = active.note(active.project(images + side * self.delta * signs))
+                images, total, signs, *values = answer.survivors(images, total, signs, *values)
+                values.append(-margin(answer.logits, active.labels))
             rise = (values[0] - values[1]) / (2.0 * self.delta)
             total = total + rise.reshape(-1, 1, 1, 1) * signs
         return images, total / self.directions

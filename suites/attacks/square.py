@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -33,21 +33,15 @@ class Square(Attack):
         area: share of the image that the first squares cover.
     """
 
-    def __init__(
-        self,
-        *,
-        queries: Annotated[int, Field(ge=1)] = 5000,
-        area: Annotated[float, Field(gt=0, le=1)] = 0.8,
-    ) -> None:
-        self.queries = queries
-        self.area = area
+    queries: PositiveInt = 5000
+    area: Annotated[float, Field(gt=0, le=1)] = 0.8
 
     def run(self, active: ActiveSet) -> None:
         """One proposal a query, taken where the margin falls."""
         images = _stripes(active) if active.ball.norm == "linf" else _grid(active)
-        look = active.note(images)
-        (images,) = look.survivors(images)
-        state = Rows(images=images, best=margin(look.logits, active.labels), query=torch.ones_like(active.labels))
+        answer = active.note(images)
+        (images,) = answer.survivors(images)
+        state = Rows(images=images, best=margin(answer.logits, active.labels), query=torch.ones_like(active.labels))
         while len(active) and int(state.query.min()) < self.queries:
             self._round(active, state)
 
@@ -60,9 +54,9 @@ class Square(Attack):
         depth = 1 if active.target.stochastic else max(min(active.batch_size // len(active), 64), 1)
         proposals = torch.stack([self._proposal(active, state, ahead) for ahead in range(depth)], 1)
         if active.target.stochastic:
-            look = active.note(proposals[:, 0])
-            state.cut(look.kept)
-            _take(state, proposals[look.kept, 0], margin(look.logits, active.labels), torch.ones_like(state.query))
+            answer = active.note(proposals[:, 0])
+            state.cut(answer.kept)
+            _take(state, proposals[answer.kept, 0], margin(answer.logits, active.labels), torch.ones_like(state.query))
             return
         logits = active.ahead(proposals)
         samples, _, classes = logits.shape

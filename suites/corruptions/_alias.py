@@ -1,4 +1,4 @@
-"""Alias tables: a draw from any finite distribution with one look-up (Walker 1977, ACM TOMS 3(3))."""
+"""Alias tables: one look-up draws from any finite distribution (Walker 1977, ACM TOMS 3(3))."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 def alias_tables(chances: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Builds one table a row, all rows at once.
 
-    To draw, take a cell k at random; with the chance ``keep[k]`` the answer is k, else ``alias[k]``.
+    To draw, take a cell k uniformly at random; with probability ``keep[k]`` the draw is k, else ``alias[k]``.
 
     Args:
         chances: (R, K), each row summing to 1.
@@ -20,8 +20,8 @@ def alias_tables(chances: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float
     rows, cells = chances.shape
     share = chances * cells
     poor = share < 1
-    # Poor cells first, then rich ones: the sweep hands each poor cell's gap to the rich cell at hand, and goes on
-    # to the next rich cell once that one has become poor itself.
+    # Cells with less than an equal share first, then the others: each of the former is filled up from the current one
+    # of the latter; once that one has less than an equal share itself, the next one takes its place.
     order = np.argsort(~poor, axis=1, kind="stable")
     taker, giver = np.zeros(rows, np.int64), poor.sum(1)
     keep, alias = np.ones((rows, cells)), np.tile(np.arange(cells), (rows, 1))

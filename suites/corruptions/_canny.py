@@ -37,7 +37,7 @@ def canny(images: Tensor, low: int, high: int) -> Tensor:
     Args:
         images: int32 (B, H, W), levels 0..255.
         low: magnitude above which a ridge continues an edge.
-        high: magnitude above which a ridge starts one.
+        high: magnitude above which a ridge starts an edge.
     """
     near = neighbour_views(images, "edge")
     across = sum(w * (near[row, 1] - near[row, -1]) for row, w in ((-1, 1), (0, 2), (1, 1)))
@@ -69,6 +69,7 @@ def _ridge(across: Tensor, down: Tensor, size: Tensor) -> Tensor:
 
 
 def _padded_index(size: int, border: str, device: torch.device) -> Tensor:
+    """The samples (size + 2,) that one more sample at either end repeats or reflects, see :func:`neighbour_views`."""
     inner = torch.arange(-1, size + 1, device=device)
     if border == "mirror" and size > 1:
         inner = inner.abs()

@@ -21,7 +21,10 @@ BITS = 22
 
 
 def fixed_point(weights: Matrix, bits: int = BITS) -> Matrix:
-    """Rounds weights to multiples of 2^-bits, rows still summing to what they did: flat areas stay flat."""
+    """Rounds weights to multiples of 2^-bits and keeps the sum of each row, so that flat areas stay flat.
+
+    The rounding errors of a row are taken off its largest weight.
+    """
     rounded = np.round(weights * 2.0**bits)
     excess = rounded.sum(1) - np.round(weights.sum(1) * 2.0**bits)
     rounded[np.arange(len(weights)), weights.argmax(1)] -= excess
@@ -35,8 +38,15 @@ def gaussian_matrix(
 ) -> Tensor:
     """Gaussian smoothing of ``size`` samples as a matrix (size, size), float64.
 
-    The kernel is sampled at whole distances up to ``truncate`` standard deviations and sums to 1. ``edge``
-    repeats the last sample, ``mirror`` reflects about the outer edge of the last sample (c b a | a b c).
+    The kernel is sampled at whole distances and sums to 1.
+
+    Args:
+        size: number of samples.
+        sigma: standard deviation in samples.
+        border: ``edge`` repeats the last sample, ``mirror`` reflects about the last sample's outer edge
+            (c b a | a b c).
+        truncate: reach of the kernel in standard deviations.
+        device: of the matrix.
     """
     radius = int(truncate * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)

@@ -17,13 +17,13 @@ def streak(images: Tensor, angle: Tensor, radius: float, sigma: float) -> Tensor
     Args:
         images: (B, C, H, W), float32.
         angle: (B,), degrees; 0 smears to the left, 90 upwards.
-        radius: reach in pixels.
-        sigma: in pixels.
+        radius: reach of the blur in pixels.
+        sigma: standard deviation of the half Gaussian in pixels.
 
     Returns:
         (B, C, H, W), float32.
     """
-    batch, channels, height, width = images.shape
+    channels, height, width = images.shape[1:]
     copies = torch.arange(2 * math.ceil(radius) + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (copies / sigma) ** 2)
     weights: list[float] = (kernel / kernel.sum()).tolist()
@@ -37,5 +37,4 @@ def streak(images: Tensor, angle: Tensor, radius: float, sigma: float) -> Tensor
     for weight, row, column in zip(weights, rows, columns, strict=True):
         source = (row[:, None, :, None] + column[:, None, None, :]).flatten(2)
         total.add_(pixels.gather(2, source.expand(-1, channels, -1)).mul_(weight))
-    assert total.shape[0] == batch
     return total.reshape(images.shape)

@@ -10,13 +10,13 @@ from robustbench_snn.suites.corruptions._linear import Matrix
 
 
 def crop_of(size: int, factor: float) -> tuple[int, int]:
-    """First sample and number of samples of the middle part that ``factor`` blows up to ``size`` or a little more."""
+    """The middle part that a zoom by ``factor`` enlarges to ``size`` samples or a few more: (first sample, length)."""
     length = math.ceil(size / factor)
     return (size - length) // 2, length
 
 
 def zoom_matrix(size: int, factor: float) -> Matrix:
-    """The zoom of one axis as a matrix (size, size): crop, blow up, trim.
+    """The zoom of one axis as a matrix (size, size): crop, enlarge, trim.
 
     The first and last sample of the crop keep their places (scipy's default grid), so that the true factor is
     (round(length · factor) - 1) / (length - 1).

@@ -17,12 +17,12 @@ from robustbench_snn.randomness import SampleRandom
     imagenet=((0.4,), (0.3,), (0.2,), (0.1,), (0.05,)),
 )
 def contrast(images: Tensor, random: SampleRandom, factor: float) -> Tensor:
-    """Draws all pixels towards their channel's mean over the image.
+    """Moves all pixels towards their channel's mean over the image.
 
     Args:
         images: (B, C, H, W), whole grey levels.
         random: not used.
-        factor: what is left of the distance to the mean.
+        factor: share of the distance to the mean that is left.
     """
     mean = images.double().mean((2, 3), keepdim=True)  # a sum of whole numbers: exact in any order
     return images.mul(factor).add_((mean * (1 - factor)).float())

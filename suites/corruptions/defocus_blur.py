@@ -27,7 +27,7 @@ def defocus_blur(images: Tensor, random: SampleRandom, radius: float, alias_blur
     Args:
         images: (B, C, H, W), whole grey levels.
         random: not used.
-        radius: of the disk, in pixels.
+        radius: radius of the disk, in pixels.
         alias_blur: standard deviation of the Gaussian that softens the disk's rim, in pixels.
     """
     height, width = images.shape[-2:]

@@ -41,10 +41,10 @@ def elastic_transform(
     Args:
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
-        alpha: the field is uniform noise in [-1, 1], smoothed, times this.
-        sigma: of the smoothing.
-        affine: the points move by at most this along each axis.
-        side: see above.
+        alpha: amplitude of the field, which is uniform noise in [-1, 1], smoothed, times alpha.
+        sigma: standard deviation of the Gaussian that smooths the field.
+        affine: largest displacement of a point along each axis.
+        side: shorter side, in pixels, of the images that the other lengths are given for.
     """
     height, width = images.shape[-2:]
     scale = min(height, width) / side
@@ -62,9 +62,19 @@ def elastic_transform(
 
 
 def inverse_affine(random: SampleRandom, height: int, width: int, reach: float) -> Tensor:
-    """The affine maps (B, 2, 3), float64, from moved points back to where they were, in (column, row).
+    """Affine maps from three randomly displaced points back to their places.
 
-    The points are three corners of a square of two thirds of the image around its middle.
+    The points are three corners of a square around the image's middle whose side is two thirds of the image's shorter
+    side.
+
+    Args:
+        random: one stream a sample.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        reach: largest displacement along each axis, in pixels.
+
+    Returns:
+        (B, 2, 3), float64, acting on (column, row, 1).
     """
     middle = torch.tensor([width // 2, height // 2], dtype=torch.float64, device=random.keys.device)
     arm = min(height, width) // 3
@@ -82,10 +92,17 @@ def inverse_affine(random: SampleRandom, height: int, width: int, reach: float) 
 
 
 def sample(images: Tensor, columns: Tensor, rows: Tensor, *, mirror: str) -> Tensor:
-    """Bilinear values of (B, C, H, W) at pixel positions (B, H, W).
+    """Bilinear interpolation at given positions; outside, the image is reflected.
 
-    Outside, the image is reflected about its last samples (``sample``: c b | a b c) or about their outer edges
-    (``edge``: c b a | a b c).
+    Args:
+        images: (B, C, H, W).
+        columns: (B, H, W), in pixels.
+        rows: (B, H, W), in pixels.
+        mirror: ``sample`` reflects about the last samples (c b | a b c), ``edge`` about their outer edges
+            (c b a | a b c).
+
+    Returns:
+        (B, C, H, W).
     """
     height, width = images.shape[-2:]
     about_sample = mirror == "sample"

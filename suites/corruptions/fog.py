@@ -25,7 +25,7 @@ def fog(images: Tensor, random: SampleRandom, strength: float, decay: float) -> 
     Args:
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
-        strength: the fog's white, with pixels in [0, 1].
+        strength: grey level of the densest fog, with pixels in [0, 1]; may exceed 1.
         decay: how fast the fractal's detail fades.
     """
     height, width = images.shape[-2:]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from robustbench_snn.corruption.contract import register_corruption
 from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.suites.corruptions._luminance import LUMINANCE
 from robustbench_snn.suites.corruptions._textures import photographs
 
 
@@ -23,14 +24,14 @@ from robustbench_snn.suites.corruptions._textures import photographs
     imagenet=((1.0, 0.4, 1), (0.8, 0.6, 1), (0.7, 0.7, 1), (0.65, 0.7, 1), (0.6, 0.75, 1)),
 )
 def frost(images: Tensor, random: SampleRandom, keep: float, add: float, every: int) -> Tensor:
-    """Adds a random cut of one of five photographs of frost.
+    """Adds a random crop of one of five photographs of frost.
 
     Args:
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
-        keep: weight of the image,
-        add: and of the frost.
-        every: the photographs are thinned to each ``every``-th pixel.
+        keep: weight of the image in the sum.
+        add: weight of the frost in the sum.
+        every: the photographs are subsampled to every ``every``-th pixel along both axes.
 
     Raises:
         UserError: if the photographs are not installed.
@@ -43,26 +44,33 @@ def frost(images: Tensor, random: SampleRandom, keep: float, add: float, every: 
     down = torch.arange(height, device=images.device) + top[:, None]
     right = torch.arange(width, device=images.device) + left[:, None]
     place = starts[which][:, None, None] + down[:, :, None] * widths[which][:, None, None] + right[:, None, :]
-    cut = texels[:, place].transpose(0, 1)
-    assert cut.shape == (batch, channels, height, width), cut.shape
-    return images * keep + cut * add
+    crop = texels[:, place].transpose(0, 1)
+    assert crop.shape == (batch, channels, height, width), crop.shape
+    return images * keep + crop * add
 
 
 @lru_cache(maxsize=8)
 def _textures(
     every: int, height: int, width: int, channels: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """All photographs in one row (channels, K) of uint8, and for each: places for a cut's top and left, start, width.
+    """All photographs side by side, so that one gather takes a crop of each.
 
-    The original's bilinear reduction to a fifth has its samples on every fifth pixel, the third first, so it is a
-    plain thinning. Photographs smaller than the image are enlarged to hold it (the original never needs to).
+    The original's bilinear reduction to a fifth has its samples on every fifth pixel, beginning with the third, so it
+    is plain subsampling. Photographs smaller than the image are enlarged to hold it (the original never needs to).
+
+    Returns:
+        texels: uint8 (channels, K), the pixels of all photographs, row by row.
+        tops: int64 (5,), how many rows a crop of each photograph can begin at.
+        lefts: int64 (5,), how many columns it can begin at.
+        starts: int64 (5,), where each photograph begins in ``texels``.
+        widths: int64 (5,), pixels in a row of each photograph.
     """
     textures = []
     for photograph in photographs():
         first = every // 2
         texture = photograph[:, first::every, first::every]
         if channels == 1:
-            weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]
+            weights = torch.tensor(LUMINANCE, dtype=torch.float64)[:, None, None]
             texture = (texture * weights).sum(0, keepdim=True).round_().to(torch.uint8)
         factor = max((height + 1) / texture.shape[1], (width + 1) / texture.shape[2])
         if factor > 1:

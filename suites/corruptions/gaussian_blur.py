@@ -23,6 +23,6 @@ def gaussian_blur(images: Tensor, random: SampleRandom, sigma: float) -> Tensor:
     Args:
         images: (B, C, H, W), whole grey levels.
         random: not used.
-        sigma: standard deviation in pixels.
+        sigma: standard deviation of the Gaussian in pixels.
     """
     return smooth(images, sigma)

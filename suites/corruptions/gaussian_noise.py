@@ -22,6 +22,6 @@ def gaussian_noise(images: Tensor, random: SampleRandom, sigma: float) -> Tensor
     Args:
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
-        sigma: standard deviation, with pixels in [0, 1].
+        sigma: standard deviation of the noise, with pixels in [0, 1].
     """
     return random.normal(*images.shape[1:]).mul_(255 * sigma).add_(images)

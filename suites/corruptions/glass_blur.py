@@ -25,7 +25,7 @@ def glass_blur(images: Tensor, random: SampleRandom, sigma: float, reach: int, i
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
         sigma: standard deviation of both smoothings, in pixels.
-        reach: rows and columns are off by -reach .. reach - 1.
+        reach: a pixel's source is off by -reach to reach - 1 rows and columns.
         iterations: passes over the image.
     """
     batch, channels, height, width = images.shape
@@ -38,7 +38,17 @@ def glass_blur(images: Tensor, random: SampleRandom, sigma: float, reach: int, i
 
 
 def shuffle_once(random: SampleRandom, height: int, width: int, reach: int) -> Tensor:
-    """Where each pixel's value comes from after one pass, flat indices (B, H·W), int64."""
+    """Where each pixel's value comes from after one pass over the image.
+
+    Args:
+        random: one stream a sample.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        reach: see :func:`glass_blur`.
+
+    Returns:
+        flat indices (B, H·W), int64.
+    """
     pixels = torch.arange(height * width, device=random.keys.device)
     row, column = pixels // width, pixels % width
     turns = (row > reach) & (row <= height - reach) & (column > reach) & (column <= width - reach)

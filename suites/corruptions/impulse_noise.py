@@ -17,12 +17,12 @@ from robustbench_snn.randomness import SampleRandom
     imagenet=((0.03,), (0.06,), (0.09,), (0.17,), (0.27,)),
 )
 def impulse_noise(images: Tensor, random: SampleRandom, amount: float) -> Tensor:
-    """Sets a share of the values, each channel for itself, to black or white with equal chance.
+    """Sets a share of the values, each channel for itself, to black or white with equal probability.
 
     Args:
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
-        amount: chance that a value is hit.
+        amount: probability that a value is replaced.
     """
     draw = random.uniform(*images.shape[1:])
     salted = images.masked_fill(draw < amount, 255.0)

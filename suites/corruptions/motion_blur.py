@@ -23,7 +23,7 @@ def motion_blur(images: Tensor, random: SampleRandom, radius: float, sigma: floa
     Args:
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
-        radius: reach of the smear in pixels.
-        sigma: of the smear in pixels.
+        radius: length of the smear in pixels.
+        sigma: standard deviation in pixels of the half Gaussian along the smear.
     """
     return streak(images, random.uniform() * 90 - 45, radius, sigma)

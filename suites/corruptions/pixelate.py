@@ -23,12 +23,12 @@ _ONE = 2.0**22  # Pillow's fixed point
     imagenet=((0.6,), (0.5,), (0.4,), (0.3,), (0.25,)),
 )
 def pixelate(images: Tensor, random: SampleRandom, scale: float) -> Tensor:
-    """Shrinks the image and blows it up again, both with a box filter.
+    """Shrinks the image and enlarges it again, both with a box filter.
 
     Args:
         images: (B, C, H, W), whole grey levels.
         random: not used.
-        scale: of height and width; sizes are rounded down.
+        scale: factor on height and width; the small sizes are rounded down.
     """
     height, width = images.shape[-2:]
     small = max(1, int(height * scale)), max(1, int(width * scale))
@@ -43,6 +43,7 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
 
 
 def _round(sums: Tensor) -> Tensor:
+    """Sums in fixed point, float64, to whole levels, halves rounded up; overwrites its argument."""
     return sums.mul_(1 / _ONE).add_(0.5).floor_()
 
 

@@ -20,15 +20,15 @@ from robustbench_snn.randomness import SampleRandom
 def saturate(images: Tensor, random: SampleRandom, factor: float, offset: float) -> Tensor:
     """Scales and shifts the saturation of HSV; hue and value stay.
 
-    A channel is V (1 - S k), where k in [0, 1] says how far it lies from the largest one, and k is a matter of
-    hue alone. Greys have hue 0, as in the original: with an offset they turn red. Single-channel images, all
-    saturation 0 and red first, stay as they are.
+    A channel is V (1 - S k), where k in [0, 1] is its distance from the largest one and depends on the hue alone.
+    Greys have hue 0, as in the original: with an offset they turn red. Single-channel images are returned unchanged:
+    they are the value V, which stays.
 
     Args:
         images: (B, C, H, W), whole grey levels.
         random: not used.
-        factor: S is multiplied by this,
-        offset: and this is added, clipped to [0, 1].
+        factor: what S is multiplied by.
+        offset: what is added to S after that; the sum is clipped to [0, 1].
     """
     if images.shape[1] == 1:
         return images.clone()

@@ -57,7 +57,7 @@ def _tables(photons: float, device: torch.device) -> tuple[Tensor, Tensor]:
         and (256,), int64, the count that cell 0 of a level stands for.
     """
     rates = _LEVELS / 255 * photons
-    reach = 7 * np.sqrt(rates) + 12  # what lies outside has a chance below 2^-33
+    reach = 7 * np.sqrt(rates) + 12  # what lies outside has a probability below 2^-33
     lowest = np.maximum(0, np.floor(rates - reach)).astype(np.int64)
     cells = 1 << int(np.ceil(rates + reach - lowest).max()).bit_length()
     counts = lowest[:, None] + np.arange(cells)

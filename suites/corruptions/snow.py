@@ -10,10 +10,9 @@ from torch import Tensor
 from robustbench_snn.corruption.contract import register_corruption
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.corruptions._linear import fixed_point, map_separably, snap
+from robustbench_snn.suites.corruptions._luminance import luminance
 from robustbench_snn.suites.corruptions._streak import streak
 from robustbench_snn.suites.corruptions._zoom import zoom_matrix
-
-LUMINANCE = (0.299, 0.587, 0.114)
 
 
 @register_corruption(
@@ -47,18 +46,18 @@ def snow(
     sigma: float,
     mix: float,
 ) -> Tensor:
-    """Whitens the image and lets flakes streak over it, once as they are and once turned by half a circle.
+    """Whitens the image and adds streaks of snowflakes, once as they are and once rotated by 180 degrees.
 
     Args:
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
-        mean: of the noise that becomes flakes, where 1 is white,
-        deviation: and its standard deviation.
-        zoom: how much flakes are larger than a pixel.
-        threshold: noise below is no flake.
-        radius: reach of the streaks in pixels,
-        sigma: and their fading.
-        mix: share of the image that is not whitened.
+        mean: mean of the noise that flakes are cut from, with white at 1.
+        deviation: standard deviation of that noise, likewise.
+        zoom: size of a flake in pixels; the noise is enlarged by this factor.
+        threshold: noise below this level becomes no flake, with white at 1.
+        radius: length of a flake's streak in pixels.
+        sigma: standard deviation in pixels of the half Gaussian along which a streak fades.
+        mix: weight of the original image against the whitened one, in [0, 1].
     """
     height, width = images.shape[-2:]
     noise = random.fold("flakes").normal(1, height, width) * deviation + mean
@@ -71,16 +70,8 @@ def snow(
     return images * mix + whitened * (1 - mix) + flakes + flakes.flip(-1, -2)
 
 
-def luminance(images: Tensor) -> Tensor:
-    """Grey of (B, C, H, W) as (B, 1, H, W), ITU-R BT.601; a single channel is its own."""
-    if images.shape[1] == 1:
-        return images
-    red, green, blue = images.split(1, dim=1)
-    grey: Tensor = red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
-    return grey
-
-
 @lru_cache(maxsize=16)
 def _zoom(height: int, width: int, factor: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The zoom's matrices for rows (height, height) and columns (width, width), float64."""
     rows, columns = (torch.from_numpy(fixed_point(zoom_matrix(size, factor))).to(device) for size in (height, width))
     return rows, columns

@@ -10,10 +10,10 @@ from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.corruptions._canny import canny, neighbour_views
 from robustbench_snn.suites.corruptions._chamfer import ONE, chamfer_distance
 from robustbench_snn.suites.corruptions._linear import smooth, snap
+from robustbench_snn.suites.corruptions._luminance import LUMINANCE
 
 _WATER = (175.0, 238.0, 238.0)  # pale turquoise
 _MUD = (63.0, 42.0, 20.0)
-_LUMINANCE = (0.299, 0.587, 0.114)
 _REACH = 20  # pixels: distances to the rim of a drop are cut here
 _LIGHT = (((-1, -1), -2), ((-1, 0), -1), ((0, -1), -1), ((0, 0), 1), ((0, 1), 1), ((1, 0), 1), ((1, 1), 2))
 
@@ -48,16 +48,17 @@ def spatter(
     strength: float,
     mud: int,
 ) -> Tensor:
-    """Throws drops of water or mud at the lens.
+    """Covers parts of the image with drops of water or mud, as on the lens of a camera.
 
     Args:
         images: (B, C, H, W), whole grey levels; on one channel the drops have their colour's luminance.
         random: one stream a sample.
-        mean: of the noise that becomes drops, where 1 is deep,
-        deviation: and its standard deviation,
-        sigma: and its smoothing in pixels.
+        mean: mean of the noise that drops are cut from; its values are the depth of the liquid.
+        deviation: standard deviation of that noise.
+        sigma: standard deviation in pixels of the Gaussian that smooths the noise.
         threshold: depth below which there is no drop.
-        strength: of water, the light that the brightest spot adds; of mud, the smoothing of its rim in pixels.
+        strength: for water, the factor on the drops' colour at the brightest spot; for mud, the standard deviation in
+            pixels of the Gaussian that smooths the rim.
         mud: 1 for mud, 0 for water.
     """
     height, width = images.shape[-2:]
@@ -73,12 +74,16 @@ def spatter(
 
 
 def light_on_drops(liquid: Tensor) -> Tensor:
-    """How bright each pixel of the drops shines, int32 (B, H, W), 0..255.
+    """Brightness of each pixel of the drops.
 
-    The distance to the drops' rims, cut, averaged, spread over all levels and lit from one corner.
+    The distance to the drops' rims is clipped, averaged over 3 x 3 pixels and equalised to a relief, which is lit from
+    one corner and averaged again.
 
     Args:
         liquid: int32 (B, H, W), depth 0..255.
+
+    Returns:
+        int32 (B, H, W), 0..255.
     """
     distance = chamfer_distance(canny(liquid, 50, 150)).clamp(max=_REACH * ONE)
     height = equalise(_box_sum(distance) // (9 * ONE))
@@ -104,6 +109,7 @@ def equalise(levels: Tensor) -> Tensor:
 
 
 def _box_sum(levels: Tensor) -> Tensor:
+    """Sums over 3 x 3 pixels, int32 (B, H, W)."""
     total = torch.zeros_like(levels)
     for view in neighbour_views(levels, "mirror").values():
         total += view
@@ -112,5 +118,5 @@ def _box_sum(levels: Tensor) -> Tensor:
 
 def _colour(rgb: tuple[float, float, float], images: Tensor) -> Tensor:
     """The colour as levels (1, C, 1, 1)."""
-    levels = rgb if images.shape[1] > 1 else (sum(c * w for c, w in zip(rgb, _LUMINANCE, strict=True)),)
+    levels = rgb if images.shape[1] > 1 else (sum(c * w for c, w in zip(rgb, LUMINANCE, strict=True)),)
     return torch.tensor(levels, device=images.device).reshape(1, -1, 1, 1)

@@ -22,6 +22,6 @@ def speckle_noise(images: Tensor, random: SampleRandom, sigma: float) -> Tensor:
     Args:
         images: (B, C, H, W), whole grey levels.
         random: one stream a sample.
-        sigma: standard deviation, as a share of the pixel.
+        sigma: standard deviation of the noise, as a share of the pixel.
     """
     return random.normal(*images.shape[1:]).mul_(sigma).add_(1).mul_(images)

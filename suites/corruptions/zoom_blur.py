@@ -30,8 +30,8 @@ def zoom_blur(images: Tensor, random: SampleRandom, end: float, step: float) -> 
     Args:
         images: (B, C, H, W), whole grey levels.
         random: not used.
-        end: where the factors stop.
-        step: between factors.
+        end: the factors stop before this one.
+        step: difference of successive factors.
     """
     height, width = images.shape[-2:]
     factors = np.arange(1, end, step)
@@ -66,6 +66,7 @@ def _taps(size: int, factor: float, device: torch.device) -> tuple[Tensor, Tenso
 
 
 def _blend(images: Tensor, axis: int, taps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Interpolates along one axis, -2 or -1, between the two sources that :func:`_taps` gives for each sample."""
     first, second, weight = taps
     shape = (-1, 1) if axis == -2 else (-1,)
     start = images.index_select(axis, first)

@@ -37,8 +37,10 @@ class ASSG(SpikeEstimator):
 
     stateful: ClassVar[bool] = True
 
-    def __init__(self, *, level: Annotated[float, Field(gt=0, lt=0.5)] = 0.45) -> None:
-        self.peak = 2.0 / math.pi * math.tan(math.pi * level)
+    level: Annotated[float, Field(gt=0, lt=0.5)] = 0.45
+
+    def __post_init__(self) -> None:
+        self.peak = 2.0 / math.pi * math.tan(math.pi * self.level)
         self._rows: Tensor | None = None
         self._frozen = True
 

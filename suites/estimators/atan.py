@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
-from pydantic import Field
+from pydantic import PositiveFloat
 from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
 
@@ -22,8 +21,7 @@ class ATan(SpikeEstimator):
         alpha: sharpness; 0.5 to 10 are worth trying.
     """
 
-    def __init__(self, *, alpha: Annotated[float, Field(gt=0)] = 2.0) -> None:
-        self.alpha = alpha
+    alpha: PositiveFloat = 2.0
 
     def derivative(self, membrane: Tensor) -> Tensor:
         """The formula above."""

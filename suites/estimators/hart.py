@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from robustbench_snn.estimator.contract import TemporalEstimator, TimeRecord, register_estimator
@@ -31,14 +31,13 @@ class HART(TemporalEstimator):
 
     needs_membrane: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        *,
-        surrogate: Literal["triangle", "atan"] = "triangle",
-        gamma: Annotated[float, Field(gt=0)] = 1.0,
-        alpha: Annotated[float, Field(gt=0)] = 2.0,
-    ) -> None:
-        self.rule = Triangle(gamma=gamma) if surrogate == "triangle" else ATan(alpha=alpha)
+    surrogate: Literal["triangle", "atan"] = "triangle"
+    gamma: PositiveFloat = 1.0
+    alpha: PositiveFloat = 2.0
+
+    def __post_init__(self) -> None:
+        triangle = self.surrogate == "triangle"
+        self.rule = Triangle(gamma=self.gamma) if triangle else ATan(alpha=self.alpha)
 
     def input_gradient(self, record: TimeRecord, gradient: Tensor, first: int) -> Tensor:
         """The formula above, over the steps known."""

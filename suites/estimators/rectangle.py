@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
@@ -20,8 +18,7 @@ class Rectangle(SpikeEstimator):
         width: of the window, in membrane potential.
     """
 
-    def __init__(self, *, width: Annotated[float, Field(gt=0)] = 1.0) -> None:
-        self.width = width
+    width: PositiveFloat = 1.0
 
     def derivative(self, membrane: Tensor) -> Tensor:
         """The formula above."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from robustbench_snn.estimator.contract import TemporalEstimator, TimeRecord, register_estimator
@@ -24,8 +22,7 @@ class RGA(TemporalEstimator):
         gamma: slope below the current that never fires.
     """
 
-    def __init__(self, *, gamma: Annotated[float, Field(gt=0)] = 0.2) -> None:
-        self.gamma = gamma
+    gamma: PositiveFloat = 0.2
 
     def slope(self, current: Tensor, leak: float) -> Tensor:
         """F of the mean current."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveFloat
 from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
 
@@ -21,8 +19,7 @@ class Sigmoid(SpikeEstimator):
         alpha: sharpness.
     """
 
-    def __init__(self, *, alpha: Annotated[float, Field(gt=0)] = 4.0) -> None:
-        self.alpha = alpha
+    alpha: PositiveFloat = 4.0
 
     def derivative(self, membrane: Tensor) -> Tensor:
         """The formula above."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveFloat
 from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
 
@@ -21,8 +19,7 @@ class Triangle(SpikeEstimator):
         gamma: half its width.
     """
 
-    def __init__(self, *, gamma: Annotated[float, Field(gt=0)] = 1.0) -> None:
-        self.gamma = gamma
+    gamma: PositiveFloat = 1.0
 
     def derivative(self, membrane: Tensor) -> Tensor:
         """The formula above."""

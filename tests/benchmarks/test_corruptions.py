@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from robustbench_snn.corruption.contract import EXTRA, SEVERITIES, STANDARD, corrupt
+from robustbench_snn.corruption.contract import EXTRA, SEVERITIES, STANDARD
+from robustbench_snn.corruption.generate import corrupt
 from robustbench_snn.errors import UserError
 
 NAMES = (*STANDARD, *EXTRA)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_snn.corruption.contract import EXTRA, STANDARD, corrupt
+from robustbench_snn.corruption.contract import EXTRA, STANDARD
+from robustbench_snn.corruption.generate import corrupt
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome, Subject

@@ -128,7 +128,7 @@ def test_a_damaged_record_is_named_and_everything_else_kept(rbsnn, suite, tmp_pa
     assert len(list(tmp_path.glob("runs/cells/*/record.json"))) == 2
 
 
-KINDS = ["encoders", "backbones", "evaluations", "datasets", "suites", "attacks", "corruptions"]
+KINDS = ["encoders", "backbones", "evaluations", "datasets", "recipes", "suites", "attacks", "corruptions"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

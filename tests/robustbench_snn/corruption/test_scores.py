@@ -7,7 +7,7 @@ import math
 import pytest
 
 from robustbench_snn.corruption.scores import (
-    ReferenceModel,
+    Reference,
     accuracy_by_severity,
     mean_corruption_error,
     relative_mean_corruption_error,
@@ -16,7 +16,7 @@ from robustbench_snn.corruption.scores import (
 from robustbench_snn.errors import UserError
 
 TABLE = {"fog": {1: 0.8, 2: 0.6}, "snow": {1: 0.7, 2: 0.1}}
-REFERENCE = ReferenceModel("small net", {"fog": {1: 0.6, 2: 0.4}, "snow": {1: 0.5, 2: 0.1}}, clean=0.8)
+REFERENCE = Reference(name="small net", accuracy={"fog": {1: 0.6, 2: 0.4}, "snow": {1: 0.5, 2: 0.1}}, clean=0.8)
 
 
 def test_mce_is_the_mean_of_ratios_not_the_ratio_of_means() -> None:
@@ -52,7 +52,7 @@ def test_the_reference_scores_one_against_itself() -> None:
 
 
 def test_degenerate_denominators() -> None:
-    perfect = ReferenceModel("perfect", {"fog": {1: 1.0, 2: 1.0}, "snow": {1: 1.0, 2: 1.0}}, clean=1.0)
+    perfect = Reference(name="perfect", accuracy={"fog": {1: 1.0, 2: 1.0}, "snow": {1: 1.0, 2: 1.0}}, clean=1.0)
     assert mean_corruption_error(TABLE, perfect) == math.inf
     assert math.isnan(score(TABLE, clean=0.0).rpc)
 

@@ -112,7 +112,7 @@ def test_attacks_find_the_same(spec: object, mode: str) -> None:
 
 def test_stochastic_encoders_keep_their_draws() -> None:
     model, (images, labels) = classifier(encoder="rate"), held_out(6)
-    entry = {"pgd": {"eps": 0.05, "steps": 3, "draws": 3, "evaluations": 2, "keep_images": 6}}
+    entry = {"pgd": {"eps": 0.05, "steps": 3, "draws": 3, "judging_draws": 2, "keep_images": 6}}
     one, other = (evaluate(model, images, labels, [entry], checkpointing=on)[0] for on in (False, True))
     np.testing.assert_array_equal(one.arrays["adversarial"], other.arrays["adversarial"])
 

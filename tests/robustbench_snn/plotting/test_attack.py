@@ -13,7 +13,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.model.target import Target
 from robustbench_snn.plotting.attack import draw_breakdown, draw_curve, draw_images, draw_spikes, spike_differences
 from robustbench_snn.plotting.saving import save_figure
-from tests.attack_models import held_out, trained
+from tests.attack_models import Linear, held_out, trained
 
 
 def test_every_picture_is_drawn_from_a_result(tmp_path: Path) -> None:
@@ -37,5 +37,13 @@ def test_every_picture_is_drawn_from_a_result(tmp_path: Path) -> None:
 def test_what_cannot_be_drawn() -> None:
     with pytest.raises(UserError, match="no stages"):
         draw_breakdown([])
-    with pytest.raises(UserError, match="step mode m"):
-        spike_differences(Target(trained("s")), *(held_out(2)[0],) * 2)
+    with pytest.raises(UserError, match="no spiking neurons"):
+        spike_differences(Target(Linear(64, 10)), *(held_out(2)[0],) * 2)
+
+
+def test_spike_differences_do_not_depend_on_the_step_mode() -> None:
+    clean = held_out(3)[0]
+    changed = (clean + 0.2).clamp(max=1.0)
+    by_steps, at_once = (spike_differences(Target(trained(mode)), clean, changed) for mode in ("s", "m"))
+    assert np.max(at_once) > 0
+    np.testing.assert_allclose(by_steps, at_once)

@@ -59,7 +59,7 @@ def test_net_of_steps_counts_neuron_state_and_leaves_its_arithmetic_out():
     net = nn.Sequential(
         layer.Linear(20, hidden, bias=False, step_mode="m"), neuron.IFNode(step_mode="m"), nn.BatchNorm1d(4).eval()
     )[:2].eval()
-    found = count_operations(net, spikes(1, steps, 20, fired=9), lambda image: net(image.transpose(0, 1)))
+    found = count_operations(net, spikes(1, steps, 20, fired=9), lambda image, number: net(image.transpose(0, 1)))
     assert (found.synops, found.ac, found.mac) == (9 * hidden, 9 * hidden, 0)
     state = 2 * steps * hidden * 4  # read and written at each step, 4 bytes each
     assert found.memory_pj == pytest.approx((9 * hidden * 4 + state) * 24.96)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from robustbench_snn.errors import UnknownNameError, UserError
-from robustbench_snn.training import Recipe, recipe_names, resolve_recipe
+from robustbench_snn.training import Recipe, recipes, resolve_recipe
 
 SPIKFORMER = {
     "epochs": 300, "cooldown_epochs": 10, "batch_size": 128, "optimizer": "adamw", "lr": 5e-4, "weight_decay": 6e-2,
@@ -32,9 +32,10 @@ def test_published_values(name: str) -> None:
 
 
 def test_every_shipped_recipe_resolves() -> None:
-    assert {*CHANGES, "digits_quick"} <= set(recipe_names())
-    for name in recipe_names():
-        assert resolve_recipe({"name": name}) == resolve_recipe(name)
+    assert {*CHANGES, "digits_quick"} <= set(recipes.names())
+    assert "digits_quick" in recipes
+    for name in recipes:
+        assert resolve_recipe({"name": name}) == resolve_recipe(name) == recipes.get(name)
 
 
 def test_overrides_and_defaults() -> None:
@@ -66,3 +67,5 @@ def test_mistakes(values: dict[str, Any], message: str) -> None:
 def test_unknown_names_are_unknown_names() -> None:
     with pytest.raises(UnknownNameError, match="digits_quick"):
         resolve_recipe("nothing_like_it")
+    with pytest.raises(UnknownNameError, match="Did you mean 'digits_quick'"):
+        recipes.get("digits_quik")

@@ -56,7 +56,7 @@ def test_resumed_equals_uninterrupted(build: Build, digits: Dataset, tmp_path: P
         train(broken, digits, recipe, seed=7, checkpoint_dir=tmp_path, progress=StopAfter(3))
     torch.manual_seed(99)  # nothing of the caller's generators may matter
     fresh = build("rate")
-    result = train(fresh, digits, recipe, seed=7, checkpoint_dir=tmp_path, workers=1)
+    result = train(fresh, digits, recipe, seed=7, checkpoint_dir=tmp_path)
     assert result.resumed_from == 2
     assert numbers(result) == expected
     assert tensor_digest(fresh.state_dict()) == tensor_digest(whole.state_dict())

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.counting import direct_classifier
 from robustbench_snn.model.task import Task
-from robustbench_snn.weights.importing import import_weights, import_weights_report, load_weights, save_imported
+from robustbench_snn.weights.importing import import_weights, import_weights_report, save_imported
+from robustbench_snn.weights.loading import load_weights
 
 WIDTH, CLASSES = 64, 10
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -392,7 +393,7 @@ def test_saved_file_goes_into_a_suite_and_back(tmp_path: Path) -> None:
     images = torch.rand(2, 3, 32, 32)
     expected = import_weights(file, format="qkformer", heads=4)(images)
     assert not torch.equal(fresh(images), expected)
-    assert load_weights(tmp_path / "ours.safetensors", fresh) == json.loads(json.dumps(facts))
+    assert load_weights(fresh, tmp_path / "ours.safetensors") == json.loads(json.dumps(facts))
     assert torch.equal(fresh(images), expected)
 
 
@@ -403,12 +404,12 @@ def test_loading_a_damaged_or_foreign_file(tmp_path: Path) -> None:
     file = tmp_path / "ours.safetensors"
     save_imported(_save(tmp_path, fill(spikformer_shapes(1, False))), file, heads=4)
     with pytest.raises(UserError, match=r"missing: backbone.blocks.1.attention.query.linear.weight"):
-        load_weights(file, other)
+        load_weights(other, file)
     with pytest.raises(UserError, match="does not exist"):
-        load_weights(tmp_path / "none.safetensors", classifier)
+        load_weights(classifier, tmp_path / "none.safetensors")
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(UserError, match="not a whole safetensors file"):
-        load_weights(file, classifier)
+        load_weights(classifier, file)
 
 
 def _save(folder: Path, state: dict[str, Tensor]) -> Path:

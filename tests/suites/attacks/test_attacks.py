@@ -97,7 +97,7 @@ STRONG: dict[str, dict[str, object]] = {
 
 
 def supports(name: str, norm: Norm) -> bool:
-    return norm in attacks.get(name).declaration.traits["norms"]
+    return norm in attacks.get(name).declaration.traits.norms
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from robustbench_snn.corruption.contract import corrupt
+from robustbench_snn.corruption.generate import corrupt
 
 Picture = npt.NDArray[Any]
 

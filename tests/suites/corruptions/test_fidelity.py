@@ -18,12 +18,13 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from robustbench_snn.corruption.contract import EXTRA, STANDARD, corrupt
+from robustbench_snn.corruption.contract import EXTRA, STANDARD
+from robustbench_snn.corruption.generate import corrupt
 from robustbench_snn.registry import corruptions
 
 GOLDEN = os.environ.get("RBSNN_CIFAR_C_GOLDEN", "")
 PARQUET = os.environ.get("RBSNN_CIFAR10_PARQUET", "")
-STOCHASTIC = [n for n in (*STANDARD, *EXTRA) if corruptions.declaration(n).traits["stochastic"]]
+STOCHASTIC = [n for n in (*STANDARD, *EXTRA) if corruptions.declaration(n).traits.stochastic]
 DETERMINISTIC = [n for n in (*STANDARD, *EXTRA) if n not in STOCHASTIC]
 SEEDS = 3
 

@@ -97,7 +97,7 @@ IMAGENET: dict[str, Columns] = {
 def test_tables(which: str, tables: dict[str, Columns]) -> None:
     assert len(tables) == 19
     for name, columns in tables.items():
-        rows = corruptions.declaration(name).traits[which]
+        rows = getattr(corruptions.declaration(name).traits, which)
         assert len(rows) == 5
         for row, expected in zip(rows, zip(*columns, strict=True), strict=True):
             assert row == pytest.approx(expected), name

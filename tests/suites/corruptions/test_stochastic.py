@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
-from robustbench_snn.corruption.contract import corrupt
+from robustbench_snn.corruption.generate import corrupt
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.corruptions import elastic_transform as elastic
 from robustbench_snn.suites.corruptions import frost as frost_module

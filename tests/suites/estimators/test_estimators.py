@@ -72,7 +72,7 @@ def test_logits_stay_bit_identical_and_gradients_do_not(name: str, kind: type[nn
         assert torch.equal(target(images), before)
     other = input_gradient(model, images, labels, name)
     assert other.isfinite().all()
-    if name != "sigmoid":
+    if name not in ("sigmoid", "training"):  # the model was trained with these
         assert not torch.allclose(own, other)
     assert torch.equal(input_gradient(model, images, labels), own), "the training surrogate came back"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_snn.model.encoder import FrameEncoder, register_encoder
+from robustbench_snn.plugins import FrameEncoder, register_encoder
 
 
 @register_encoder("contrast", version=1, stochastic=False, causal=True, gradient="surrogate", spiking=True)

@@ -11,14 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_snn.corruption import contract as corrupting
-from robustbench_snn.corruption.contract import EXTRA, STANDARD, block_length, corrupt, resolve_parameters
+from robustbench_snn.corruption import generate
+from robustbench_snn.corruption.contract import EXTRA, STANDARD
+from robustbench_snn.corruption.generate import block_length, corrupt, resolve_parameters
 from robustbench_snn.errors import UnknownNameError, UserError
 from robustbench_snn.registry import corruptions
 from robustbench_snn.suites.corruptions import _textures, frost
 
 NAMES = (*STANDARD, *EXTRA)
-STOCHASTIC = {name for name in NAMES if corruptions.declaration(name).traits["stochastic"]}
+STOCHASTIC = {name for name in NAMES if corruptions.declaration(name).traits.stochastic}
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +91,7 @@ def test_work_is_done_in_blocks_whose_size_does_not_show(monkeypatch: pytest.Mon
     images = torch.from_numpy(pictures(40))
     whole = corrupt(images, "snow", 2)
     assert block_length(images) % 8 == 0
-    monkeypatch.setitem(corrupting._VALUES_PER_BLOCK, "cpu", 1)
+    monkeypatch.setitem(generate._VALUES_PER_BLOCK, "cpu", 1)
     assert block_length(images) == 8
     assert torch.equal(corrupt(images, "snow", 2), whole)
 

@@ -1,0 +1,138 @@
+"""A loaded component, and its parameters as a pydantic model."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import docstring_parser
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from robustbench_snn.errors import UserError, did_you_mean
+from robustbench_snn.registry.declaration import Declaration, Traits
+from robustbench_snn.registry.source import source_of
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Component(Generic[T, Traits]):
+    """A loaded component: its declaration and the class or function itself."""
+
+    declaration: Declaration[Traits]
+    target: T
+
+    @cached_property
+    def parameters(self) -> type[BaseModel]:
+        """A pydantic model of the keyword parameters, its defaults those of the preset; unknown keys are errors."""
+        return parameter_model(self.target, self.declaration.name, self.declaration.preset)
+
+    @cached_property
+    def source(self) -> Mapping[str, str]:
+        """What identifies the code of a component from outside; empty for those of this package."""
+        return source_of(self.target)
+
+    def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns all parameters, defaults filled in.
+
+        Raises:
+            pydantic.ValidationError: if a key is unknown or a value is out of its type or range.
+        """
+        model = self.parameters.model_validate(dict(parameters))
+        return {name: getattr(model, name) for name in self.parameters.model_fields}
+
+    def create(self, *context: Any, **parameters: Any) -> Any:
+        """Calls the component with validated parameters; ``context`` is what the kind passes positionally.
+
+        Raises:
+            UserError: if a parameter is unknown, of the wrong type or out of range.
+        """
+        try:
+            checked = self.validate(parameters)
+        except ValidationError as error:
+            raise UserError(f"{self.declaration.name}: {'; '.join(explain(error, self.parameters))}") from None
+        return self.target(*context, **checked)
+
+
+def parameter_model(target: Callable[..., Any], name: str, preset: Mapping[str, Any]) -> type[BaseModel]:
+    """Builds a pydantic model from a component's keyword-only parameters, or from the fields of a dataclass.
+
+    Raises:
+        TypeError: if the preset sets a parameter that the component does not have.
+    """
+    found = _dataclass_fields(target) if "__dataclass_fields__" in vars(target) else _keywords(target)
+    if unknown := set(preset) - set(found):
+        raise TypeError(f"preset {name} sets parameters that {target.__name__} does not have: {sorted(unknown)}")
+    said = documented(target)
+    fields: dict[str, Any] = {
+        key: (hint, Field(preset.get(key, default), validate_default=True, description=said.get(key)))
+        for key, (hint, default) in found.items()
+    }
+    return create_model(f"{name}_parameters", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+
+
+def documented(target: Callable[..., Any]) -> dict[str, str]:
+    """What the docstrings of a component say of its parameters; a class inherits what its bases say."""
+    holders = reversed(target.__mro__) if inspect.isclass(target) else [target]
+    return {
+        parameter.arg_name: " ".join((parameter.description or "").split())
+        for holder in holders
+        for parameter in docstring_parser.parse(holder.__doc__ or "", docstring_parser.DocstringStyle.GOOGLE).params
+    }
+
+
+def _keywords(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Type and default of every keyword-only parameter; no default is ``...``."""
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = typing.get_type_hints(function, include_extras=True)
+    return {
+        parameter.name: (
+            hints.get(parameter.name, Any),
+            ... if parameter.default is inspect.Parameter.empty else parameter.default,
+        )
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def _dataclass_fields(target: Any) -> dict[str, tuple[Any, Any]]:
+    """The same of a dataclass, whose inherited fields are annotated in other modules."""
+    hints = typing.get_type_hints(target, include_extras=True)
+    return {field.name: (hints[field.name], _default(field)) for field in dataclasses.fields(target) if field.init}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return ... if default is dataclasses.MISSING else default
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """All problems that pydantic found, a sentence each; the branches of a union are one problem."""
+    by_path: dict[str, list[str]] = {}
+    for problem in error.errors():
+        names = [str(part) for part in problem["loc"] if not _is_union_branch(part)]
+        path = ".".join(names)
+        if problem["type"] == "extra_forbidden":
+            known = sorted(model.model_fields)
+            hint = did_you_mean(names[-1], known) or f" It takes: {', '.join(known) or 'no parameters'}."
+            message = f"unknown parameter '{path}'.{hint}"
+        elif problem["type"] == "missing":
+            message = f"parameter '{path}' is required"
+        else:
+            text = problem["msg"].removeprefix("Value error, ")
+            message = f"'{path}': {text[0].lower()}{text[1:]}, got {problem['input']!r}"
+        by_path.setdefault(path, []).append(message)
+    return ["; or ".join(dict.fromkeys(messages)) for messages in by_path.values()]
+
+
+_BRANCHES = frozenset({"float", "int", "str", "bool", "list", "dict"})
+
+
+def _is_union_branch(part: str | int) -> bool:
+    """Whether pydantic put this part of a location there to say which branch of a union it tried."""
+    return isinstance(part, str) and (not part.isidentifier() or part in _BRANCHES)
