@@ -225,7 +225,7 @@ def test_reasons_say_what_to_do() -> None:
 def test_a_crash_is_a_failed_check_with_its_place() -> None:
     reason = next(r.reason for r in check_encoder(FixedSize) if r.name == "shape and dtype")
     assert "RuntimeError" in reason
-    assert "test_testing.py, line" in reason
+    assert "test_kits.py, line" in reason
 
 
 def test_a_class_that_is_not_registered() -> None:
