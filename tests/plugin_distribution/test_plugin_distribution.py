@@ -14,14 +14,14 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 
-def python(code, *places):
+def python(code: str, *places: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*places, ROOT))), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the distribution and its metadata, as pip leaves them."""
     folder = tmp_path_factory.mktemp("site")
     source = folder / "source"
@@ -33,7 +33,7 @@ def installed(tmp_path_factory):
     return target
 
 
-def test_found_by_entry_point(installed):
+def test_found_by_entry_point(installed: Path) -> None:
     code = (
         "import sys\nfrom robustbench_snn.registry import encoders\n"
         "assert 'contrast' in encoders and 'contrast' in encoders.names()\n"
@@ -48,12 +48,12 @@ def test_found_by_entry_point(installed):
     assert done.stdout.strip() == "rbsnn_example_plugin.contrast"
 
 
-def test_not_found_without_it():
+def test_not_found_without_it() -> None:
     done = python("from robustbench_snn.registry import encoders\nencoders.get('contrast')")
     assert "Unknown encoder 'contrast'" in done.stderr
 
 
-def test_found_by_file():
+def test_found_by_file() -> None:
     file = HERE / "src" / "rbsnn_example_plugin" / "contrast.py"
     code = (
         "from robustbench_snn.registry import encoders, load_plugin\n"
@@ -65,7 +65,7 @@ def test_found_by_file():
     assert done.stdout.strip() == "Contrast"
 
 
-def test_an_entry_point_that_registers_nothing_or_fails(tmp_path):
+def test_an_entry_point_that_registers_nothing_or_fails(tmp_path: Path) -> None:
     info = tmp_path / "bad-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.backbone import Backbone, register_backbone
 from robustbench_snn.model.coding_gradients import replace_gradient
 from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem, register_encoder
-from robustbench_snn.registry import ROOT
-from robustbench_snn.testing import check_backbone, check_encoder, check_evaluation, check_file
+from robustbench_snn.model.task import Task
+from robustbench_snn.registry import KINDS, ROOT
+from robustbench_snn.testing import CHECKS, CheckResult, check_backbone, check_encoder, check_file
 
 
-def failed(results):
+def failed(results: list[CheckResult]) -> set[str]:
     return {result.name for result in results if not result.passed}
 
 
 class Sound(FrameEncoder):
     """A sound encoder, to be broken in one way each."""
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         return self.normalize(images).expand(timesteps, *images.shape)
 
 
@@ -34,7 +37,7 @@ class WrongStochastic(Sound):
 class HiddenStochastic(Sound):
     """Draws, and does not say so."""
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         noise = self.random(images).normal(timesteps, *images.shape[1:]).transpose(0, 1)
         return super().frames(images, timesteps) + noise
 
@@ -43,7 +46,7 @@ class HiddenStochastic(Sound):
 class GlobalRandom(Sound):
     """Draws from torch's generator."""
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         return super().frames(images, timesteps) + torch.randn(timesteps, *images.shape).to(images)
 
 
@@ -51,7 +54,7 @@ class GlobalRandom(Sound):
 class WrongCausal(Sound):
     """Each frame depends on T."""
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         return super().frames(images, timesteps) * 4 / timesteps
 
 
@@ -64,7 +67,7 @@ class TooModest(Sound):
 class NoGradient(Sound):
     """Codes under no_grad."""
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         with torch.no_grad():
             return super().frames(images, timesteps)
 
@@ -83,7 +86,7 @@ class WrongExact(Sound):
 class WrongStraightThrough(Sound):
     """Declares straight-through, differentiates a square."""
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         coded = (images > 0.5).to(images.dtype).expand(timesteps, *images.shape)
         return replace_gradient(coded, images.square().expand_as(coded))
 
@@ -97,7 +100,7 @@ class WrongSpiking(Sound):
 class RealValued(Sound):
     """Sends the membrane's input instead of spikes."""
 
-    def forward(self, images, timesteps):
+    def forward(self, images: Tensor, timesteps: int) -> Tensor:
         return 0.5 * super().forward(images, timesteps)
 
 
@@ -105,7 +108,7 @@ class RealValued(Sound):
 class UsesBatchMates(Sound):
     """Centres by the batch."""
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         return super().frames(images - images.mean(0, keepdim=True), timesteps)
 
 
@@ -113,7 +116,7 @@ class UsesBatchMates(Sound):
 class InPlace(Sound):
     """Scales its input in place."""
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         if not images.requires_grad:
             images.mul_(0.5)
         return super().frames(images, timesteps)
@@ -123,9 +126,9 @@ class InPlace(Sound):
 class Memory(Sound):
     """Remembers the image before."""
 
-    last = 0.0
+    last: Tensor | float = 0.0
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         shown = super().frames(images + self.last, timesteps)
         self.last = images.detach().mean()
         return shown
@@ -139,7 +142,7 @@ class HiddenTensor(Sound):
         super().__init__(stem)
         self.mask = [torch.rand(stem.task.height, stem.task.width)]
 
-    def frames(self, images, timesteps):
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
         return super().frames(images * self.mask[0].to(images.dtype), timesteps)
 
 
@@ -156,7 +159,7 @@ class DeadWeight(Sound):
 class Mute(Sound):
     """Never fires."""
 
-    def forward(self, images, timesteps):
+    def forward(self, images: Tensor, timesteps: int) -> Tensor:
         return 0.0 * super().forward(images, timesteps)
 
 
@@ -169,9 +172,10 @@ class FixedSize(Encoder):
         self.drive, self.neuron = stem.conv_bn(), stem.spiking()
         self.weights = nn.Parameter(torch.ones(4, 1, 1, 8, 8))
 
-    def forward(self, images, timesteps):
+    def forward(self, images: Tensor, timesteps: int) -> Tensor:
         drive = self.drive(self.normalize(images))
-        return self.neuron(drive.expand(timesteps, *drive.shape) * self.weights[:timesteps])
+        spikes: Tensor = self.neuron(drive.expand(timesteps, *drive.shape) * self.weights[:timesteps])
+        return spikes
 
 
 @pytest.mark.parametrize(
@@ -198,31 +202,31 @@ class FixedSize(Encoder):
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_each_fault_is_caught(encoder, checks):
+def test_each_fault_is_caught(encoder: type[Encoder], checks: set[str]) -> None:
     results = check_encoder(encoder)
     assert checks <= failed(results)
     assert all(result.reason for result in results if not result.passed)
 
 
-def test_one_fault_fails_one_check():
+def test_one_fault_fails_one_check() -> None:
     assert failed(check_encoder(TooModest)) == {"causal trait"}
     assert failed(check_encoder(WrongSpiking)) == {"spiking trait"}
     assert failed(check_encoder(DeadWeight)) == {"parameters are trained"}
 
 
-def test_reasons_say_what_to_do():
+def test_reasons_say_what_to_do() -> None:
     reasons = {result.name: result.reason for result in check_encoder(NoGradient)}
     assert "looks like robustness" in reasons["input gradient"]
     assert "declare causal=True" in next(r.reason for r in check_encoder(TooModest) if r.name == "causal trait")
 
 
-def test_a_crash_is_a_failed_check_with_its_place():
+def test_a_crash_is_a_failed_check_with_its_place() -> None:
     reason = next(r.reason for r in check_encoder(FixedSize) if r.name == "shape and dtype")
     assert "RuntimeError" in reason
-    assert "test_testing.py, line" in reason
+    assert "test_kits.py, line" in reason
 
 
-def test_a_class_that_is_not_registered():
+def test_a_class_that_is_not_registered() -> None:
     with pytest.raises(UserError, match="not registered"):
         check_encoder(Sound)
 
@@ -230,15 +234,16 @@ def test_a_class_that_is_not_registered():
 class TinyBackbone(Backbone):
     """Conv, LIF, linear."""
 
-    def __init__(self, task) -> None:
+    def __init__(self, task: Task) -> None:
         super().__init__(task, Stem(task, 16))
         self.conv, self.norm = nn.Conv2d(16, 8, 3, padding=1), nn.BatchNorm2d(8)
         self.neuron = self.stem.spiking()
         self.head = nn.Linear(8, task.classes)
 
-    def forward(self, spikes):
+    def forward(self, spikes: Tensor) -> Tensor:
         drive = self.norm(self.conv(spikes.flatten(0, 1))).unflatten(0, spikes.shape[:2])
-        return self.head(self.neuron(drive).mean((3, 4)))
+        logits: Tensor = self.head(self.neuron(drive).mean((3, 4)))
+        return logits
 
 
 @register_backbone("t_tiny", version=1)
@@ -255,7 +260,7 @@ class NotAnANN(TinyBackbone):
 class BatchMates(TinyBackbone):
     """Centres logits by the batch."""
 
-    def forward(self, spikes):
+    def forward(self, spikes: Tensor) -> Tensor:
         logits = super().forward(spikes)
         return logits - logits.mean(1, keepdim=True)
 
@@ -264,7 +269,7 @@ class BatchMates(TinyBackbone):
 class BadSegments(TinyBackbone):
     """Segments that do not add up."""
 
-    def segments(self, timesteps):
+    def segments(self, timesteps: int) -> list[int]:
         return [timesteps, 1]
 
 
@@ -277,17 +282,13 @@ class BadSegments(TinyBackbone):
         ("t_segments", {"every timestep"}),
     ],
 )
-def test_backbones(name, checks):
+def test_backbones(name: str, checks: set[str]) -> None:
     assert failed(check_backbone(name, size=8)) == checks
-
-
-def test_evaluations():
-    assert failed(check_evaluation("clean")) == set()
 
 
 PLUGIN = '''
 """A plug-in."""
-from robustbench_snn.model.encoder import FrameEncoder, register_encoder
+from robustbench_snn.plugins import FrameEncoder, register_encoder
 
 @register_encoder("t_from_file", version=1, presets={"t_from_file_too": {}})
 class FromFile(FrameEncoder):
@@ -298,7 +299,7 @@ class FromFile(FrameEncoder):
 '''
 
 
-def test_check_file(tmp_path):
+def test_check_file(tmp_path: Path) -> None:
     (tmp_path / "plug.py").write_text(PLUGIN)
     results = check_file(tmp_path / "plug.py")
     assert {result.component for result in results} == {"encoder t_from_file", "encoder t_from_file_too"}
@@ -306,9 +307,30 @@ def test_check_file(tmp_path):
     assert not failed(check_file(ROOT / "encoders" / "direct.py"))  # a file of the package is not loaded twice
 
 
-def test_check_file_says_what_is_wrong(tmp_path):
+def test_check_file_checks_one_kind_with_parameters_of_its_own() -> None:
+    file = ROOT / "suites" / "attacks" / "noise.py"
+    results = check_file(file, "attack", tries=2)
+    assert {result.component for result in results} == {"attack noise"}
+    assert not failed(results)
+    with pytest.raises(UserError, match=r"has no parameter 'trys'. Did you mean 'tries'\?"):
+        check_file(file, "attack", trys=2)
+    with pytest.raises(UserError, match="registers no estimator"):
+        check_file(file, "estimator")
+    with pytest.raises(UserError, match="not for 'recipe'"):
+        check_file(file, "recipe")
+
+
+def test_every_kind_has_a_kit_but_whole_models() -> None:
+    assert {f"{kind}s" for kind in CHECKS} == set(KINDS) - {"models"}
+
+
+def test_check_file_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("x = 1\n")
     (tmp_path / "broken.py").write_text("import nothing_of_the_kind\n")
-    for name, words in [("empty", "registers no encoder"), ("broken", "cannot be imported"), ("none", "not a file")]:
+    for name, words in [
+        ("empty", "registers no encoder or"),
+        ("broken", "cannot be imported"),
+        ("none", "not a file"),
+    ]:
         with pytest.raises(UserError, match=words):
             check_file(tmp_path / f"{name}.py")
