@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from robustbench_snn.execution.building import build_classifier
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry.spec import ComponentSpec
 from robustbench_snn.testing.scaffold import new_component
@@ -102,7 +103,7 @@ def test_weights_can_be_named_in_a_suite(rbsnn: Run, tmp_path: Path) -> None:
     parameters = {"depth": 1, "width": 128, "heads": 4, "pooling": "0110"}
     backbone = ComponentSpec(name="spikformer", parameters=parameters)
     torch.manual_seed(0)
-    model = build_classifier(ComponentSpec(name="direct"), backbone, task, None)
+    model = build_classifier(ComponentSpec(name="direct"), backbone, task)
     save_weights(model, tmp_path / "mine.safetensors", {"mean": [0.25], "std": [0.5]})
     (tmp_path / "suite.yaml").write_text(
         "name: imported\n"
