@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_snn.model.encoder import Encoder, Stem
+from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
@@ -17,26 +20,26 @@ class Heaviside(torch.autograd.Function):
     """Fires at 0 and above; the derivative is that of sigmoid(4u)."""
 
     @staticmethod
-    def forward(ctx, u):
+    def forward(ctx: Any, u: Tensor) -> Tensor:
         ctx.save_for_backward(u)
         return (u >= 0).to(u.dtype)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (u,) = ctx.saved_tensors
-        s = 1 / (1 + torch.exp(-4 * u))
+        s: Tensor = 1 / (1 + torch.exp(-4 * u))
         return grad * 4 * s * (1 - s)
 
 
 class LIF:
     """tau 2, threshold 1, hard reset to 0, decayed input, detached reset."""
 
-    def __init__(self, v=0.0):
+    def __init__(self, v: Tensor | float = 0.0) -> None:
         self.v = v
 
-    def __call__(self, current):
+    def __call__(self, current: Tensor) -> Tensor:
         h = self.v + (current - self.v) / 2
-        spike = Heaviside.apply(h - 1.0)
+        spike: Tensor = Heaviside.apply(h - 1.0)
         self.v = h * (1 - spike.detach())
         return spike
 
@@ -44,6 +47,8 @@ class LIF:
 def batch_norm(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     """Eval-mode batch norm from its definition."""
     shape = (1, -1, 1, 1)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return (x - norm.running_mean.view(shape)) * scale.view(shape) + norm.bias.view(shape)
 
@@ -51,6 +56,8 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
 def conv_bn(x: Tensor, layers: nn.Sequential) -> Tensor:
     """Convolution and batch norm (and 3x3 max-pool of stride 2 if there is one) from their weights."""
     convolution, norm, *rest = layers
+    assert isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d)
+    assert isinstance(norm, nn.BatchNorm2d)
     if isinstance(convolution, nn.ConvTranspose2d):
         y = F.conv_transpose2d(x, convolution.weight, stride=2)
     else:
@@ -60,12 +67,21 @@ def conv_bn(x: Tensor, layers: nn.Sequential) -> Tensor:
 
 
 def make(
-    name: str, *, channels=3, height=8, width=8, timesteps=4, features=16, pool=False, seed=0, **parameters
+    name: str,
+    *,
+    channels: int = 3,
+    height: int = 8,
+    width: int = 8,
+    timesteps: int = 4,
+    features: int = 16,
+    pool: bool = False,
+    seed: int = 0,
+    **parameters: Any,
 ) -> Encoder:
     """A calibrated encoder in float64: random affine batch norms, with statistics of a run on random images."""
     torch.manual_seed(seed)
     task = Task(channels, height, width, 10, timesteps, (0.4,) * channels, (0.3,) * channels)
-    encoder = encoders.create(name, Stem(task, features, pool=pool), **parameters).double()
+    encoder: Encoder = encoders.create(name, Stem(task, features, pool=pool), **parameters).double()
     encoder.mean.fill_(0.4)  # 0.4 in float64, not the nearest float32
     encoder.std.fill_(0.3)
     norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -81,16 +97,18 @@ def run(encoder: Encoder, images: Tensor, timesteps: int, seed: int = 0) -> Tens
     """One run from rest under a seed."""
     reset(encoder)
     encoder.seed(SampleRandom.for_samples("test", seed, sample_ids=range(len(images))))
-    return encoder(images, timesteps)
+    spikes: Tensor = encoder(images, timesteps)
+    return spikes
 
 
 def frames(encoder: Encoder, images: Tensor, timesteps: int, seed: int = 0) -> Tensor:
     """The input frames of a frame encoder under a seed."""
     encoder.seed(SampleRandom.for_samples("test", seed, sample_ids=range(len(images))))
+    assert isinstance(encoder, FrameEncoder)
     return encoder.frames(images, timesteps)
 
 
-def input_gradient(function, images: Tensor) -> Tensor:
+def input_gradient(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Gradient of a weighted sum of what the function returns."""
     images = images.clone().requires_grad_()
     out = function(images)
@@ -98,11 +116,11 @@ def input_gradient(function, images: Tensor) -> Tensor:
     return torch.autograd.grad((out * weights).sum(), images)[0]
 
 
-def parameters_beyond_direct(name: str, **kwargs) -> int:
+def parameters_beyond_direct(name: str, **kwargs: Any) -> int:
     """How many trainable numbers an encoder has more than direct coding."""
     count = [sum(p.numel() for p in make(n, **k).parameters()) for n, k in [(name, kwargs), ("direct", _stem(kwargs))]]
     return count[0] - count[1]
 
 
-def _stem(kwargs):
+def _stem(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in kwargs.items() if k in ("channels", "height", "width", "timesteps", "features", "pool")}
