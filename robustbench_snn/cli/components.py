@@ -147,6 +147,8 @@ def _takes(entry: dict[str, Any]) -> str:
         return " | ".join(map(str, entry["enum"]))
     if "anyOf" in entry:
         return " or ".join(_takes(option) for option in entry["anyOf"])
+    if entry.get("type") == "integer" and "exclusiveMinimum" in entry:
+        entry = entry | {"minimum": entry["exclusiveMinimum"] + 1, "exclusiveMinimum": None}
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    bounds = " ".join(f"{sign} {entry[key]}" for key, sign in limits.items() if key in entry)
+    bounds = " ".join(f"{sign} {entry[key]}" for key, sign in limits.items() if entry.get(key) is not None)
     return f"{entry.get('type', entry.get('const', 'mapping'))} {bounds}".strip()

@@ -199,7 +199,7 @@ def test_conditions_do_not_depend_on_the_batch() -> None:
         ({"conditions": [{"corruption": "fogg", "severity": 1}]}, "Did you mean 'fog'"),
         ({"conditions": [{"attack": "pgd"}]}, "needs an eps"),
         ({"conditions": [{"attack": "pgdd", "eps": 0.1}]}, "Did you mean 'pgd'"),
-        ({"conditions": [{"attack": "pgd", "eps": 0.1, "parameters": {"stepz": 1}}]}, "stepz"),
+        ({"conditions": [{"attack": {"pgd": {"stepz": 1}}, "eps": 0.1}]}, "stepz"),
         ({"conditions": ["clean", "clean"]}, "twice"),
     ],
 )
