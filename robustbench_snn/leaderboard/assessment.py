@@ -38,7 +38,13 @@ def _assessed(
         if place in outcomes.by_seed:
             found = spread(outcomes.of(place), confidence=table.confidence)
             interval = found.interval
-            made |= {"accuracy": found.mean, "low": interval.low, "high": interval.high, "sd": found.sd}
+            made |= {
+                "accuracy": found.mean,
+                "seeds": found.seeds,
+                "low": interval.low,
+                "high": interval.high,
+                "sd": found.sd,
+            }
         cells[label] = score.model_copy(update=made)
     return row.model_copy(update={"cells": cells})
 

@@ -6,7 +6,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from robustbench_snn.errors import StoreError
@@ -38,6 +38,8 @@ class Content:
 def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results: Path) -> Path:
     """Writes a table as its next version, and the index of all tables.
 
+    Intervals, comparisons, corrections and ranks of the whole table, with the entries that carry over, are made anew.
+
     Args:
         table: what to publish.
         outcomes: every seed's, per sample.
@@ -63,6 +65,7 @@ def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results
         if isinstance(before, Table) and before.protocol_hash == table.protocol_hash:
             version = Version(last.major, last.minor + 1)
             content = _carried_over(_published(results, before, last), content)
+    content = replace(content, table=assess(content.table, content.outcomes))
     folder = results / table.name / str(version)
     try:
         with _claimed(folder) as scratch:
@@ -90,7 +93,7 @@ def _published(results: Path, table: Table, version: Version) -> Content:
 
 
 def _carried_over(before: Content, new: Content) -> Content:
-    """The new content with the entries of the version before that were not measured again, all assessed anew.
+    """The new content with the entries of the version before that were not measured again.
 
     What an entry was measured with is told by the resolved evaluation, never by the label of its column. A suite
     without a baseline takes that of the version before, with its confidence and correction.
@@ -111,8 +114,7 @@ def _carried_over(before: Content, new: Content) -> Content:
     changes: dict[str, object] = {"rows": (*new.table.rows, *kept)}
     if new.table.baseline is None:
         changes |= {name: getattr(before.table, name) for name in ("baseline", "confidence", "correction")}
-    table = assess(new.table.model_copy(update=changes), outcomes)
-    return Content(table, outcomes, {**before.records, **new.records})
+    return Content(new.table.model_copy(update=changes), outcomes, {**before.records, **new.records})
 
 
 def _same_evaluations(before: Table, new: Table) -> dict[str, str]:
