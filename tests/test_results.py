@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from robustbench_snn.leaderboard.assessment import assess
 from robustbench_snn.leaderboard.outcomes import read_outcomes
-from robustbench_snn.leaderboard.pages import render_html, render_markdown
+from robustbench_snn.leaderboard.pages import render_html, render_markdown, render_terminal
 from robustbench_snn.leaderboard.table import SCHEMA_VERSION, AnyTable, Table
 from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 from robustbench_snn.store.store import read_samples
@@ -42,6 +44,10 @@ def test_a_published_version_is_whole(name: str, version: Version) -> None:
             assert all(load_record(RESULTS, name, version, key).key == key for key in cell.records)
             if cell.accuracy is not None and cell.comparable:
                 assert shares[f"{row.model}/{label}"] == pytest.approx(cell.accuracy, abs=1e-6)
+    console = Console(width=300, file=StringIO(), record=True)
+    console.print(render_terminal(table, str(version)))
+    screen = console.export_text()
+    assert all(model in screen for model in models)
     if isinstance(table, Table):
         assert assess(table, read_outcomes(folder / "samples.parquet")) == table
     assert (folder / "leaderboard.md").read_text() == render_markdown(table, str(version))

@@ -82,7 +82,8 @@ def _comparison_notes(table: Table) -> list[str]:
     found = {score.against for row in table.rows for score in row.cells.values() if score.against}
     percent = f"{100 * table.confidence:g} %"
     notes = [
-        f"Difference to {table.baseline} in points of accuracy on the same samples, with a {percent} interval, not corrected; "
+        f"Difference to {table.baseline} in points of accuracy on the same samples, with a {percent} interval that is "
+        f"not corrected; "
         f"p-values are corrected by {correction} over the {sum(_compared(table))} comparisons of this table; "
         f"detectable: the smallest true difference, in points, found with 80 % power at 5 % before correction."
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from robustbench_snn.errors import StoreError
+from robustbench_snn.leaderboard.assessment import assess
 from robustbench_snn.leaderboard.comparison import compare
 from robustbench_snn.leaderboard.outcomes import Outcomes, read_outcomes
 from robustbench_snn.leaderboard.statistics import adjust
@@ -46,6 +47,7 @@ def test_entries_that_were_not_measured_again_carry_over(tmp_path: Path) -> None
         (model, "clean"): {0, 1, 2} for model in ("stf", "new", "direct")
     }
     assert np.array_equal(held.of(("direct", "clean")), first.of(("direct", "clean")))
+    assert assess(published(tmp_path), held) == published(tmp_path)  # all of it follows from what is in the version
 
 
 def test_a_new_entry_changes_all_corrections_and_ranks(tmp_path: Path) -> None:
