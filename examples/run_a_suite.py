@@ -31,7 +31,7 @@ def main() -> None:
     print(f"{len(plan.train)} trainings, {len(plan.evaluate)} evaluations, protocol {plan.protocol_hash[:12]}")
     with TemporaryDirectory() as folder:
         results = Path(folder, "results")
-        finished = run_plan(plan, Path(folder, "runs"), results, RunSettings(device="cpu"))
+        finished = run_plan(plan, Path(folder, "runs"), results, RunSettings(device="cpu"), mode="publish")
         print(f"published {finished.folder.relative_to(folder)}, {len(finished.failed)} cells failed")
         table = load_table(results, suite.table_name)
     assert isinstance(table, Table)  # of the newest schema, as it was written just now

@@ -108,7 +108,7 @@ def _row(entry: Entry, plan: Plan, done: Done) -> Row:
         if gap := _gap(entry, label, plan.evaluate, index, [cell for cell, record in found if not record.failure]):
             gaps[label] = gap
         else:
-            scores[label] = _score([record for _, record in found])
+            scores[label] = score_of([record for _, record in found])
     first = next((record for record in trained if not record.failure), trained[0])
     return Row(
         model=model,
@@ -155,7 +155,7 @@ def _by_seed(records: Sequence[Record]) -> dict[int, list[Record]]:
     return dict(sorted(found.items()))
 
 
-def _score(records: Sequence[Record]) -> Score:
+def score_of(records: Sequence[Record]) -> Score:
     """Joins the parts, in order, and the seeds of one evaluation of one model; nothing is missing."""
     combine = evaluations.get(records[0].identity["evaluation"]["name"]).target.combine
     metrics = [dict(combine(of_seed)) for of_seed in _by_seed(records).values()]

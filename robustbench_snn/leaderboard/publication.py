@@ -11,6 +11,7 @@ from pathlib import Path
 
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.assessment import assess
+from robustbench_snn.leaderboard.manifest import write_manifest
 from robustbench_snn.leaderboard.outcomes import Outcomes, aligned, read_outcomes, write_outcomes
 from robustbench_snn.leaderboard.pages import render_html, render_index, render_markdown
 from robustbench_snn.leaderboard.table import Row, Table
@@ -35,6 +36,23 @@ class Content:
     records: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A table as it would be published.
+
+    Attributes:
+        content: with the entries that carry over.
+        version: the next one.
+        last: the latest one; None if there is none.
+        before: its content; None if it has another protocol or schema.
+    """
+
+    content: Content
+    version: Version
+    last: Version | None
+    before: Content | None
+
+
 def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results: Path) -> Path:
     """Writes a table as its next version, and the index of all tables.
 
@@ -52,24 +70,41 @@ def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results
     Raises:
         StoreError: if the folder cannot be written; nothing is left half-written.
     """
+    return publish_prepared(prepare(table, outcomes, records, results), results)
+
+
+def prepare(table: Table, outcomes: Outcomes, records: Iterable[Record], results: Path) -> Prepared:
+    """What :func:`publish` would write, which has the same arguments."""
     content = Content(
         table,
         outcomes,
         {record.key: record.model_dump_json() for record in records if record.failure is None},
     )
-    version = Version(1, 0)
-    if known := versions(results, table.name):
-        last = known[-1]
-        before = load_table(results, table.name, last)
-        version = Version(last.major + 1, 0)
-        if isinstance(before, Table) and before.protocol_hash == table.protocol_hash:
-            version = Version(last.major, last.minor + 1)
-            content = _carried_over(_published(results, before, last), content)
-    content = replace(content, table=assess(content.table, content.outcomes))
-    folder = results / table.name / str(version)
+    known = versions(results, table.name)
+    if not known:
+        return Prepared(_assessed(content), Version(1, 0), None, None)
+    last = known[-1]
+    latest = load_table(results, table.name, last)
+    if not isinstance(latest, Table) or latest.protocol_hash != table.protocol_hash:
+        return Prepared(_assessed(content), Version(last.major + 1, 0), last, None)
+    before = _published(results, latest, last)
+    whole = _assessed(_carried_over(before, content))
+    return Prepared(whole, Version(last.major, last.minor + 1), last, before)
+
+
+def _assessed(content: Content) -> Content:
+    """The content with all that the table says of its accuracies made anew."""
+    return replace(content, table=assess(content.table, content.outcomes))
+
+
+def publish_prepared(prepared: Prepared, results: Path) -> Path:
+    """Writes the next version; returns and raises what :func:`publish` does."""
+    name, version = prepared.content.table.name, str(prepared.version)
+    folder = results / name / version
     try:
         with _claimed(folder) as scratch:
-            _write(content, version, scratch)
+            write_content(prepared.content, version, scratch)
+            write_manifest(scratch, name, version, results / name / str(prepared.last) if prepared.last else None)
         write_index(results)
     except OSError as error:
         raise StoreError(
@@ -152,7 +187,7 @@ def _claimed(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _write(content: Content, version: Version, folder: Path) -> None:
+def write_content(content: Content, version: str, folder: Path) -> None:
     """Writes the files of a version: data, records, per-sample outcomes, pages."""
     table = content.table
     (folder / "table.json").write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -160,5 +195,5 @@ def _write(content: Content, version: Version, folder: Path) -> None:
     lines = [f"{content.records[key]}\n" for key in sorted(keys & set(content.records))]
     (folder / "records.jsonl").write_text("".join(lines), encoding="utf-8")
     write_outcomes(folder / "samples.parquet", content.outcomes)
-    (folder / "leaderboard.md").write_text(render_markdown(table, str(version)), encoding="utf-8")
-    (folder / "leaderboard.html").write_text(render_html(table, str(version)), encoding="utf-8")
+    (folder / "leaderboard.md").write_text(render_markdown(table, version), encoding="utf-8")
+    (folder / "leaderboard.html").write_text(render_html(table, version), encoding="utf-8")

@@ -52,13 +52,14 @@ def fault_of(record: Record, folder: Path, key: str) -> str | None:
     Returns:
         The first fault, in words; None if the cell is sound.
     """
-    found = _fault_of_record(record, key) or _fault_of_files(record, folder) or _fault_of_metrics(record)
+    found = fault_of_record(record, key) or _fault_of_files(record, folder) or fault_of_metrics(record)
     if found is None:
         found = _fault_of_weights(record, folder) if record.kind == "train" else _fault_of_samples(record, folder)
     return found
 
 
-def _fault_of_record(record: Record, key: str) -> str | None:
+def fault_of_record(record: Record, key: str) -> str | None:
+    """What is wrong with a record by itself: its key, its identity and its checksum; None if nothing is."""
     if record.schema_version != SCHEMA_VERSION:
         return f"it has schema version {record.schema_version}, not {SCHEMA_VERSION}"
     if record.key != key:
@@ -88,7 +89,8 @@ def _fault_of_files(record: Record, folder: Path) -> str | None:
     return None
 
 
-def _fault_of_metrics(record: Record) -> str | None:
+def fault_of_metrics(record: Record) -> str | None:
+    """The first metric that is not finite, or not in its range; None if all are."""
     for name, value in record.metrics.items():
         if not math.isfinite(value):
             return f"its metric '{name}' is {value}"
