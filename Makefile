@@ -9,8 +9,8 @@ SHELL := /bin/bash
 
 .PHONY: quickstart test lint schema clean
 
-quickstart: $(VENV)/.installed  ## install and take the quickstart suite to a leaderboard
-	$(BIN)/rbsnn run suites/quickstart.yaml
+quickstart: $(VENV)/.installed  ## install and take the quickstart suite to a draft of its leaderboard
+	$(BIN)/rbsnn run suites/quickstart.yaml --draft --jobs 2
 
 test: $(VENV)/.installed-test  ## install and run all tests that this machine can run
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile

@@ -51,7 +51,7 @@ def main() -> None:
     plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
     with TemporaryDirectory() as folder:
         results = Path(folder, "results")
-        run_plan(plan, Path(folder, "runs"), results, RunSettings())
+        run_plan(plan, Path(folder, "runs"), results, RunSettings(), mode="publish")
         rich.print(render_terminal(load_table(results, suite.table_name), "v1.0"))
 
 

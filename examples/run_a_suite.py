@@ -7,6 +7,8 @@ from tempfile import TemporaryDirectory
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.execution import RunSettings
+from robustbench_snn.leaderboard.pages.sections import verdicts
+from robustbench_snn.leaderboard.table import Table
 from robustbench_snn.leaderboard.versions import load_table
 from robustbench_snn.pipeline import run_plan
 from robustbench_snn.plan.plan import make_plan
@@ -29,16 +31,15 @@ def main() -> None:
     print(f"{len(plan.train)} trainings, {len(plan.evaluate)} evaluations, protocol {plan.protocol_hash[:12]}")
     with TemporaryDirectory() as folder:
         results = Path(folder, "results")
-        finished = run_plan(plan, Path(folder, "runs"), results, RunSettings(device="cpu"))
+        finished = run_plan(plan, Path(folder, "runs"), results, RunSettings(device="cpu"), mode="publish")
         print(f"published {finished.folder.relative_to(folder)}, {len(finished.failed)} cells failed")
         table = load_table(results, suite.table_name)
+    assert isinstance(table, Table)  # of the newest schema, as it was written just now
     for row in table.rows:
         for label, cell in row.cells.items():
-            if cell.accuracy is None or cell.half_width is None:
-                continue
-            line = f"{row.model} {label}: {cell.accuracy:.1%} ± {cell.half_width:.1%}"
-            against = cell.against
-            print(line if against is None else f"{line}, p = {against.adjusted_p_value:.2g} against {against.baseline}")
+            if cell.accuracy is not None:
+                print(f"{row.model} {label}: {cell.accuracy:.1%} [{cell.low:.1%}, {cell.high:.1%}]")
+    print(*verdicts(table), sep="\n")
 
 
 if __name__ == "__main__":

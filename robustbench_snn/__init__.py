@@ -3,6 +3,7 @@
 From a suite file to a published, versioned leaderboard: ``rbsnn run suite.yaml``. From Python:
 
 - :func:`evaluate`: any model, on any images, by any evaluation, in one call;
+- :func:`compare`: whether one model is more robust than another, over training seeds and samples;
 - :func:`corrupt`: images under a common corruption;
 - :func:`import_weights`: checkpoints of other codebases;
 - :mod:`robustbench_snn.plugins`: what encoders, backbones, attacks and other components are written with.

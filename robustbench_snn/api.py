@@ -33,6 +33,7 @@ class Result:
         version: of the evaluation; numbers of two versions do not compare.
         parameters: all of them, defaults filled in.
         seed: every random number followed from it.
+        sample_ids: int64 (N,), in the order of the images.
         metrics: headline numbers, shares in [0, 1].
         columns: one value a sample, in the order of the images; ``correct`` goes with ``accuracy``.
         details: curves, breakdowns, where an attack stopped.
@@ -46,6 +47,7 @@ class Result:
     version: int
     parameters: Mapping[str, Any]
     seed: int
+    sample_ids: Column
     metrics: Mapping[str, float]
     columns: Mapping[str, Column]
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -145,6 +147,7 @@ def _run(written: ComponentSpec, subject: Subject) -> Result:
         version=component.declaration.version,
         parameters=component.validate(written.parameters),
         seed=subject.seed,
+        sample_ids=subject.samples.ids.numpy(),
         metrics=dict(outcome.metrics),
         columns=dict(outcome.columns),
         details=dict(outcome.details),

@@ -9,7 +9,7 @@ import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -24,6 +24,8 @@ _PACKAGES = (
     "scipy",
     "triton",
 )
+_PROGRAM = ("robustbench_snn", "encoders", "backbones", "suites", "pyproject.toml")
+"""Files and folders of a checkout that numbers depend on."""
 
 
 def peak_memory(device: str) -> int:
@@ -72,15 +74,28 @@ def package_versions() -> dict[str, str]:
 
 @cache
 def git_state() -> tuple[str | None, bool | None]:
-    """Commit of the checkout that holds this package, and whether it has changes; (None, None) when installed."""
+    """Commit of the checkout that holds this package, and whether the program in it has uncommitted changes.
+
+    Published tables and documents are no part of the program. (None, None) when installed, or without git.
+    """
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None, None
     try:
         commit = _git(root, "rev-parse", "HEAD").strip()
-        return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no").strip())
+        changes = _git(root, "status", "--porcelain", "--untracked-files=all", "--", *_PROGRAM).splitlines()
+        return commit, any(not line.startswith("??") or line.endswith(".py") for line in changes)
     except (OSError, subprocess.SubprocessError):
         return None, None
+
+
+def program_state() -> Literal["clean", "dirty", "unknown"]:
+    """Whether the program can be told from a commit, or from the version that was installed."""
+    commit, dirty = git_state()
+    if commit is not None:
+        return "dirty" if dirty else "clean"
+    checkout = (Path(__file__).resolve().parent.parent / ".git").exists()
+    return "unknown" if checkout or "robustbench_snn" not in package_versions() else "clean"
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -36,6 +36,16 @@ def _pixels(value: object) -> float:
     return size
 
 
+def pixels_text(size: float) -> str:
+    """A size in pixel units for people: ``2/255`` for a whole number of grey levels, else four digits.
+
+    For names that are shown; never for keys or seeds.
+    """
+    levels = size * 255
+    whole = round(levels)
+    return f"{whole}/255" if whole and abs(levels - whole) < 1e-9 else f"{size:.4g}"
+
+
 _PIXELS_SCHEMA = {
     "anyOf": [
         {"type": "number", "minimum": 0.0, "maximum": 1.0},

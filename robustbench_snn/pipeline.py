@@ -1,7 +1,8 @@
-"""The whole way of a suite: plan, executor, store, table, published version."""
+"""The whole way of a suite: plan, executor, store, table, published version or draft."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.execution import RunSettings, run_here, run_in_processes
 from robustbench_snn.execution.session import Progress, Session
 from robustbench_snn.leaderboard.aggregation import make_table
-from robustbench_snn.leaderboard.publication import publish
+from robustbench_snn.leaderboard.release import Mode, Released, release
 from robustbench_snn.plan.plan import Plan
 from robustbench_snn.store.records import Failure
 from robustbench_snn.store.store import Store
@@ -20,32 +21,49 @@ class Finished:
     """How a run ended.
 
     Attributes:
-        folder: the published version.
+        released: what became of the table: a new version, a draft, or the latest version stands.
         failed: title and message of every failed cell.
         users_fault: whether all of these are the user's to mend.
+        set_aside: name of the folder, and reason, of every stored cell that was not believed.
     """
 
-    folder: Path
+    released: Released
     failed: tuple[tuple[str, str], ...]
     users_fault: bool
+    set_aside: tuple[tuple[str, str], ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the table is."""
+        return self.released.folder
 
 
 def run_plan(
-    plan: Plan, store: Path, results: Path, settings: RunSettings, progress: Progress | None = None
+    plan: Plan,
+    store: Path,
+    results: Path,
+    settings: RunSettings,
+    progress: Progress | None = None,
+    *,
+    mode: Mode = "auto",
+    doubts: Sequence[str] = (),
 ) -> Finished:
-    """Computes what is not yet computed, and publishes the table.
+    """Computes what is not yet computed, and publishes the table, or writes it as a draft.
 
     Args:
         plan: the cells.
-        store: folder of the records.
+        store: folder of the records, and of drafts.
         results: folder of the published tables.
         settings: how to compute.
         progress: who is told.
+        mode: where the table goes, see :func:`robustbench_snn.leaderboard.release.release`.
+        doubts: reasons of the caller to make it a draft.
 
     Raises:
         UserError: if nothing at all could be evaluated; then there is nothing to publish.
     """
     records = Store(store)
+    before = records.reasons()
     session = Session(plan, records, settings, progress)
     done = list(run_in_processes(session) if settings.jobs > 1 else run_here(session))
     failures = [(cell.title, record.failure) for cell, record in done if record.failure is not None]
@@ -53,8 +71,11 @@ def run_plan(
     if not any(record.kind == "evaluate" and record.status == "done" for _, record in done):
         raise UserError("no evaluation succeeded:\n" + "\n".join(f"  {title}: {why}" for title, why in failed))
     table, outcomes = make_table(plan, done, records)
-    folder = publish(table, outcomes, [record for _, record in done], results)
-    return Finished(folder, failed, users_fault=all(failure.is_users for _, failure in failures))
+    of_cells = [record for _, record in done]
+    drafts = store / "drafts"
+    released = release(table, outcomes, of_cells, results=results, drafts=drafts, mode=mode, reasons=doubts)
+    aside = tuple((name, why) for name, why in records.reasons().items() if name not in before)
+    return Finished(released, failed, all(failure.is_users for _, failure in failures), aside)
 
 
 def _reason(failure: Failure) -> str:

@@ -33,7 +33,7 @@ SETS: Mapping[str, Sequence[str]] = {"standard": STANDARD, "all": (*STANDARD, *E
 ALL: list[int] = list(SEVERITIES)
 
 
-@register_evaluation("corruptions", version=1)
+@register_evaluation("corruptions", version=2)  # 1 had no worst_type_error
 class Corruptions(Evaluation):
     """Accuracy under common corruptions (Hendrycks and Dietterich, 2019, arXiv:1903.12261).
 
@@ -60,7 +60,7 @@ class Corruptions(Evaluation):
         "mce": "mCE %",
         "relative_mce": "relative mCE %",
         "rpc": "rPC %",
-        "worst_type_accuracy": "worst type %",
+        "worst_type_error": "worst type's error %",
     }
 
     def __init__(

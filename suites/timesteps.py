@@ -20,7 +20,7 @@ Steps = Annotated[int, Field(ge=1, le=1024)]
 CLEAN: list[Condition] = [Condition()]
 
 
-@register_evaluation("timesteps", version=1)
+@register_evaluation("timesteps", version=2)  # 1 wrote the eps in names of conditions as decimal numbers
 class Timesteps(Evaluation):
     """Accuracy at each inference T of a model trained at one T, under one or more conditions.
 
@@ -36,6 +36,7 @@ class Timesteps(Evaluation):
     """
 
     table_metrics: ClassVar[Mapping[str, str]] = {
+        "accuracy": "at the T of training %",
         "area": "area %",
         "smallest_timesteps": "smallest T within 1 point",
         "drop_to_T1": "drop to T=1 %",
@@ -54,6 +55,11 @@ class Timesteps(Evaluation):
         self.timesteps = timesteps
         self.conditions = conditions
         self.draws = draws
+
+    @classmethod
+    def repeats(cls, parameters: Mapping[str, Any]) -> str | None:
+        """The accuracy of the first condition is that of ``clean``, if that condition is."""
+        return "clean" if parameters["conditions"][0] == Condition() else None
 
     def run(self, subject: Subject) -> Outcome:
         """Sweeps T under each condition."""

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from robustbench_snn.leaderboard.pages import render_html, render_markdown
-from robustbench_snn.leaderboard.table import SCHEMA_VERSION
+from robustbench_snn.leaderboard.assessment import assess
+from robustbench_snn.leaderboard.outcomes import read_outcomes
+from robustbench_snn.leaderboard.pages import render_html, render_markdown, render_terminal
+from robustbench_snn.leaderboard.table import SCHEMA_VERSION, AnyTable, Table
 from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 from robustbench_snn.store.store import read_samples
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 PUBLISHED = [(name, version) for name in tables(RESULTS) for version in versions(RESULTS, name)]
+
+
+def mean_outcomes(path: Path, table: AnyTable) -> dict[str, float]:
+    if isinstance(table, Table):
+        outcomes = read_outcomes(path)
+        return {"/".join(place): float(outcomes.of(place).mean()) for place in outcomes.by_seed}
+    return {name: float(column.mean(dtype=float)) for name, column in read_samples(path).items()}
 
 
 def test_there_is_a_published_table() -> None:
@@ -27,12 +38,18 @@ def test_a_published_version_is_whole(name: str, version: Version) -> None:
     assert table.name == name
     models = [row.model for row in table.rows]
     assert len(models) == len(set(models))
-    columns = read_samples(folder / "samples.parquet")
+    shares = mean_outcomes(folder / "samples.parquet", table)
     for row in table.rows:
         for label, cell in row.cells.items():
             assert all(load_record(RESULTS, name, version, key).key == key for key in cell.records)
             if cell.accuracy is not None and cell.comparable:
-                assert columns[f"{row.model}/{label}"].mean(dtype=float) == pytest.approx(cell.accuracy, abs=1e-6)
+                assert shares[f"{row.model}/{label}"] == pytest.approx(cell.accuracy, abs=1e-6)
+    console = Console(width=300, file=StringIO(), record=True)
+    console.print(render_terminal(table, str(version)))
+    screen = console.export_text()
+    assert all(model in screen for model in models)
+    if isinstance(table, Table):
+        assert assess(table, read_outcomes(folder / "samples.parquet")) == table
     assert (folder / "leaderboard.md").read_text() == render_markdown(table, str(version))
     assert (folder / "leaderboard.html").read_text() == render_html(table, str(version))
 

@@ -6,24 +6,37 @@ Commands import what they need when they run, so that ``rbsnn --help`` never wai
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 
 import robustbench_snn
-from robustbench_snn.cli import components, development, plots, published, scoring, suites
+from robustbench_snn.cli import components, development, plots, published, scoring, suites, verification
 from robustbench_snn.cli.console import errors, output
 from robustbench_snn.errors import UserError
 
+
+class _Commands(TyperGroup):
+    """Knows commands of two words, such as ``leaderboard verify``, beside those of one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # of the click that this typer brings
+        name = " ".join(args[:2])
+        if name in self.commands:
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="rbsnn",
+    cls=_Commands,
     help="Robustness benchmark for spiking neural networks: from a suite file to a versioned leaderboard.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (suites, components, development, plots, published, scoring):
+for module in (suites, components, development, plots, published, verification, scoring):
     module.add_to(app)
 
 

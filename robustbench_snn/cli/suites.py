@@ -11,8 +11,8 @@ from robustbench_snn.cli.console import errors, output, print_json
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
+    from robustbench_snn.leaderboard.release import Released
     from robustbench_snn.plan.plan import Plan
-    from robustbench_snn.spec.suite import SuiteSpec
     from robustbench_snn.store.store import Store
 
 Suite = Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite (rbsnn list suites).")]
@@ -44,8 +44,14 @@ def run(
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Attacks take less memory and more time; never changes a number.")
     ] = False,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Publish even from a changed program or for fewer samples.")
+    ] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Write a draft into the store; publish nothing.")] = False,
 ) -> None:
-    """Train and evaluate a suite's models, and publish the leaderboard."""
+    """Train and evaluate a suite's models, and publish the leaderboard, or write a draft of it."""
+    if publish and draft:
+        raise UserError("--publish and --draft exclude each other; give one of them")
     from robustbench_snn.registry import load_plugin
     from robustbench_snn.spec.files import load_suite
 
@@ -76,8 +82,18 @@ def run(
         checkpointing=checkpointing,
     )
     with RunProgress(errors, len(plan.train) + len(plan.evaluate)) as progress:
-        finished = run_plan(plan, store, results, settings, progress)
-    _report(finished.folder, results, spec)
+        finished = run_plan(
+            plan,
+            store,
+            results,
+            settings,
+            progress,
+            mode="publish" if publish else "draft" if draft else "auto",
+            doubts=[f"only {limit} samples (--limit)"] if limit else [],
+        )
+    for name, reason in finished.set_aside:
+        _say(f"set aside and computed again: {store / 'set_aside' / name}: {reason}")
+    _report(finished.released)
     if finished.failed:
         for title, message in finished.failed:
             errors.print(f"[bold red]failed:[/] {title}: {message}", highlight=False, soft_wrap=True)
@@ -139,6 +155,7 @@ def _show_plan(plan: Plan, store: Path) -> None:
     from robustbench_snn.store.store import Store
 
     records = Store(store)
+    before = records.reasons()
     table = Table("cell", "model", "key", "state", title=f"plan of {plan.suite.name}", title_justify="left")
     for train in plan.train:
         key = key_of(train)
@@ -154,15 +171,26 @@ def _show_plan(plan: Plan, store: Path) -> None:
                 table.add_row(title, "", key[:12], _state(records, key))
     output.print(table)
     output.print(f"protocol {plan.protocol_hash[:12]}, {len(plan.dataset.test)} samples of {plan.dataset.name}")
+    for name, reason in records.reasons().items():
+        if name not in before:
+            _say(f"set aside, to be computed again: {store / 'set_aside' / name}: {reason}")
 
 
 def _state(records: Store, key: str) -> str:
     return "done" if records.has(key) else "to do"
 
 
-def _report(folder: Path, results: Path, spec: SuiteSpec) -> None:
+def _report(released: Released) -> None:
     from robustbench_snn.leaderboard.pages import render_terminal
-    from robustbench_snn.leaderboard.versions import load_table
 
-    output.print(render_terminal(load_table(results, spec.table_name), folder.name))
-    output.print(f"\nwrote {folder}", highlight=False, soft_wrap=True)
+    output.print(render_terminal(released.table, released.label))
+    lines = {
+        "published": f"wrote {released.folder}",
+        "stands": f"{released.label} stands: nothing new ({released.folder})",
+        "draft": f"draft, not published: {'; '.join(released.reasons)}; wrote {released.folder / 'leaderboard.md'}",
+    }
+    output.print(f"\n{lines[released.status]}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    errors.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -17,7 +17,7 @@ from robustbench_snn.corruption.samples import CorruptedSamples
 from robustbench_snn.dataset.samples import Batch, Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Subject
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Epsilon, pixels_text
 from robustbench_snn.registry import corruptions
 from robustbench_snn.registry.spec import TRAINING, AttackSpec, EstimatorSpec, named_in
 from robustbench_snn.timesteps.sweep import AtTimesteps
@@ -80,12 +80,12 @@ class Condition(BaseModel):
 
     @property
     def name(self) -> str:
-        """``clean``, ``fog_3``, ``pgd_0.0314``, ``fog_3+pgd_0.0314``, with ``_each_T`` for images of each T."""
+        """``clean``, ``fog_3``, ``pgd_8/255``, ``fog_3+pgd_8/255``, with ``_each_T`` for images of each T."""
         parts = []
         if self.corruption is not None:
             parts.append(f"{self.corruption}_{self.severity}")
-        if self.attack is not None:
-            parts.append(f"{self.attack.name}_{self.eps:.4g}{'_each_T' if self.made_at == 'each' else ''}")
+        if self.attack is not None and self.eps is not None:
+            parts.append(f"{self.attack.name}_{pixels_text(self.eps)}{'_each_T' if self.made_at == 'each' else ''}")
         return "+".join(parts) or "clean"
 
     def components(self) -> Iterator[tuple[str, str]]:

@@ -24,15 +24,16 @@ def corruption_metrics(table: Table, clean: float | None, reference: Reference |
         reference: the model whose errors normalise the mCE.
 
     Returns:
-        ``accuracy``, ``accuracy_s<n>``, ``accuracy_<type>``, ``worst_type_accuracy``, ``mce_unnormalised``; with a
-        reference ``mce`` and, if the clean accuracy is known, ``relative_mce``; with it also ``clean_accuracy`` and,
-        unless it is 0, ``rpc``.
+        ``accuracy``, ``accuracy_s<n>``, ``accuracy_<type>``, ``worst_type_accuracy``, ``worst_type_error``,
+        ``mce_unnormalised``; with a reference ``mce`` and, if the clean accuracy is known, ``relative_mce``; with it
+        also ``clean_accuracy`` and, unless it is 0, ``rpc``.
     """
     found = score(table, clean or 0.0, reference)
     metrics = {
         "accuracy": found.mean_accuracy,
         "mce_unnormalised": 1.0 - found.mean_accuracy,
         "worst_type_accuracy": found.worst_accuracy,
+        "worst_type_error": 1.0 - found.worst_accuracy,
         **{f"accuracy_s{severity}": share for severity, share in found.by_severity.items()},
         **{f"accuracy_{name}": share for name, share in found.by_type.items()},
     }

@@ -94,6 +94,11 @@ class Evaluation(Parameterized, ABC):
         return named_in([getattr(self, field.name) for field in dataclasses.fields(self)])
 
     @classmethod
+    def repeats(cls, parameters: Mapping[str, Any]) -> str | None:
+        """Names the evaluation whose ``accuracy`` this one's is, with these parameters; a table shows it only once."""
+        return None
+
+    @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Cuts one YAML entry into cells that can be computed, stored and resumed apart; one cell by default."""
         return [parameters]

@@ -11,16 +11,16 @@ import numpy as np
 from torch import nn
 
 from robustbench_snn.dataset.samples import Samples
+from robustbench_snn.digests import json_digest, tensor_digest
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome
 from robustbench_snn.execution.provenance import Stopwatch, provenance
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
-from robustbench_snn.plan.keys import key_of
+from robustbench_snn.plan.keys import key_content
 from robustbench_snn.plan.plan import Plan
 from robustbench_snn.store.records import Failure, Provenance, Record
 from robustbench_snn.store.store import write_samples
-from robustbench_snn.weights.tensors import tensor_digest
 
 
 class Recorder:
@@ -113,12 +113,10 @@ class Recorder:
 
     def _common(self, cell: Cell, model: nn.Module, weights: Mapping[str, str]) -> dict[str, Any]:
         """The fields that all records have."""
-        if isinstance(cell, TrainCell):
-            train, identity = cell, cell.identity
-        else:
-            train, identity = cell.train, {**cell.identity, "weights": weights[cell.train.peer_name]}
+        train = cell if isinstance(cell, TrainCell) else cell.train
+        identity = key_content(cell, weights)
         return {
-            "key": key_of(cell, weights),
+            "key": json_digest(identity),
             "suite": self._plan.suite.name,
             "model": train.model.name,
             "identity": identity,

@@ -104,8 +104,9 @@ class Session:
                 details["task"] = asdict(self._models.task(cell))
                 facts = details.pop("normalization", {})
                 record = self._recorder.trained(cell, model, watch, details)
-                with self.store.writing(record) as folder:
-                    save_weights(model, folder / "weights.safetensors", facts)
+                record = self.store.write(
+                    record, lambda folder: save_weights(model, folder / "weights.safetensors", facts)
+                )
                 self.store.clear_work(key)
             except Exception as error:
                 record = self._recorder.failed(cell, {}, model, watch, error)
@@ -151,8 +152,7 @@ class Session:
                 )
                 outcome, batch_size = run_in_memory(cell.evaluation(), subject)
                 record = self._recorder.evaluated(cell, weights, model, watch, outcome, batch_size)
-                with self.store.writing(record) as folder:
-                    write_outcome(folder, samples, outcome)
+                record = self.store.write(record, lambda folder: write_outcome(folder, samples, outcome))
             except Exception as error:
                 record = self._recorder.failed(cell, weights, model, watch, error)
         return record

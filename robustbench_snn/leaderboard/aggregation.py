@@ -1,28 +1,30 @@
-"""From the records of a suite to its table: seeds and parts joined, the others compared with the baseline."""
+"""From the records of a suite to its table: parts joined, seeds kept apart for the statistics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from robustbench_snn.leaderboard.statistics import adjust, compare, wilson
-from robustbench_snn.leaderboard.table import Against, Measure, Row, Score, Table
+from robustbench_snn.leaderboard.assessment import assess
+from robustbench_snn.leaderboard.completeness import missing
+from robustbench_snn.leaderboard.outcomes import Outcomes, Place, aligned
+from robustbench_snn.leaderboard.table import Gap, Measure, Row, Score, Table
+from robustbench_snn.leaderboard.variance import Floats
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.plan import Plan
 from robustbench_snn.registry import evaluations
-from robustbench_snn.spec.suite import SuiteSpec, TableSpec
-from robustbench_snn.store.records import Column, Record
+from robustbench_snn.spec.entry import Entry
+from robustbench_snn.spec.suite import SuiteSpec
+from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
 
-Place = tuple[str, str]
-"""Where a score stands: (model, evaluation label)."""
-
-Outcomes = Mapping[Place, Column]
-"""Share correct of each sample, float (N,), the mean over seeds."""
+Done = Sequence[tuple[Cell, Record]]
+"""Cells with their records."""
 
 
-def make_table(plan: Plan, done: Sequence[tuple[Cell, Record]], store: Store) -> tuple[Table, Outcomes]:
+def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
     """Aggregates the records of a plan.
 
     Args:
@@ -31,13 +33,26 @@ def make_table(plan: Plan, done: Sequence[tuple[Cell, Record]], store: Store) ->
         store: where the per-sample outcomes are.
 
     Returns:
-        The table, and the per-sample outcomes that its accuracies are the means of.
+        The table, and the outcomes that its accuracies are the means of.
+
+    Raises:
+        StoreError: if outcomes are of other samples than the plan's.
     """
     suite = plan.suite
     order = {id(cell): index for index, cell in enumerate(plan.cells)}  # worker processes finish in any order
     done = sorted(done, key=lambda item: order[id(item[0])])
-    found = [_row(entry.name, suite, done, store) for entry in suite.entries()]
-    outcomes = {place: shares for _, per_sample in found for place, shares in per_sample.items()}
+    samples = plan.dataset.test.ids.numpy()
+    by_seed: dict[Place, Mapping[int, Floats]] = {}
+    rows = [_row(entry, plan, done) for entry in suite.entries()]
+    for row in rows:
+        for index, label in enumerate(suite.evaluation_labels):
+            if label in row.cells and row.cells[label].accuracy is not None:
+                of_seed = _by_seed([record for _, record in _evaluated(done, row.model, index)])
+                by_seed[row.model, label] = {
+                    seed: np.mean([_outcomes(record, samples, store) for record in records], axis=0)
+                    for seed, records in of_seed.items()
+                }
+    outcomes = Outcomes(samples, by_seed)
     table = Table(
         name=suite.table_name,
         title=suite.table.title or suite.name,
@@ -46,13 +61,16 @@ def make_table(plan: Plan, done: Sequence[tuple[Cell, Record]], store: Store) ->
         protocol=plan.protocol,
         protocol_hash=plan.protocol_hash,
         dataset=plan.dataset.name,
-        samples=len(plan.dataset.test),
+        samples=len(samples),
         columns=tuple(suite.evaluation_labels),
+        repeats=_repeats(suite),
         measures=_measures(suite),
+        baseline=suite.table.baseline,
         confidence=suite.table.confidence,
-        rows=tuple(_compared([row for row, _ in found], outcomes, suite.table)),
+        correction=suite.table.correction,
+        rows=tuple(rows),
     )
-    return table, outcomes
+    return assess(table, outcomes), outcomes
 
 
 def _measures(suite: SuiteSpec) -> tuple[Measure, ...]:
@@ -63,109 +81,97 @@ def _measures(suite: SuiteSpec) -> tuple[Measure, ...]:
     )
 
 
-def _row(
-    model: str, suite: SuiteSpec, done: Sequence[tuple[Cell, Record]], store: Store
-) -> tuple[Row, dict[Place, Column]]:
-    """One model's row, and its per-sample outcomes."""
+def _repeats(suite: SuiteSpec) -> tuple[str, ...]:
+    """Labels of the evaluations whose accuracy stands in the column of another one of the suite."""
+    names = {evaluation.name for evaluation in suite.evaluations}
+    found = [(evaluation.title, evaluations.get(evaluation.name), evaluation) for evaluation in suite.evaluations]
+    return tuple(
+        title
+        for title, component, written in found
+        if component.target.repeats(component.validate(written.parameters)) in names
+    )
+
+
+def _row(entry: Entry, plan: Plan, done: Done) -> Row:
+    """One model's row, its scores without intervals and comparisons."""
+    model = entry.name
     trained = [record for cell, record in done if isinstance(cell, TrainCell) and cell.model.name == model]
     failures: dict[str, str] = {}
     if broken := [record.failure for record in trained if record.failure]:
         failures["train"] = broken[0].message
     scores: dict[str, Score] = {}
-    outcomes: dict[Place, Column] = {}
-    for index, label in enumerate(suite.evaluation_labels):
-        parts = [
-            (cell.part, record)
-            for cell, record in done
-            if isinstance(cell, EvaluateCell) and cell.entry == index and cell.train.model.name == model
-        ]
-        if failed := [record.failure for _, record in parts if record.failure]:
+    gaps: dict[str, Gap] = {}
+    for index, label in enumerate(plan.suite.evaluation_labels):
+        found = _evaluated(done, model, index)
+        if failed := [record.failure for _, record in found if record.failure]:
             failures[label] = failed[0].message
-        elif parts:
-            scores[label], shares = _score(parts, store, suite.table.confidence)
-            if shares is not None:
-                outcomes[model, label] = shares
-    row = Row(
+        if gap := _gap(entry, label, plan.evaluate, index, [cell for cell, record in found if not record.failure]):
+            gaps[label] = gap
+        else:
+            scores[label] = score_of([record for _, record in found])
+    first = next((record for record in trained if not record.failure), trained[0])
+    return Row(
         model=model,
-        identity=trained[0].identity["model"],
-        timesteps=trained[0].timesteps,
-        parameters=trained[0].parameters,
-        seeds=tuple(sorted(record.seed for record in trained)),
+        identity=first.identity["model"],
+        timesteps=first.timesteps,
+        parameters=first.parameters,
+        seeds=tuple(entry.seeds),
         cells=scores,
+        gaps=gaps,
         failures=failures,
         training=tuple(sorted(record.key for record in trained)),
     )
-    return row, outcomes
 
 
-def _score(parts: Sequence[tuple[int, Record]], store: Store, confidence: float) -> tuple[Score, Column | None]:
-    """Joins the parts, each with its index, and the seeds of one evaluation of one model.
-
-    Returns:
-        The score, and the share correct of each sample, float (N,); None where the evaluation has no accuracy.
-    """
-    records = [record for _, record in parts]
-    by_seed: dict[int, list[Record]] = {}
-    for _, record in sorted(parts, key=lambda part: part[0]):
-        by_seed.setdefault(record.seed, []).append(record)
-    combine = evaluations.get(records[0].identity["evaluation"]["name"]).target.combine
-    metrics = [dict(combine(of_seed)) for _, of_seed in sorted(by_seed.items())]
-    names = sorted(set.intersection(*(set(of_seed) for of_seed in metrics)))
-    accuracies = [of_seed["accuracy"] for of_seed in metrics if "accuracy" in of_seed]
-    accuracy = float(np.mean(accuracies)) if accuracies else None
-    samples = records[0].samples
-    shares = [
-        np.mean([store.samples(record.key)["correct"] for record in of_seed], axis=0)
-        for of_seed in by_seed.values()
-        if all("accuracy" in record.metrics for record in of_seed)
+def _evaluated(done: Done, model: str, index: int) -> list[tuple[EvaluateCell, Record]]:
+    """The cells of one evaluation of one model, in the order of its parts, with their records."""
+    found = [
+        (cell, record)
+        for cell, record in done
+        if isinstance(cell, EvaluateCell) and cell.entry == index and cell.train.model.name == model
     ]
-    score = Score(
-        accuracy=accuracy,
-        half_width=None if accuracy is None else wilson(accuracy, samples, confidence).half_width,
-        spread=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
-        samples=samples,
-        metrics={name: float(np.mean([of_seed[name] for of_seed in metrics])) for name in names},
+    return sorted(found, key=lambda item: item[0].part)
+
+
+def _gap(
+    entry: Entry, label: str, planned: Sequence[EvaluateCell], index: int, finished: Sequence[EvaluateCell]
+) -> Gap | None:
+    """What one evaluation of one model lacks; None if all of its seeds and conditions are there."""
+    parts = {cell.part: cell.detail for cell in planned if cell.entry == index and cell.train.model.name == entry.name}
+    names = {part: detail or label for part, detail in sorted(parts.items())}
+    if len(set(names.values())) < len(names):
+        names = {part: f"{name} (part {part})" for part, name in names.items()}
+    lacks = missing({(cell.train.seed, names[cell.part]) for cell in finished}, entry.seeds, list(names.values()))
+    if not lacks:
+        return None
+    short = {seed for seed, _ in lacks.cells}
+    return Gap(complete=len(set(entry.seeds) - short), wanted=len(entry.seeds), lacks=str(lacks))
+
+
+def _by_seed(records: Sequence[Record]) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.seed, []).append(record)
+    return dict(sorted(found.items()))
+
+
+def score_of(records: Sequence[Record]) -> Score:
+    """Joins the parts, in order, and the seeds of one evaluation of one model; nothing is missing."""
+    combine = evaluations.get(records[0].identity["evaluation"]["name"]).target.combine
+    metrics = [dict(combine(of_seed)) for of_seed in _by_seed(records).values()]
+    names = sorted(set.intersection(*(set(of_seed) for of_seed in metrics)))
+    mean = {name: float(np.mean([of_seed[name] for of_seed in metrics])) for name in names}
+    return Score(
+        accuracy=mean.get("accuracy"),
+        seeds=len(metrics),
+        samples=records[0].samples,
+        metrics=mean,
         flags=tuple(sorted({flag for record in records for flag in record.flags})),
         comparable=all(record.comparable for record in records),
         records=tuple(record.key for record in records),
     )
-    return score, np.mean(shares, axis=0) if shares else None
 
 
-def _compared(rows: Sequence[Row], outcomes: Outcomes, spec: TableSpec) -> list[Row]:
-    """Adds to every score its comparison with the baseline's, corrected over the whole table."""
-    if spec.baseline is None:
-        return list(rows)
-    against = _comparisons(outcomes, spec.baseline, spec)
-    return [
-        row.model_copy(
-            update={
-                "cells": {
-                    label: score.model_copy(update={"against": against.get((row.model, label))})
-                    for label, score in row.cells.items()
-                }
-            }
-        )
-        for row in rows
-    ]
-
-
-def _comparisons(outcomes: Outcomes, baseline: str, spec: TableSpec) -> dict[Place, Against]:
-    found = {
-        (model, label): compare(shares, outcomes[baseline, label], spec.confidence)
-        for (model, label), shares in outcomes.items()
-        if model != baseline and (baseline, label) in outcomes
-    }
-    adjusted = adjust([comparison.p_value for comparison in found.values()], spec.correction)
-    return {
-        place: Against(
-            baseline=baseline,
-            difference=comparison.difference,
-            low=comparison.interval.low,
-            high=comparison.interval.high,
-            p_value=comparison.p_value,
-            adjusted_p_value=adjusted_p_value,
-            detectable=comparison.detectable,
-        )
-        for (place, comparison), adjusted_p_value in zip(found.items(), adjusted, strict=True)
-    }
+def _outcomes(record: Record, samples: NDArray[np.int64], store: Store) -> Floats:
+    columns = store.samples(record.key)
+    return aligned(samples, columns["id"], columns["correct"], f"{record.model}, record {record.key[:12]}")

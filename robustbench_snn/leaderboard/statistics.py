@@ -1,4 +1,4 @@
-"""How sure a number is, and whether two models differ."""
+"""Intervals of shares, paired tests over samples, and corrections for several comparisons."""
 
 from __future__ import annotations
 
@@ -26,25 +26,6 @@ class Interval:
     def half_width(self) -> float:
         """Half of its length."""
         return (self.high - self.low) / 2
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A model against a baseline on the same samples.
-
-    Attributes:
-        difference: mean share correct of the model minus that of the baseline.
-        interval: paired bootstrap interval of the difference.
-        p_value: exact McNemar test for 0/1 outcomes, else the sign-flip permutation test; before correction.
-        adjusted: after correction over the comparisons of the table; equals ``p_value`` until then.
-        detectable: smallest true difference that this many samples find with 80 % power.
-    """
-
-    difference: float
-    interval: Interval
-    p_value: float
-    adjusted: float
-    detectable: float
 
 
 def wilson(share: float, count: int, confidence: float = 0.95) -> Interval:
@@ -115,37 +96,6 @@ def sign_flip(model: Shares, baseline: Shares, *, draws: int = 10_000, seed: int
     )
     observed = abs(difference.sum())
     return float((1 + np.sum(np.abs(flipped) >= observed - 1e-9)) / (1 + draws))
-
-
-def detectable_difference(model: Shares, baseline: Shares, confidence: float = 0.95, power: float = 0.8) -> float:
-    """Smallest true mean difference found with this power, by the normal approximation of the paired test."""
-    spread = float(np.std(model.astype(np.float64) - baseline.astype(np.float64)))
-    z = float(stats.norm.ppf(0.5 + confidence / 2) + stats.norm.ppf(power))
-    return z * spread / math.sqrt(len(model))
-
-
-def compare(model: Shares, baseline: Shares, confidence: float = 0.95) -> Comparison:
-    """Compares two models on the same samples.
-
-    Args:
-        model: outcome of each sample, 0/1 or a share in [0, 1] (several corruptions, several seeds), (N,).
-        baseline: likewise, same samples in the same order.
-        confidence: of the interval.
-
-    Raises:
-        ValueError: if the two are not of one length.
-    """
-    if model.shape != baseline.shape:
-        raise ValueError(f"paired outcomes of different samples: {model.shape} and {baseline.shape}")
-    binary = np.isin(model, (0, 1)).all() and np.isin(baseline, (0, 1)).all()
-    p_value = mcnemar(model, baseline) if binary else sign_flip(model, baseline)
-    return Comparison(
-        difference=float(model.mean() - baseline.mean()),
-        interval=paired_bootstrap(model, baseline, confidence=confidence),
-        p_value=p_value,
-        adjusted=p_value,
-        detectable=detectable_difference(model, baseline, confidence),
-    )
 
 
 def adjust(p_values: Sequence[float], correction: Correction) -> list[float]:

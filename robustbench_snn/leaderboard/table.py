@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
+from robustbench_snn.leaderboard.comparison import Comparison, Scope, Test
+from robustbench_snn.leaderboard.schema1.table import FirstTable
+from robustbench_snn.leaderboard.schema1.table import Row as FirstRow
+from robustbench_snn.leaderboard.statistics import Correction, Interval
 from robustbench_snn.strict import Strict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a field of :class:`Table` changes its meaning."""
 
 
 class Against(Strict):
-    """The paired comparison of a score with the baseline's, see :func:`.statistics.compare`.
+    """A comparison with the baseline, see :class:`robustbench_snn.leaderboard.comparison.Comparison`.
 
     Attributes:
         baseline: name of the model compared with.
@@ -22,8 +26,14 @@ class Against(Strict):
         low: lower end of the difference's interval.
         high: upper end of it.
         p_value: before correction.
-        adjusted_p_value: corrected over all comparisons of the table.
-        detectable: smallest true difference that this many samples find.
+        adjusted_p_value: corrected over all comparisons that the table shows.
+        scope: ``methods`` for two seeds or more on both sides, else ``networks``.
+        seeds: number of training seeds of the model and of the baseline.
+        samples: number of samples.
+        standard_error: of the difference.
+        df: its degrees of freedom.
+        minimum_detectable_effect: smallest true difference found with 80 % power by a test at 5 %, before correction.
+        test: where the p-value comes from.
     """
 
     baseline: str
@@ -32,33 +42,71 @@ class Against(Strict):
     high: float
     p_value: float
     adjusted_p_value: float
-    detectable: float
+    scope: Scope
+    seeds: tuple[int, int]
+    samples: int
+    standard_error: float
+    df: float
+    minimum_detectable_effect: float
+    test: Test
+
+    @classmethod
+    def of(cls, found: Comparison, baseline: str, adjusted_p_value: float) -> Against:
+        """A comparison as the table holds it."""
+        values = {name: value for name, value in vars(found).items() if name != "interval"}
+        interval = found.interval
+        return cls(baseline=baseline, low=interval.low, high=interval.high, adjusted_p_value=adjusted_p_value, **values)
+
+    def comparison(self) -> Comparison:
+        """The comparison as :func:`robustbench_snn.leaderboard.comparison.compare` returned it."""
+        values = self.model_dump(exclude={"baseline", "low", "high", "adjusted_p_value"})
+        return Comparison(interval=Interval(self.low, self.high), **values)
 
 
 class Score(Strict):
-    """What one evaluation says of one model, and all that leads to it.
+    """What one evaluation says of one model, every seed and condition of which is there.
 
     Attributes:
         accuracy: mean over the seeds, in [0, 1]; None for an evaluation that has none (``profile``).
-        half_width: of Wilson's interval for ``samples`` samples: a measure of the test set's size, not of seeds.
-        spread: standard deviation over the seeds; None for one seed.
+        low: lower end of the accuracy's interval: over new trainings and samples, or over samples for one seed.
+        high: upper end of it.
+        sd: standard deviation over the seeds; None for one seed.
+        seeds: number of training seeds.
         samples: number of samples N.
         metrics: every metric of the evaluation, averaged over the seeds.
         flags: checks that failed for any seed.
         comparable: False for protocols that are set apart.
         against: the comparison with the baseline, if the table has one.
+        rank: 1 for the best group of the column; models that the data do not tell apart share a rank.
         records: keys of the records.
     """
 
     accuracy: float | None
-    half_width: float | None
-    spread: float | None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    seeds: int
     samples: int
     metrics: Mapping[str, float]
     flags: tuple[str, ...]
     comparable: bool
     against: Against | None = None
+    rank: int | None = None
     records: tuple[str, ...]
+
+
+class Gap(Strict):
+    """An evaluation of a model that lacks seeds or conditions: no mean is made, compared or ranked.
+
+    Attributes:
+        complete: number of seeds with all conditions.
+        wanted: number of seeds that there should be.
+        lacks: seeds and conditions: ``seed 1: fog; seed 2: fog, contrast``.
+    """
+
+    complete: int
+    wanted: int
+    lacks: str
 
 
 class Row(Strict):
@@ -69,8 +117,9 @@ class Row(Strict):
         identity: its components with all their parameters.
         timesteps: T at training.
         parameters: number of parameters.
-        seeds: training seeds.
-        cells: scores by evaluation label; an evaluation that failed is missing.
+        seeds: training seeds that the suite asks for.
+        cells: scores by evaluation label; an evaluation that lacks anything is among the gaps instead.
+        gaps: what is missing, by evaluation label.
         failures: messages by evaluation label, or under ``train``.
         training: keys of the training records.
     """
@@ -81,6 +130,7 @@ class Row(Strict):
     parameters: int
     seeds: tuple[int, ...]
     cells: Mapping[str, Score]
+    gaps: Mapping[str, Gap] = Field(default_factory=dict)
     failures: Mapping[str, str] = Field(default_factory=dict)
     training: tuple[str, ...]
 
@@ -113,12 +163,15 @@ class Table(Strict):
         dataset: name of the dataset.
         samples: evaluation samples.
         columns: evaluation labels, in order.
+        repeats: labels whose accuracy is that of another column; it is neither shown again, nor compared, nor ranked.
         measures: what is shown besides accuracies.
+        baseline: name of the model that the others are compared with; None for no comparisons.
         confidence: of the intervals.
+        correction: of the p-values over all comparisons.
         rows: the models.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[2] = 2
     name: str
     title: str
     description: str
@@ -128,6 +181,16 @@ class Table(Strict):
     dataset: str
     samples: int
     columns: tuple[str, ...]
+    repeats: tuple[str, ...] = ()
     measures: tuple[Measure, ...] = ()
+    baseline: str | None = None
     confidence: float
+    correction: Correction = "holm"
     rows: tuple[Row, ...]
+
+
+AnyTable = Table | FirstTable
+"""A table of any schema version that was ever published."""
+
+AnyRow = Row | FirstRow
+"""A row of one."""

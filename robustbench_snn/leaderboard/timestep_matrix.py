@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.leaderboard.table import Row, Table
+from robustbench_snn.leaderboard.table import AnyRow, AnyTable
 from robustbench_snn.plan.keys import content_key
 
 
@@ -28,7 +28,7 @@ class TimestepMatrix:
     accuracy: tuple[tuple[float | None, ...], ...]
 
 
-def timestep_matrices(table: Table, evaluation: str = "timesteps", condition: str = "") -> list[TimestepMatrix]:
+def timestep_matrices(table: AnyTable, evaluation: str = "timesteps", condition: str = "") -> list[TimestepMatrix]:
     """The matrices of a table whose grid has several ``timesteps``.
 
     Rows of the table make one matrix if their models have the same components and, but for a T at its end (``T4``),
@@ -43,7 +43,7 @@ def timestep_matrices(table: Table, evaluation: str = "timesteps", condition: st
         UserError: if no two models of the table differ in their T at training alone, or none was evaluated at
             several T.
     """
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[AnyRow]] = {}
     for row in table.rows:
         if evaluation in row.cells:
             components = {kind: part for kind, part in row.identity.items() if kind != "timesteps"}
@@ -58,11 +58,11 @@ def timestep_matrices(table: Table, evaluation: str = "timesteps", condition: st
     return found
 
 
-def _name_without_t(row: Row) -> str:
+def _name_without_t(row: AnyRow) -> str:
     return re.sub(rf"\s*\bT{row.timesteps}$", "", row.model)
 
 
-def _matrix(rows: list[Row], evaluation: str, metric: str) -> TimestepMatrix:
+def _matrix(rows: list[AnyRow], evaluation: str, metric: str) -> TimestepMatrix:
     rows = sorted(rows, key=lambda row: row.timesteps)
     by_row = [_accuracy_by_t(row.cells[evaluation].metrics, metric) for row in rows]
     inferred = sorted({timesteps for accuracies in by_row for timesteps in accuracies})

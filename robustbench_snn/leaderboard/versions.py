@@ -12,10 +12,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from robustbench_snn.errors import StoreError
-from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.schema1.table import FirstTable
+from robustbench_snn.leaderboard.table import AnyTable, Table
 from robustbench_snn.store.records import Record
 
 _FOLDER = re.compile(r"^v(\d+)\.(\d+)$")
@@ -46,8 +45,8 @@ def tables(results: Path) -> list[str]:
     return sorted(entry.name for entry in results.iterdir() if entry.is_dir() and versions(results, entry.name))
 
 
-def load_table(results: Path, table: str, version: Version | None = None) -> Table:
-    """Reads a published table, the latest unless told otherwise.
+def load_table(results: Path, table: str, version: Version | None = None) -> AnyTable:
+    """Reads a published table of any schema, the latest unless told otherwise.
 
     Raises:
         StoreError: if there is none, or its file is damaged.
@@ -61,8 +60,10 @@ def load_table(results: Path, table: str, version: Version | None = None) -> Tab
         raise StoreError(f"table '{table}' has no version {chosen}; there are {', '.join(map(str, known))}")
     path = results / table / str(chosen) / "table.json"
     try:
-        return Table.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        text = path.read_text(encoding="utf-8")
+        first = json.loads(text).get("schema_version") == 1
+        return FirstTable.model_validate_json(text) if first else Table.model_validate_json(text)
+    except (OSError, ValueError, AttributeError) as error:
         raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
 
 

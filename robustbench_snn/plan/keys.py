@@ -8,13 +8,12 @@ the suite's name, its description, the names and labels of models and evaluation
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
+from robustbench_snn.digests import canonical, json_digest
 from robustbench_snn.errors import UserError
 from robustbench_snn.plan.cells import Cell, TrainCell
 from robustbench_snn.registry import KINDS, Registry, evaluations
@@ -38,19 +37,31 @@ def key_of(cell: Cell, weights: Mapping[str, str] | None = None) -> str:
     Raises:
         UserError: if the weights of an evaluation's own model are not there.
     """
+    return json_digest(key_content(cell, weights))
+
+
+def key_content(cell: Cell, weights: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """All that the key of a cell is the hash of, as plain JSON; its record keeps it, so that the key can be checked.
+
+    Arguments and errors are those of :func:`key_of`.
+    """
     if isinstance(cell, TrainCell):
-        return content_key(kind="train", **cell.identity)
+        return _versioned(kind="train", **cell.identity)
     peers = dict(weights or {})
     own = peers.pop(cell.train.peer_name, None)
     if own is None:
         raise UserError(f"{cell.train.title} has not been done, or failed: its evaluations cannot run")
-    return content_key(kind="evaluate", weights=own, peers=peers, **cell.identity)
+    return _versioned(kind="evaluate", weights=own, peers=peers, **cell.identity)
 
 
 def content_key(**content: Any) -> str:
     """sha256, in hexadecimal, of the canonical JSON of some content."""
-    text = json.dumps({"key_version": KEY_VERSION, **content}, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json_digest(_versioned(**content))
+
+
+def _versioned(**content: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = canonical({"key_version": KEY_VERSION, **content})
+    return plain
 
 
 def resolved(component: ComponentSpec, registry: Registry[Any, Any]) -> dict[str, Any]:
@@ -88,13 +99,3 @@ def _resolved_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_resolved_value(item) for item in value]
     return value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, tuple | set | frozenset):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} {value!r} cannot be part of a key")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.parameters import pixels_text
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.keys import content_key, resolved, resolved_evaluation, versions
 from robustbench_snn.registry import backbones, encoders, evaluations, models
@@ -28,7 +29,8 @@ class Plan:
         dataset: its dataset.
         train: one cell a model and seed.
         evaluate: one cell a model, seed and part of an evaluation, in the order of ``train``.
-        protocol: what two entries must share for their numbers to compare: data, samples, evaluations, seed.
+        protocol: what two entries must share for their numbers to compare: data, samples, seed, and evaluations
+            with their labels.
     """
 
     suite: SuiteSpec
@@ -79,7 +81,7 @@ def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
     protocol = {
         "dataset": data,
         **shared,
-        "evaluations": [resolved_evaluation(component) for component in suite.evaluations],
+        "evaluations": [{"label": component.title} | resolved_evaluation(component) for component in suite.evaluations],
     }
     return Plan(suite, dataset, train, evaluate, protocol)
 
@@ -117,9 +119,13 @@ def _evaluate_cells(
 
 
 def _difference(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
-    """The values of a part that are not those of the whole entry: ``fog``, ``0.03``."""
-    values = [value for name, value in part.items() if value != whole.get(name) and not isinstance(value, bool)]
-    return ", ".join(str(value[0]) if isinstance(value, list) and len(value) == 1 else str(value) for value in values)
+    """The values of a part that are not those of the whole entry: ``fog``, ``8/255``."""
+    found = {name: value for name, value in part.items() if value != whole.get(name) and not isinstance(value, bool)}
+    single = {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in found.items()}
+    return ", ".join(
+        pixels_text(value) if name == "eps" and isinstance(value, float) else str(value)
+        for name, value in single.items()
+    )
 
 
 def _model_identity(entry: Entry) -> dict[str, Any]:

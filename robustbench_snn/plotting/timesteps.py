@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.statistics import wilson
-from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.table import AnyTable
 from robustbench_snn.leaderboard.timestep_matrix import TimestepMatrix
 from robustbench_snn.plotting.saving import save_figure
 
@@ -36,7 +36,7 @@ class Curve:
     accuracy: Mapping[int, float]
 
 
-def timestep_curves(table: Table, evaluation: str = "timesteps") -> dict[str, list[Curve]]:
+def timestep_curves(table: AnyTable, evaluation: str = "timesteps") -> dict[str, list[Curve]]:
     """The curves of all models of a table, by condition.
 
     Args:
@@ -70,7 +70,7 @@ def timestep_curves(table: Table, evaluation: str = "timesteps") -> dict[str, li
     return found
 
 
-def draw_timesteps(table: Table, evaluation: str = "timesteps") -> Figure:
+def draw_timesteps(table: AnyTable, evaluation: str = "timesteps") -> Figure:
     """Accuracy over inference T for all models of a table, one panel a condition.
 
     A ring marks the T of training, a band Wilson's interval.
@@ -100,7 +100,7 @@ def draw_timesteps(table: Table, evaluation: str = "timesteps") -> Figure:
     return figure
 
 
-def plot_timesteps(table: Table, path: Path, evaluation: str = "timesteps") -> tuple[Path, Path]:
+def plot_timesteps(table: AnyTable, path: Path, evaluation: str = "timesteps") -> tuple[Path, Path]:
     """Writes :func:`draw_timesteps` as PNG and SVG.
 
     Raises:

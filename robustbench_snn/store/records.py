@@ -10,7 +10,7 @@ from pydantic import Field
 
 from robustbench_snn.strict import Strict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had no hashes, and an identity without kind and peers
 """Raised when a field of :class:`Record` changes its meaning."""
 
 Column = NDArray[Any]
@@ -22,8 +22,8 @@ class Provenance(Strict):
 
     started: str = Field(description="UTC, ISO 8601")
     finished: str = Field(description="UTC, ISO 8601")
-    wall_seconds: float
-    peak_memory_bytes: int = Field(description="of the process, or of the GPU where one was used")
+    wall_seconds: float = Field(ge=0)
+    peak_memory_bytes: int = Field(ge=0, description="of the process, or of the GPU where one was used")
     device: str
     hardware: str
     driver: str | None
@@ -56,7 +56,7 @@ class Record(Strict):
         status: a failed cell is a record too, and is tried again by the next run.
         suite: name of the suite that computed it first.
         model: name of the table row.
-        identity: what went into the key, in readable form.
+        identity: all that the key is the sha256 of, as JSON.
         seed: training seed of the model.
         timesteps: T at training.
         parameters: trainable parameters of the model.
@@ -66,6 +66,8 @@ class Record(Strict):
         flags: checks that failed.
         comparable: False for protocols that a table sets apart.
         weights_sha256: of the trained weights.
+        files: sha256 of every file beside the record, by name.
+        content_sha256: of everything else that the record says.
         failure: of a failed cell.
         provenance: how and where.
     """
@@ -78,13 +80,15 @@ class Record(Strict):
     model: str
     identity: Mapping[str, Any]
     seed: int
-    timesteps: int
-    parameters: int
-    samples: int = 0
+    timesteps: int = Field(ge=1)
+    parameters: int = Field(ge=0)
+    samples: int = Field(default=0, ge=0)
     metrics: Mapping[str, float] = Field(default_factory=dict)
     details: Mapping[str, Any] = Field(default_factory=dict)
     flags: tuple[str, ...] = ()
     comparable: bool = True
     weights_sha256: str | None = None
+    files: Mapping[str, str] = Field(default_factory=dict)
+    content_sha256: str | None = None
     failure: Failure | None = None
     provenance: Provenance

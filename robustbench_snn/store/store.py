@@ -1,9 +1,11 @@
-"""Records on disk: one folder a cell, written once and whole.
+"""Records on disk: one folder a cell, written once and whole, and checked before it is believed.
 
 ``cells/<key>/record.json`` holds the numbers and where they came from, beside it ``samples.parquet`` (one row a
 sample: id, label, the evaluation's columns), ``arrays.npz`` (adversarial images, where an evaluation keeps them) and
 ``weights.safetensors`` (of a training). ``failed/<key>.json`` is a failed cell's record until a later run succeeds,
-``work/<key>/`` has the checkpoints of a training under way.
+``work/<key>/`` has the checkpoints of a training under way. A cell that is not what it says (:mod:`.checks`) is moved
+to ``set_aside/<key>.<n>/`` with the reason beside it, and is then not there: nothing is deleted, and it is computed
+again.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from pydantic import ValidationError
 
 from robustbench_snn.columns import Column
 from robustbench_snn.errors import StoreError
+from robustbench_snn.store.checks import RECORD, SAMPLES, WEIGHTS, fault_of, sealed
 from robustbench_snn.store.records import SCHEMA_VERSION, Record
 
 
@@ -37,6 +40,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._sound: dict[str, tuple[tuple[str, int, int, int], ...]] = {}
         try:
             for name in ("cells", "failed", "work"):
                 (root / name).mkdir(parents=True, exist_ok=True)
@@ -60,33 +64,41 @@ class Store:
 
     def weights(self, key: str) -> Path:
         """The weights that a training cell left."""
-        return self.folder(key) / "weights.safetensors"
+        return self.folder(key) / WEIGHTS
 
     def has(self, key: str) -> bool:
-        """Whether the cell is finished."""
-        return (self.folder(key) / "record.json").is_file()
+        """Whether the cell is finished, and sound."""
+        return self.get(key) is not None
 
     def get(self, key: str) -> Record | None:
-        """The cell's finished record, or None.
+        """The cell's finished record, or None; one that is not what it says is set aside.
 
         Raises:
-            StoreError: if the record is there but damaged, or of a newer format.
+            StoreError: if the record is of a newer format.
         """
-        path = self.folder(key) / "record.json"
-        if not path.is_file():
+        folder = self.folder(key)
+        if not folder.is_dir():
             return None
-        return read_record(path)
+        found = self._checked(folder, key)
+        if isinstance(found, Record):
+            return found
+        self.set_aside(key, found)
+        return None
 
     def find(self, prefix: str) -> Record:
         """The one finished record whose key begins like this.
 
         Raises:
-            StoreError: if there is none, or several.
+            StoreError: if there is none, or several, or if it is not what it says.
         """
-        keys = sorted(entry.name for entry in (self.root / "cells").iterdir() if entry.name.startswith(prefix))
+        cells = self.root / "cells"
+        keys = sorted(entry.name for entry in cells.iterdir() if entry.name.startswith(prefix) and _is_key(entry.name))
         if len(keys) != 1:
             raise StoreError(f"{len(keys) or 'no'} records in {self.root} begin with '{prefix}'; give more of the key")
-        return read_record(self.folder(keys[0]) / "record.json")
+        found = self._checked(self.folder(keys[0]), keys[0])
+        if isinstance(found, Record):
+            return found
+        raise StoreError(f"the record {keys[0][:12]} in {self.root} cannot be used: {found}; run its suite again")
 
     def training_of(self, record: Record) -> Record:
         """The training that made the weights of an evaluation's record.
@@ -94,11 +106,44 @@ class Store:
         Raises:
             StoreError: if it is not here.
         """
-        for path in sorted(self.root.glob("cells/*/weights.safetensors")):
-            found = read_record(path.with_name("record.json"))
-            if found.weights_sha256 == record.weights_sha256:
+        for path in sorted(self.root.glob(f"cells/*/{WEIGHTS}")):
+            found = self._checked(path.parent, path.parent.name)
+            if isinstance(found, Record) and found.weights_sha256 == record.weights_sha256:
                 return found
         raise StoreError(f"the training of model '{record.model}' is not in {self.root}; name its folder with --store")
+
+    def set_aside(self, key: str, reason: str) -> None:
+        """Moves a cell's folder out of the way, with the reason in ``reason.txt``; nothing is deleted."""
+        self._sound.pop(key, None)
+        aside = self.root / "set_aside"
+        aside.mkdir(exist_ok=True)
+        number = 1
+        while (target := aside / f"{key}.{number}").exists():
+            number += 1
+        with suppress(FileNotFoundError):  # another process was faster
+            self.folder(key).rename(target)
+            write_text(target / "reason.txt", reason + "\n")
+
+    def reasons(self) -> dict[str, str]:
+        """Why cells were set aside, by the name of their folder under ``set_aside``."""
+        files = sorted(self.root.glob("set_aside/*/reason.txt"))
+        return {path.parent.name: path.read_text(encoding="utf-8").strip() for path in files}
+
+    def _checked(self, folder: Path, key: str) -> Record | str:
+        """The record in a folder, or what is wrong with it; files that have not changed are read once."""
+        try:
+            record = read_record(folder / RECORD)
+            state = _state(folder)
+            if self._sound.get(key) != state:
+                fault = fault_of(record, folder, key)
+                if fault is not None:
+                    return fault
+                self._sound[key] = state
+        except DamagedRecordError as error:
+            return str(error)
+        except OSError as error:
+            return f"it cannot be read: {error.strerror or error}"
+        return record
 
     def failure(self, key: str) -> Record | None:
         """The record of the last failed try, or None."""
@@ -111,7 +156,7 @@ class Store:
         Raises:
             StoreError: if the file is missing or damaged.
         """
-        return read_samples(self.folder(key) / "samples.parquet")
+        return read_samples(self.folder(key) / SAMPLES)
 
     def arrays(self, key: str) -> dict[str, Column]:
         """The larger per-sample arrays that an evaluation kept; empty if none."""
@@ -124,26 +169,41 @@ class Store:
         except (OSError, ValueError, KeyError) as error:
             raise StoreError(f"{path} is damaged ({error}); delete its folder and run the suite again") from None
 
-    @contextmanager
-    def writing(self, record: Record) -> Iterator[Path]:
-        """A folder to put the cell's other files in; on leaving it, the whole cell appears at once.
+    def write(self, record: Record, fill: Callable[[Path], object]) -> Record:
+        """Writes a cell: its other files, then the record with their hashes; the whole cell appears at once.
 
         A reader, or a run that is killed, sees the cell whole or not at all.
+
+        Args:
+            record: without hashes.
+            fill: puts the cell's other files into the folder that it is given.
+
+        Returns:
+            The record with its hashes.
+
+        Raises:
+            StoreError: if it cannot be written.
+            ValueError: if the cell is not what it says, as :meth:`get` would find.
         """
         target = self.folder(record.key)
         scratch = target.with_name(f"{record.key}.{uuid.uuid4().hex}.tmp")
         scratch.mkdir(parents=True)
         try:
-            yield scratch
-            write_text(scratch / "record.json", record.model_dump_json(indent=1))
+            fill(scratch)
+            record = sealed(record, scratch)
+            if (fault := fault_of(record, scratch, record.key)) is not None:
+                raise ValueError(f"the result of {record.model} cannot be kept: {fault}")
+            write_text(scratch / RECORD, record.model_dump_json(indent=1))
             if target.exists():
                 shutil.rmtree(target)
             scratch.rename(target)
+            self._sound[record.key] = _state(target)
         except OSError as error:
             raise StoreError(f"the record {target} cannot be written: {error.strerror or error}") from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         (self.root / "failed" / f"{record.key}.json").unlink(missing_ok=True)
+        return record
 
     def write_failure(self, record: Record) -> None:
         """Keeps why a cell failed; a finished record, if there is one, stays."""
@@ -159,24 +219,38 @@ class Store:
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
 
 
+class DamagedRecordError(StoreError):
+    """A record's file that cannot be read as one."""
+
+
 def read_record(path: Path) -> Record:
     """Reads one record file.
 
     Raises:
-        StoreError: if it is damaged, or written by a newer version.
+        DamagedRecordError: if it is missing or cannot be read as a record.
+        StoreError: if it was written by a newer version.
     """
-    advice = "delete its folder and run the suite again: everything else is kept"
     try:
         record = Record.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise StoreError(f"the record {path} is damaged ({first}); {advice}") from None
+        raise DamagedRecordError(f"{path.name} is damaged ({first})") from None
     if record.schema_version > SCHEMA_VERSION:
         raise StoreError(
             f"the record {path} has schema version {record.schema_version}, this program knows {SCHEMA_VERSION}; "
             "use a newer robustbench_snn"
         )
     return record
+
+
+def _is_key(name: str) -> bool:
+    return len(name) == 64  # else a cell that is being written
+
+
+def _state(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What changes when a file in a folder does: names, identities, sizes and times."""
+    files = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    return tuple((name, facts.st_ino, facts.st_size, facts.st_mtime_ns) for name, facts in files)
 
 
 def write_samples(path: Path, columns: Mapping[str, Column]) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from robustbench_snn.digests import tensor_digest
 from robustbench_snn.errors import StoreError
+
+__all__ = ["read_tensors", "save_weights", "tensor_digest", "write_tensors"]
 
 _HEADER = "robustbench_snn"
 
@@ -63,16 +64,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if "sha256" in header and header["sha256"] != tensor_digest(tensors):
         raise StoreError(f"{path} is damaged: its content does not match its checksum; delete it and run again")
     return tensors, header.get("facts", {})
-
-
-def tensor_digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, types, shapes and bytes of tensors, in order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def save_weights(model: nn.Module, path: Path, facts: Mapping[str, Any] | None = None) -> str:

@@ -97,6 +97,8 @@ def test_cells_combine_to_the_scores_of_one_run() -> None:
     assert joined["rpc"] == pytest.approx(joined["accuracy"] / joined["clean_accuracy"])
     assert joined["mce_unnormalised"] == pytest.approx(1 - joined["accuracy"])
     assert joined["worst_type_accuracy"] == min(joined[f"accuracy_{name}"] for name in TYPES)
+    assert joined["worst_type_error"] == 1 - joined["worst_type_accuracy"]
+    assert evaluations.get("corruptions").target.table_metrics["worst_type_error"] == "worst type's error %"
     assert "mce" not in joined
 
 

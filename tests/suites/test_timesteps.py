@@ -167,13 +167,13 @@ def test_conditions_are_told_apart() -> None:
     assert outcome.metrics["accuracy"] == evaluate(subject(target), timesteps=[1, 3]).metrics["accuracy"]
     names = list(outcome.details["conditions"])
     assert names == [
-        "clean", "gaussian_noise_5", "fgsm_0.06275", "fgsm_0.06275_each_T", "gaussian_noise_5+fgsm_0.06275",
+        "clean", "gaussian_noise_5", "fgsm_16/255", "fgsm_16/255_each_T", "gaussian_noise_5+fgsm_16/255",
     ]  # fmt: skip
     with target.frozen():
         attacked = evaluations.create("fgsm", eps="16/255").run(subject(target))
     once, each = (outcome.metrics[f"{name}/accuracy"] for name in names[2:4])
     assert once == each == attacked.metrics["accuracy"] < outcome.metrics["accuracy"]
-    np.testing.assert_array_equal(outcome.columns["correct_fgsm_0.06275"], attacked.columns["correct"])
+    np.testing.assert_array_equal(outcome.columns["correct_fgsm_16/255"], attacked.columns["correct"])
     # images made against the run of one step are the worse ones for it
     at_one = {name: outcome.metrics[f"{name}/accuracy_T1"] for name in names[2:4]}
     assert at_one[names[3]] <= at_one[names[2]]
@@ -221,3 +221,11 @@ def test_corruptions_crossed_with_timesteps(encoder: str) -> None:
     assert crossed.details["timesteps"] == [1, 2, 3]
     assert crossed.details["by_timesteps"]["contrast"]["4"] == alone.details["conditions"]["contrast_4"]["accuracies"]
     assert crossed.details["overrun"] == {t: alone.details["overrun"][t] for t in crossed.details["overrun"]} != {}
+
+
+def test_accuracy_repeats_clean_only_where_the_first_condition_is_clean() -> None:
+    found = evaluations.get("timesteps")
+    fog = {"corruption": "fog", "severity": 1}
+    assert found.target.repeats(found.validate({})) == "clean"
+    assert found.target.repeats(found.validate({"conditions": ["clean", fog]})) == "clean"
+    assert found.target.repeats(found.validate({"conditions": [fog]})) is None

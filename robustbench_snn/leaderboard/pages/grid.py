@@ -1,4 +1,4 @@
-"""A table as a grid of short texts, the same for every form of output."""
+"""A table as grids of short texts, the same for every form of output."""
 
 from __future__ import annotations
 
@@ -18,26 +18,34 @@ class Grid:
 def make_grid(table: Table) -> Grid:
     """A row a model: its accuracies in percent, then n, T, parameters, seeds and flags.
 
-    An accuracy reads ``93.5 ± 3.4 (sd 0.7) †``: with Wilson's half-width, with the standard deviation over seeds where
-    there are several, and with a dagger where its protocol does not compare.
+    An accuracy reads ``93.5 (sd 0.7) [90.1, 95.8] †``: the mean over seeds, their standard deviation, the interval, and
+    a dagger where its protocol does not compare. One seed has no standard deviation; an evaluation that lacks a seed
+    or a condition has no accuracy.
     """
-    baselines = {score.against.baseline for row in table.rows for score in row.cells.values() if score.against}
-    columns = [*table.columns, *sorted({label for row in table.rows for label in row.cells} - set(table.columns))]
-    shown = [label for label in columns if any(_has_accuracy(row, label) for row in table.rows)]
-    headings = ("model", *shown, "n", "T", "params", "seeds", "flags")
+    columns = accuracy_columns(table)
+    headings = ("model", *columns, "n", "T", "params", "seeds", "flags")
     rows = tuple(
         (
-            f"{row.model} (baseline)" if row.model in baselines else row.model,
-            *(_accuracy(row, label) for label in shown),
+            f"{row.model} (baseline)" if row.model == table.baseline else row.model,
+            *(_accuracy(row, label) for label in columns),
             str(table.samples),
             str(row.timesteps),
             f"{row.parameters:,}",
-            ", ".join(map(str, row.seeds)),
+            ", ".join(map(str, row.seeds)) + (" (one network)" if len(row.seeds) == 1 else ""),
             ", ".join(row_flags(row)),
         )
         for row in table.rows
     )
     return Grid(headings, rows)
+
+
+def accuracy_columns(table: Table) -> list[str]:
+    """Labels of the evaluations whose accuracy has a column."""
+    return [
+        label
+        for label in table.columns
+        if label not in table.repeats and any(_has_accuracy(row, label) for row in table.rows)
+    ]
 
 
 def row_flags(row: Row) -> list[str]:
@@ -46,14 +54,35 @@ def row_flags(row: Row) -> list[str]:
     return sorted(flags) + [f"failed: {label}" for label in row.failures]
 
 
-def differences(table: Table) -> Grid | None:
-    """Every score's paired difference to the baseline, in points of accuracy; None for a table without a baseline."""
-    rows = [row for row in table.rows if any(score.against for score in row.cells.values())]
-    if not rows:
+def comparisons(table: Table) -> Grid | None:
+    """Every comparison with the baseline, a row each; None if there are none."""
+    rows = tuple(
+        (
+            row.model,
+            label,
+            f"{100 * found.difference:+.1f}",
+            f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}]",
+            f"{found.p_value:.2g}",
+            f"{found.adjusted_p_value:.2g}",
+            found.scope,
+            f"{found.seeds[0]} vs {found.seeds[1]}",
+            f"{100 * found.minimum_detectable_effect:.1f}",
+        )
+        for label in table.columns
+        for row in table.rows
+        if label in row.cells and (found := row.cells[label].against)
+    )
+    headings = ("model", "under", "points", "interval", "p", "corrected p", "scope", "seeds", "detectable")
+    return Grid(headings, rows) if rows else None
+
+
+def ranks(table: Table) -> Grid | None:
+    """Rank of every model in every column of accuracies; None if nothing is ranked."""
+    columns = [label for label in table.columns if any(_rank(row, label) for row in table.rows)]
+    if not columns:
         return None
-    shown = [label for label in table.columns if any(label in row.cells and row.cells[label].against for row in rows)]
-    body = tuple((row.model, *(_difference(row.cells.get(label)) for label in shown)) for row in rows)
-    return Grid(("model", *shown), body)
+    rows = tuple((row.model, *(str(_rank(row, label) or "–") for label in columns)) for row in table.rows)
+    return Grid(("model", *(f"{label} ({_rank_scope(table, label)})" for label in columns)), rows)
 
 
 def measures(table: Table) -> Grid | None:
@@ -62,16 +91,30 @@ def measures(table: Table) -> Grid | None:
         measure
         for measure in table.measures
         if any(measure.label in row.cells and measure.metric in row.cells[measure.label].metrics for row in table.rows)
+        and (measure.metric != "accuracy" or measure.label in table.repeats)
     ]
     if not shown:
         return None
     several = len({measure.label for measure in shown}) > 1
     headings = [f"{measure.label}: {measure.heading}" if several else measure.heading for measure in shown]
-    rows = tuple((row.model, *(_measure(row.cells.get(item.label), item) for item in shown)) for row in table.rows)
+    rows = tuple((row.model, *(_measure(row, item) for item in shown)) for row in table.rows)
     return Grid(("model", *headings), rows)
 
 
-def _measure(score: Score | None, measure: Measure) -> str:
+def _rank(row: Row, label: str) -> int | None:
+    return row.cells[label].rank if label in row.cells else None
+
+
+def _rank_scope(table: Table, label: str) -> str:
+    return "networks" if any(_rank(row, label) and row.cells[label].seeds == 1 for row in table.rows) else "methods"
+
+
+def _measure(row: Row, measure: Measure) -> str:
+    if measure.label in row.gaps:
+        return _gap(row, measure.label)
+    score = row.cells.get(measure.label)
+    if measure.metric == "accuracy" and score is not None:
+        return _share(score)
     value = None if score is None else score.metrics.get(measure.metric)
     if value is None:
         return "–"
@@ -79,26 +122,25 @@ def _measure(score: Score | None, measure: Measure) -> str:
 
 
 def _has_accuracy(row: Row, label: str) -> bool:
-    return label in row.failures or (label in row.cells and row.cells[label].accuracy is not None)
+    return (label in row.cells and row.cells[label].accuracy is not None) or label in row.gaps
 
 
 def _accuracy(row: Row, label: str) -> str:
-    if label in row.failures:
-        return "failed"
-    score = row.cells.get(label)
-    if score is None or score.accuracy is None or score.half_width is None:
+    if label in row.gaps:
+        return _gap(row, label)
+    return _share(row.cells[label]) if label in row.cells else "–"
+
+
+def _gap(row: Row, label: str) -> str:
+    gap = row.gaps[label]
+    if 0 < gap.complete < gap.wanted:
+        return f"{gap.complete} of {gap.wanted} seeds"
+    return "failed" if label in row.failures else "–"
+
+
+def _share(score: Score) -> str:
+    if score.accuracy is None or score.low is None or score.high is None:
         return "–"
-    text = f"{100 * score.accuracy:.1f} ± {100 * score.half_width:.1f}"
-    if score.spread is not None:
-        text += f" (sd {100 * score.spread:.1f})"
+    sd = "" if score.sd is None else f" (sd {100 * score.sd:.1f})"
+    text = f"{100 * score.accuracy:.1f}{sd} [{100 * score.low:.1f}, {100 * score.high:.1f}]"
     return text if score.comparable else f"{text} †"
-
-
-def _difference(score: Score | None) -> str:
-    if score is None or score.against is None:
-        return "–"
-    against = score.against
-    return (
-        f"{100 * against.difference:+.1f} [{100 * against.low:+.1f}, {100 * against.high:+.1f}], "
-        f"p = {against.adjusted_p_value:.2g}"
-    )

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from robustbench_snn.leaderboard.pages.grid import Grid, differences, make_grid, measures, row_flags
-from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.pages.grid import Grid, row_flags
+from robustbench_snn.leaderboard.pages.sections import sections
+from robustbench_snn.leaderboard.schema1.pages import render_first_markdown
+from robustbench_snn.leaderboard.table import AnyTable, Table
 
 
-def render_markdown(table: Table, version: str) -> str:
-    """The page of one version."""
+def render_markdown(table: AnyTable, version: str) -> str:
+    """The page of one version, of a table of any schema."""
+    if not isinstance(table, Table):
+        return render_first_markdown(table, version)
     lines = [f"# {table.title} {version}", ""]
     if table.description:
         lines += [table.description, ""]
-    lines += [*_grid(make_grid(table)), "", *(f"- {note}" for note in notes(table)), ""]
-    measured = measures(table)
-    if measured is not None:
-        lines += ["## Besides accuracy", "", *_grid(measured), ""]
-    compared = differences(table)
-    if compared is not None:
-        lines += ["## Against the baseline", "", *_grid(compared), "", DIFFERENCE_NOTE, ""]
-    flags = sorted({flag for row in table.rows for flag in row_flags(row)})
-    if flags:
+    for section in sections(table):
+        lines += [f"## {section.title}", ""] if section.title else []
+        lines += [*_grid(section.grid), ""] if section.grid else []
+        lines += [*(f"- {line}" for line in section.lines), ""] if section.lines else []
+    if any(row_flags(row) for row in table.rows):
         lines += ["`rbsnn explain FLAG` says what a flag means.", ""]
     lines += [
         "## Records",
@@ -36,7 +36,7 @@ def render_markdown(table: Table, version: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_index(newest: Mapping[str, Table], versions: Mapping[str, Sequence[str]]) -> str:
+def render_index(newest: Mapping[str, AnyTable], versions: Mapping[str, Sequence[str]]) -> str:
     """results/README.md: all tables with all versions."""
     lines = [
         "# Published leaderboards",
@@ -52,25 +52,6 @@ def render_index(newest: Mapping[str, Table], versions: Mapping[str, Sequence[st
         facts = (table.title, versions[name][-1], table.dataset, str(table.samples), str(len(table.rows)), links)
         lines.append(f"| {' | '.join(facts)} |")
     return "\n".join(lines) + "\n"
-
-
-DIFFERENCE_NOTE = (
-    "Points of accuracy on the same samples: difference, paired bootstrap interval, and p-value (exact McNemar for "
-    "one seed and one condition, else sign-flip permutation) corrected over all comparisons of this table."
-)
-
-
-def notes(table: Table) -> list[str]:
-    """What a reader must know to read the numbers."""
-    percent = f"{100 * table.confidence:g} %"
-    found = [
-        f"accuracy in percent ± half-width of Wilson's {percent} interval for n = {table.samples} samples of "
-        f"{table.dataset}; sd: standard deviation over training seeds",
-        f"protocol {table.protocol_hash[:12]}: numbers compare only with those of the same protocol",
-    ]
-    if any(not score.comparable for row in table.rows for score in row.cells.values()):
-        found.append("† the protocol of a paper, shown beside the correct one; not comparable with any other column")
-    return found
 
 
 def _grid(grid: Grid) -> list[str]:

@@ -6,21 +6,24 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from robustbench_snn.leaderboard.pages.grid import Grid, differences, make_grid, measures
-from robustbench_snn.leaderboard.pages.markdown import notes
-from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.pages.grid import Grid
+from robustbench_snn.leaderboard.pages.sections import Section, sections
+from robustbench_snn.leaderboard.schema1.pages import first_sections
+from robustbench_snn.leaderboard.table import AnyTable, Table
 
 
-def render_terminal(table: Table, version: str) -> RenderableType:
-    """What ``rbsnn run`` and ``rbsnn leaderboard`` show."""
-    parts: list[RenderableType] = [_grid(make_grid(table), f"{table.title} {version}")]
-    measured = measures(table)
-    if measured is not None:
-        parts.append(_grid(measured, "besides accuracy"))
-    compared = differences(table)
-    if compared is not None:
-        parts.append(_grid(compared, "against the baseline: points [interval], corrected p"))
-    return Group(*parts, *(Text(f"· {note}", style="dim") for note in notes(table)))
+def render_terminal(table: AnyTable, version: str) -> RenderableType:
+    """What ``rbsnn run`` and ``rbsnn leaderboard`` show, of a table of any schema."""
+    if isinstance(table, Table):
+        found = sections(table)
+    else:
+        found = [Section(title, Grid(*grid), lines) for title, grid, lines in first_sections(table)]
+    parts: list[RenderableType] = []
+    for section in found:
+        title = section.title or f"{table.title} {version}"
+        parts.append(Text(f"\n{title}", style="bold") if section.grid is None else _grid(section.grid, title))
+        parts += [Text(f"· {line}", style="dim" if section.grid else "") for line in section.lines]
+    return Group(*parts)
 
 
 def _grid(grid: Grid, title: str) -> RichTable:

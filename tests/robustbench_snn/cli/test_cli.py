@@ -46,7 +46,7 @@ def test_light_commands_do_not_import_torch(tmp_path: Path, arguments: list[str]
 
 
 def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
-    first = rbsnn("run", suite)
+    first = rbsnn("run", suite, "--publish")
     assert first.returncode == 0, first.stderr
     assert "direct" in first.stdout
     assert "wrote results/tiny/v1.0" in first.stdout
@@ -56,7 +56,8 @@ def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(rbsnn: RunComman
     records = {path: path.read_bytes() for path in tmp_path.glob("runs/cells/*/record.json")}
     assert len(records) == 2
     second = rbsnn("run", suite)
-    assert "wrote results/tiny/v1.1" in second.stdout
+    assert "v1.0 stands" in second.stdout
+    assert [path.name for path in tmp_path.glob("results/tiny/*")] == ["v1.0"]
     assert {path: path.read_bytes() for path in tmp_path.glob("runs/cells/*/record.json")} == records
     shown = rbsnn("leaderboard", "tiny", "--json")
     assert json.loads(shown.stdout)["rows"][0]["model"] == "direct"
@@ -68,8 +69,8 @@ def test_run_ends_with_the_leaderboard_and_the_path_and_resumes(rbsnn: RunComman
 
 
 def test_jobs_find_the_same_accuracy(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
-    one = rbsnn("run", suite, "--results", "a", "--store", "one")
-    two = rbsnn("run", suite, "--results", "b", "--store", "two", "--jobs", "2")
+    one = rbsnn("run", suite, "--results", "a", "--store", "one", "--publish")
+    two = rbsnn("run", suite, "--results", "b", "--store", "two", "--jobs", "2", "--publish")
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
     tables = [json.loads((tmp_path / name / "tiny/v1.0/table.json").read_text()) for name in "ab"]
     assert tables[0]["rows"][0]["cells"]["clean"]["metrics"] == tables[1]["rows"][0]["cells"]["clean"]["metrics"]
@@ -137,19 +138,44 @@ def test_timesteps_beyond_a_refusing_embedding_fail_that_cell_alone(
     assert found.returncode == 2
     assert "was trained for 2 timesteps and cannot serve 4" in " ".join(found.stderr.split())
     assert "Traceback" not in found.stderr
-    table = json.loads((tmp_path / "results/tiny/v1.0/table.json").read_text())
+    assert "draft, not published: 1 cells failed" in found.stdout
+    table = json.loads((tmp_path / "runs/drafts/tiny/table.json").read_text())
     assert "clean" in table["rows"][0]["cells"]
     assert "timesteps" in table["rows"][0]["failures"]
 
 
-def test_a_damaged_record_is_named_and_everything_else_kept(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
-    assert rbsnn("run", suite).returncode == 0
+def test_a_damaged_record_is_set_aside_and_computed_again(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
+    assert rbsnn("run", suite, "--publish").returncode == 0
     record = next(path for path in tmp_path.glob("runs/cells/*/record.json") if '"evaluate"' in path.read_text())
     record.write_text(record.read_text()[:100])
-    found = rbsnn("run", suite)
-    assert found.returncode == 2
-    assert "is damaged" in found.stderr
+    found = rbsnn("run", suite, "--jobs", "2")
+    assert found.returncode == 0, found.stderr
+    key = record.parent.name
+    assert f"set aside and computed again: runs/set_aside/{key}.1: record.json is damaged" in found.stderr
+    assert "v1.0 stands" in found.stdout
+    assert (tmp_path / "runs" / "set_aside" / f"{key}.1" / "reason.txt").is_file()
     assert len(list(tmp_path.glob("runs/cells/*/record.json"))) == 2
+
+
+def test_fewer_samples_make_a_draft_that_says_why(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
+    found = rbsnn("run", suite, "--limit", "7")
+    assert found.returncode == 0, found.stderr
+    assert "draft, not published: only 7 samples (--limit)" in found.stdout
+    assert "runs/drafts/tiny/leaderboard.md" in found.stdout
+    assert not (tmp_path / "results" / "tiny").exists()
+    assert rbsnn("run", suite, "--draft", "--publish").returncode == 2
+
+
+def test_verify_tells_what_was_changed(rbsnn: RunCommand, suite: Path, tmp_path: Path) -> None:
+    assert rbsnn("run", suite, "--publish").returncode == 0
+    sound = rbsnn("leaderboard", "verify")
+    assert (sound.returncode, sound.stdout) == (0, "tiny v1.0: sound\n")
+    path = tmp_path / "results" / "tiny" / "v1.0" / "table.json"
+    path.write_text(path.read_text().replace('"rank": 1', '"rank": 2').replace('"samples": 20', '"samples": 21'))
+    found = rbsnn("leaderboard", "verify", "tiny", "--results", "results")
+    assert found.returncode == 1
+    assert "tiny v1.0: table.json, direct, clean/samples: expected 20, found 21" in found.stderr
+    assert rbsnn("leaderboard", "verify", "none").returncode == 2
 
 
 KINDS = ["encoders", "backbones", "evaluations", "datasets", "recipes", "suites", "attacks", "corruptions"]

@@ -52,7 +52,7 @@ def test_models_of_a_plugin_are_evaluated_as_they_come(rbsnn: RunCommand, tmp_pa
             }
         )
     )
-    found = rbsnn("run", "suite.yaml", "--plugin", "mine.py")
+    found = rbsnn("run", "suite.yaml", "--plugin", "mine.py", "--publish")
     assert found.returncode == 0, found.stderr
     rows = json.loads((tmp_path / "results/foreign/v1.0/table.json").read_text())["rows"]
     assert [row["model"] for row in rows] == ["snn", "ann"]

@@ -30,7 +30,7 @@ SUITE = {
 def run(rbsnn: RunCommand, tmp_path: Path) -> dict[str, str]:
     """A finished run; returns the records' keys by evaluation, of the model trained at T = 2."""
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(SUITE))
-    found = rbsnn("run", "tiny.yaml")
+    found = rbsnn("run", "tiny.yaml", "--publish")
     assert found.returncode == 0, found.stderr
     table = json.loads(rbsnn("leaderboard", "tiny", "--json").stdout)
     return {label: cell["records"][0] for label, cell in table["rows"][1]["cells"].items()}

@@ -24,8 +24,7 @@ def row(encoder: str, trained: int, accuracies: dict[int, float], **more: float)
     metrics = {"accuracy": 0.5, **{f"accuracy_T{steps}": share for steps, share in accuracies.items()}, **more}
     cell = Score(
         accuracy=0.5,
-        half_width=0.1,
-        spread=None,
+        seeds=1,
         samples=100,
         metrics=metrics,
         flags=(),

@@ -2,89 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.leaderboard import publication
-from robustbench_snn.leaderboard.aggregation import Outcomes
-from robustbench_snn.leaderboard.statistics import wilson
-from robustbench_snn.leaderboard.table import Against, Measure, Row, Score, Table
+from robustbench_snn.leaderboard.assessment import assess
+from robustbench_snn.leaderboard.comparison import compare
+from robustbench_snn.leaderboard.outcomes import Outcomes, read_outcomes
+from robustbench_snn.leaderboard.statistics import adjust
 from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
-from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import read_samples
-from tests.provenance import PROVENANCE
-
-
-def score(accuracy: float | None = 0.5, **changes: Any) -> Score:
-    values = {
-        "accuracy": accuracy,
-        "half_width": None if accuracy is None else wilson(accuracy, 10).half_width,
-        "spread": None,
-        "samples": 10,
-        "metrics": {"accuracy": accuracy},
-        "flags": (),
-        "comparable": True,
-        "records": ("k" * 64,),
-    }
-    return Score(**(values | changes))
-
-
-def row(model: str, **scores: Score) -> Row:
-    return Row(
-        model=model,
-        identity={"encoder": {"name": model}},
-        timesteps=4,
-        parameters=1234567,
-        seeds=(0, 1),
-        cells=scores or {"clean": score()},
-        training=("t" * 64,),
-    )
-
-
-def record(key: str) -> Record:
-    return Record(
-        key=key,
-        kind="evaluate",
-        status="done",
-        suite="tab",
-        model="m",
-        identity={},
-        seed=0,
-        timesteps=4,
-        parameters=1,
-        metrics={"accuracy": 0.5},
-        provenance=PROVENANCE,
-    )
-
-
-def table(*rows: Row, protocol: str = "p", columns: tuple[str, ...] = ("clean",)) -> Table:
-    return Table(
-        name="tab",
-        title="Tab",
-        description="a | b",
-        suite="tab",
-        protocol={"x": protocol},
-        protocol_hash=protocol * 64,
-        dataset="digits",
-        samples=10,
-        columns=columns,
-        confidence=0.95,
-        rows=rows or (row("direct"),),
-    )
-
-
-def outcomes(*models: str) -> Outcomes:
-    return {(model, "clean"): np.full(10, 0.5) for model in models or ("direct",)}
-
-
-def publish(what: Table, per_sample: Outcomes, results: Path) -> Path:
-    keys = {key for entry in what.rows for key in (*entry.training, *entry.cells["clean"].records)}
-    return publication.publish(what, per_sample, [record(key) for key in sorted(keys)], results)
+from tests.tables import EVALUATIONS, N, outcomes, publish, published, row, score, table
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -103,59 +32,93 @@ def test_versions_count_up_and_published_ones_never_change(tmp_path: Path) -> No
 
 
 def test_entries_that_were_not_measured_again_carry_over(tmp_path: Path) -> None:
-    publish(table(row("direct"), row("stf", clean=score(0.7))), outcomes("direct", "stf"), tmp_path)
-    folder = publish(table(row("stf", clean=score(0.9)), row("new")), outcomes("stf", "new"), tmp_path)
-    found = {entry.model: entry.cells["clean"].accuracy for entry in load_table(tmp_path, "tab").rows}
-    assert found == {"stf": 0.9, "new": 0.5, "direct": 0.5}
-    assert set(read_samples(folder / "samples.parquet")) == {"sample", "stf/clean", "new/clean", "direct/clean"}
+    first = outcomes(direct=0.5, stf=0.7)
+    publish(table(row("direct"), row("stf")), first, tmp_path)
+    again = outcomes(stf=0.9, new=0.5)
+    folder = publish(table(row("stf"), row("new")), again, tmp_path)
+    found = {entry.model: entry.cells["clean"].accuracy for entry in published(tmp_path).rows}
+    assert found == {
+        "stf": again.of(("stf", "clean")).mean(),
+        "new": again.of(("new", "clean")).mean(),
+        "direct": first.of(("direct", "clean")).mean(),
+    }
+    held = read_outcomes(folder / "samples.parquet")
+    assert {place: set(of_seeds) for place, of_seeds in held.by_seed.items()} == {
+        (model, "clean"): {0, 1, 2} for model in ("stf", "new", "direct")
+    }
+    assert np.array_equal(held.of(("direct", "clean")), first.of(("direct", "clean")))
+    assert assess(published(tmp_path), held) == published(tmp_path)  # all of it follows from what is in the version
+
+
+def test_a_new_entry_changes_all_corrections_and_ranks(tmp_path: Path) -> None:
+    first = outcomes(direct=0.4, stf=0.52)
+    publish(table(row("direct"), row("stf"), baseline="direct"), first, tmp_path)
+    alone = published(tmp_path).rows[1].cells["clean"].against
+    assert alone is not None
+    assert alone.adjusted_p_value == alone.p_value
+    # its suite has neither the baseline nor any other model of the table
+    publish(table(row("new"), row("twin")), outcomes(new=0.95, twin=0.41), tmp_path)
+    after = published(tmp_path)
+    rows = {entry.model: entry.cells["clean"] for entry in after.rows}
+    against = {model: cell.against for model, cell in rows.items() if cell.against}
+    assert after.baseline == "direct"
+    assert set(against) == {"new", "twin", "stf"}
+    assert {found.baseline for found in against.values()} == {"direct"}
+    corrected = adjust([found.p_value for found in against.values()], "holm")
+    assert [found.adjusted_p_value for found in against.values()] == corrected
+    assert against["stf"].p_value == alone.p_value < against["stf"].adjusted_p_value
+    assert against["new"].comparison() == compare(
+        outcomes(new=0.95).of(("new", "clean")), first.of(("direct", "clean"))
+    )
+    assert rows["new"].rank == 1
+    assert rows["direct"].rank == rows["twin"].rank == max(cell.rank or 0 for cell in rows.values())
+
+
+def test_another_baseline_of_the_new_suite_holds_for_the_whole_table(tmp_path: Path) -> None:
+    publish(table(row("direct"), row("stf"), baseline="direct"), outcomes(direct=0.4, stf=0.6), tmp_path)
+    publish(table(row("new"), baseline="new"), outcomes(new=0.5), tmp_path)
+    against = {entry.model: entry.cells["clean"].against for entry in published(tmp_path).rows}
+    assert {model: found.baseline for model, found in against.items() if found} == {"direct": "new", "stf": "new"}
+
+
+def test_samples_are_aligned_by_their_ids(tmp_path: Path) -> None:
+    first = outcomes(direct=0.5)
+    order = np.random.default_rng(0).permutation(N)
+    shuffled = Outcomes(
+        first.samples[order],
+        {place: {seed: shares[order] for seed, shares in found.items()} for place, found in first.by_seed.items()},
+    )
+    publish(table(), first, tmp_path)
+    twin = Outcomes(shuffled.samples, {("twin", "clean"): shuffled.by_seed["direct", "clean"]})
+    publish(table(row("twin"), baseline="twin"), twin, tmp_path)
+    against = {entry.model: entry.cells["clean"].against for entry in published(tmp_path).rows}["direct"]
+    assert against is not None
+    found = compare(first.of(("direct", "clean")), first.of(("direct", "clean")))
+    assert against.standard_error == pytest.approx(found.standard_error)
+    foreign = Outcomes(twin.samples + 1, twin.by_seed)
+    with pytest.raises(StoreError, match="not of this table's samples"):
+        publish(table(row("twin")), foreign, tmp_path)
+
+
+def test_numbers_follow_their_evaluation_and_never_a_label(tmp_path: Path) -> None:
+    both = {"clean": score(), "fgsm": score()}
+    names = ("clean", "fgsm")
+    first = outcomes(names, direct=0.5)
+    publish(table(row("direct", **both), columns=names), first, tmp_path)
+    swapped = [{**EVALUATIONS[0], "label": "fgsm"}, {**EVALUATIONS[1], "label": "clean"}]
+    # as if the labels were not part of the hash: the same version, but columns of exchanged names
+    protocol = {"x": "p", "evaluations": swapped}
+    new = table(row("stf", **both), columns=("fgsm", "clean"), protocol="p").model_copy(update={"protocol": protocol})
+    publish(new, outcomes(names, stf=0.5), tmp_path)
+    cells = {entry.model: entry.cells for entry in published(tmp_path).rows}["direct"]
+    assert cells["fgsm"].accuracy == first.of(("direct", "clean")).mean()
+    assert cells["clean"].accuracy == first.of(("direct", "fgsm")).mean() != cells["fgsm"].accuracy
 
 
 def test_entries_of_another_protocol_do_not_carry_over(tmp_path: Path) -> None:
-    publish(table(row("old")), outcomes("old"), tmp_path)
-    publish(table(row("new"), protocol="q"), outcomes("new"), tmp_path)
+    publish(table(row("old")), outcomes(old=0.5), tmp_path)
+    publish(table(row("new"), protocol="q"), outcomes(new=0.5), tmp_path)
     assert [entry.model for entry in load_table(tmp_path, "tab").rows] == ["new"]
-
-
-def test_the_page_shows_the_number_its_interval_and_what_to_read_with_it(tmp_path: Path) -> None:
-    against = Against(
-        baseline="direct", difference=0.1, low=0.02, high=0.18, p_value=0.01, adjusted_p_value=0.03, detectable=0.1
-    )
-    rows = (
-        row("direct"),
-        row("stf", clean=score(0.6, spread=0.012, against=against, flags=("zero-gradient",))),
-        row("paper", clean=score(0.9, comparable=False)),
-    )
-    folder = publish(table(*rows), outcomes("direct", "stf", "paper"), tmp_path)
-    page = (folder / "leaderboard.md").read_text()
-    half = 100 * wilson(0.6, 10).half_width
-    assert f"60.0 ± {half:.1f} (sd 1.2)" in page
-    assert "| direct (baseline) |" in page
-    assert "1,234,567" in page
-    assert "+10.0 [+2.0, +18.0], p = 0.03" in page
-    assert "zero-gradient" in page
-    assert "90.0 ± " in page
-    assert "†" in page
-    html = (folder / "leaderboard.html").read_text()
-    assert "a | b" in html
-    assert "<script" not in html
-    assert json.loads((folder / "table.json").read_text())["protocol_hash"] == "p" * 64
-
-
-def test_other_measures_have_a_table_of_their_own(tmp_path: Path) -> None:
-    measures = (
-        Measure(label="profile", metric="firing_rate", heading="firing rate %"),
-        Measure(label="profile", metric="synops", heading="SynOps"),
-    )
-    profile = score(accuracy=None, half_width=None, metrics={"firing_rate": 0.1234, "synops": 2345678.0})
-    shown = table(row("direct", clean=score(), profile=profile)).model_copy(update={"measures": measures})
-    page = (publish(shown, outcomes(), tmp_path) / "leaderboard.md").read_text()
-    assert "| model | firing rate % | SynOps |" in page
-    assert "| direct | 12.3 | 2.346e+06 |" in page
-
-
-def test_names_are_escaped_in_html(tmp_path: Path) -> None:
-    folder = publish(table(row("<script>alert(1)</script>")), {}, tmp_path)
-    assert "<script>" not in (folder / "leaderboard.html").read_text()
 
 
 def test_the_index_links_every_version(tmp_path: Path) -> None:
@@ -169,7 +132,7 @@ def test_the_index_links_every_version(tmp_path: Path) -> None:
 
 def test_every_number_can_be_followed_to_its_record(tmp_path: Path) -> None:
     publish(table(row("direct", clean=score(records=("a" * 64,)))), outcomes(), tmp_path)
-    publish(table(row("stf", clean=score(records=("b" * 64,)))), outcomes("stf"), tmp_path)
+    publish(table(row("stf", clean=score(records=("b" * 64,)))), outcomes(stf=0.5), tmp_path)
     for key in "ab":
         assert load_record(tmp_path, "tab", Version(1, 1), key * 12).metrics["accuracy"] == 0.5
     with pytest.raises(StoreError, match="no records"):
@@ -180,9 +143,10 @@ def test_missing_and_damaged_tables_are_clear(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no published table 'tab'"):
         load_table(tmp_path, "tab")
     folder = publish(table(), outcomes(), tmp_path)
-    (folder / "table.json").write_text("{}")
-    with pytest.raises(StoreError, match="is damaged"):
-        load_table(tmp_path, "tab")
+    for damage in ("{}", "[]", "{", '{"schema_version": 1}', '{"schema_version": 3}'):
+        (folder / "table.json").write_text(damage)
+        with pytest.raises(StoreError, match="is damaged"):
+            load_table(tmp_path, "tab")
 
 
 def test_a_publication_that_fails_leaves_no_version(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""What a page of a table says, in order, whatever it is written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robustbench_snn.leaderboard.pages.grid import Grid, comparisons, make_grid, measures, ranks
+from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.verdict import verdict
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Attributes:
+        title: heading; empty for the first part, which stands under that of the page.
+        grid: numbers.
+        lines: sentences under them.
+    """
+
+    title: str
+    grid: Grid | None = None
+    lines: tuple[str, ...] = ()
+
+
+def sections(table: Table) -> list[Section]:
+    """All parts of the page of a table."""
+    found = [Section("", make_grid(table), tuple(_notes(table)))]
+    if said := verdicts(table):
+        found.append(Section("What this says", None, tuple(said)))
+    if compared := comparisons(table):
+        found.append(Section("Against the baseline", compared, tuple(_comparison_notes(table))))
+    if ranked := ranks(table):
+        found.append(Section("Ranks", ranked, tuple(_rank_notes(table))))
+    if measured := measures(table):
+        found.append(Section("Besides accuracy", measured))
+    return found
+
+
+def verdicts(table: Table) -> list[str]:
+    """Every comparison in words that claim no more than its scope."""
+    clean = {found["label"] for found in table.protocol.get("evaluations", ()) if found.get("name") == "clean"}
+    return [
+        f"{label}: "
+        + verdict(
+            found.comparison(),
+            round(1 - table.confidence, 12),
+            adjusted=found.adjusted_p_value,
+            candidate=row.model,
+            baseline=found.baseline,
+            quality="accurate" if label in clean else "robust",
+        )
+        for label in table.columns
+        for row in table.rows
+        if label in row.cells and (found := row.cells[label].against)
+    ]
+
+
+def _notes(table: Table) -> list[str]:
+    """What a reader must know to read the numbers."""
+    percent = f"{100 * table.confidence:g} %"
+    found = [
+        f"accuracy in percent on n = {table.samples} samples of {table.dataset}, mean over training seeds, with their "
+        f"standard deviation (sd) and a {percent} interval over new trainings and new samples; for one seed, Wilson's "
+        f"interval over new samples for this one network",
+        f"protocol {table.protocol_hash[:12]}: numbers compare only with those of the same protocol",
+    ]
+    if any(not score.comparable for row in table.rows for score in row.cells.values()):
+        found.append("† the protocol of a paper, shown beside the correct one; not comparable with any other column")
+    found += [
+        f"{row.model}, {label}: {gap.complete} of {gap.wanted} seeds are complete; missing: {gap.lacks}. No mean is "
+        f"shown, compared or ranked"
+        for row in table.rows
+        for label, gap in row.gaps.items()
+    ]
+    return found
+
+
+def _comparison_notes(table: Table) -> list[str]:
+    correction = {"holm": "Holm", "benjamini-hochberg": "Benjamini and Hochberg"}[table.correction]
+    found = {score.against for row in table.rows for score in row.cells.values() if score.against}
+    percent = f"{100 * table.confidence:g} %"
+    notes = [
+        f"Difference to {table.baseline} in points of accuracy on the same samples, with a {percent} interval that is "
+        f"not corrected; "
+        f"p-values are corrected by {correction} over the {sum(_compared(table))} comparisons of this table; "
+        f"detectable: the smallest true difference, in points, found with 80 % power at 5 % before correction."
+    ]
+    if any(against.scope == "methods" for against in found):
+        notes.append("Scope methods: a multi-reader multi-case t test over training seeds and samples.")
+    if any(against.scope == "networks" for against in found):
+        notes.append(
+            "Scope networks: one training seed on a side; a test over samples alone, about these trained networks, "
+            "which is no difference between methods."
+        )
+    return notes
+
+
+def _compared(table: Table) -> list[int]:
+    return [sum(score.against is not None for score in row.cells.values()) for row in table.rows]
+
+
+def _rank_notes(table: Table) -> list[str]:
+    return [
+        "All models of a column are compared in pairs, corrected by Holm; those that do not differ from the best of "
+        "their group share its rank. Ranks of scope networks hold for these trained networks only."
+    ]

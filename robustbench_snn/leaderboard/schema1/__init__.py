@@ -1,0 +1,1 @@
+"""Tables of schema version 1: what is needed to read and show them as they were published."""

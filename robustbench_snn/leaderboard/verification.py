@@ -1,0 +1,123 @@
+"""Whether published versions are what they say: ``rbsnn leaderboard verify``.
+
+A version is sound if its files are those of its manifest, its manifest follows that of the version before, every
+number of its table follows from its records and per-sample outcomes, every record is what its key says, labels are
+those of the evaluations that were run, and its pages are what this program renders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from robustbench_snn.digests import json_digest
+from robustbench_snn.errors import StoreError, UserError
+from robustbench_snn.leaderboard.findings import Finding, differences
+from robustbench_snn.leaderboard.manifest import FILE, file_hashes, link_to, read_manifest, version_before
+from robustbench_snn.leaderboard.pages import render_html, render_markdown
+from robustbench_snn.leaderboard.recomputation import wrong_numbers
+from robustbench_snn.leaderboard.record_checks import keys_of, read_records, wrong_records
+from robustbench_snn.leaderboard.table import AnyTable, Table
+from robustbench_snn.leaderboard.versions import Version, load_table, tables, versions
+from robustbench_snn.plan.keys import KEY_VERSION
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found of one version.
+
+    Attributes:
+        table: its name.
+        version: the version.
+        has_manifest: whether it was published with a manifest.
+        findings: all that is wrong with it.
+    """
+
+    table: str
+    version: Version
+    has_manifest: bool
+    findings: tuple[Finding, ...]
+
+
+def verify(results: Path, table: str | None = None) -> Iterator[Verified]:
+    """Checks all versions of a table, or of all tables.
+
+    Raises:
+        StoreError: if there is no such table.
+    """
+    names = tables(results)
+    if table is not None and table not in names:
+        raise StoreError(f"no published table '{table}' in {results} (there: {', '.join(names) or 'none'})")
+    for name in names if table is None else [table]:
+        for version in versions(results, name):
+            yield verify_version(results, name, version)
+
+
+def verify_version(results: Path, name: str, version: Version) -> Verified:
+    """Checks one version; whatever cannot be read is a finding."""
+    folder = results / name / str(version)
+    findings: list[Finding] = []
+    try:
+        findings += _wrong_manifest(results, name, version)
+        table = load_table(results, name, version)
+        findings += _wrong_pages(table, folder, str(version))
+        findings += _wrong_labels(table, name)
+        records, broken = read_records(folder)
+        findings += [*broken, *wrong_records(table, records)]
+        if all(key in records for key in keys_of(table)):
+            findings += wrong_numbers(table, folder, records)
+    except (UserError, OSError, KeyError, ValueError, IndexError) as error:
+        findings.append(Finding(str(folder.name), "", "", "a version that can be read", f"{error}"))
+    return Verified(name, version, (folder / FILE).is_file(), tuple(findings))
+
+
+def _wrong_manifest(results: Path, name: str, version: Version) -> Iterator[Finding]:
+    folder, known = results / name / str(version), versions(results, name)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        if isinstance(load_table(results, name, version), Table):
+            yield Finding(FILE, "", "", "a manifest", "none")
+        return
+    before = version_before(known, version)
+    link = None if before is None else link_to(results / name / str(before)).model_dump()
+    expected = {"table": name, "version": str(version), "previous": link}
+    yield from differences(FILE, "", expected, manifest.model_dump(mode="json", include=set(expected)))
+    hashes = file_hashes(folder)
+    for file in sorted({*hashes, *manifest.files}):
+        found, listed = hashes.get(file, "no such file"), manifest.files.get(file, "not in the manifest")
+        if found != listed:
+            yield Finding(file, "", "sha256", listed, found)
+
+
+def _wrong_pages(table: AnyTable, folder: Path, version: str) -> Iterator[Finding]:
+    pages = {"leaderboard.md": render_markdown(table, version), "leaderboard.html": render_html(table, version)}
+    for name, page in pages.items():
+        expected, found = page.splitlines(), (folder / name).read_text(encoding="utf-8").splitlines()
+        length = max(len(expected), len(found))
+        rows = zip(expected + [""] * (length - len(expected)), found + [""] * (length - len(found)), strict=True)
+        for number, (ours, theirs) in enumerate(rows, 1):
+            if ours != theirs:
+                yield Finding(name, f"line {number}", "", ours, theirs)
+                break
+
+
+def _wrong_labels(table: AnyTable, name: str) -> Iterator[Finding]:
+    """Names, columns and rows of a table that contradict each other."""
+    models = [row.model for row in table.rows]
+    if table.name != name:
+        yield Finding("table.json", "", "name", name, table.name)
+    for model in sorted({model for model in models if models.count(model) > 1}):
+        yield Finding("table.json", model, "", "one row", f"{models.count(model)} rows")
+    hashes = [json_digest({"key_version": number, **table.protocol}) for number in range(1, KEY_VERSION + 1)]
+    if table.protocol_hash not in hashes:
+        yield Finding("table.json", "", "protocol_hash", hashes[-1], table.protocol_hash)
+    if isinstance(table, Table):
+        labels = [evaluation.get("label") for evaluation in table.protocol["evaluations"]]
+        if list(table.columns) != labels:
+            yield Finding("table.json", "", "columns", labels, list(table.columns))
+    for row in table.rows:
+        for label in sorted(set(row.cells) - set(table.columns)):
+            yield Finding("table.json", row.model, label, "a column of the table", "none")
+        for label, message in row.failures.items() if isinstance(table, Table) else ():
+            yield Finding("table.json", row.model, label, "no failed cell", message)

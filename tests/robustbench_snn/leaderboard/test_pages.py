@@ -1,0 +1,82 @@
+"""What the pages of a table say."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from robustbench_snn.leaderboard.outcomes import Outcomes
+from robustbench_snn.leaderboard.pages import render_terminal
+from robustbench_snn.leaderboard.spread import spread
+from robustbench_snn.leaderboard.statistics import wilson
+from robustbench_snn.leaderboard.table import Measure
+from tests.tables import N, outcomes, publish, published, row, score, table
+
+
+def test_the_page_shows_spread_scope_interval_and_what_may_be_said(tmp_path: Path) -> None:
+    many = ("stf-quiet", "zero-gradient", "a_flag_with_a_long_name")
+    rows = (row("direct"), row("stf", clean=score(flags=many)), row("single").model_copy(update={"seeds": (7,)}))
+    shown = outcomes(direct=0.4, stf=0.7)
+    one = outcomes(seeds=1, single=0.9)
+    shown = Outcomes(shown.samples, {**shown.by_seed, **one.by_seed})
+    folder = publish(table(*rows, baseline="direct"), shown, tmp_path)
+    found = published(tmp_path).rows
+    stf, alone = found[1].cells["clean"], found[2].cells["clean"]
+    against, other = stf.against, alone.against
+    assert against is not None
+    assert other is not None
+    assert (against.scope, other.scope) == ("methods", "networks")
+    share = spread(shown.of(("stf", "clean")))
+    cell = f"{100 * share.mean:.1f} (sd {100 * (share.sd or 0):.1f}) [{100 * share.interval.low:.1f}, "
+    wilson_low = wilson(alone.accuracy or 0, N).low
+    effect = f"{100 * against.minimum_detectable_effect:.1f}"
+    interval = f"[{100 * against.low:+.1f}, {100 * against.high:+.1f}]"
+    numbers = f"{100 * against.difference:+.1f} | {interval} | {against.p_value:.2g} | {against.adjusted_p_value:.2g}"
+    page, html = (folder / "leaderboard.md").read_text(), (folder / "leaderboard.html").read_text()
+    console = Console(width=250, file=StringIO(), record=True)
+    console.print(render_terminal(published(tmp_path), "v1.0"))
+    for text in (page, html, console.export_text()):
+        assert cell in text
+        assert f"{100 * (alone.accuracy or 0):.1f} [{100 * wilson_low:.1f}, " in text
+        assert interval in text
+        assert effect in text
+        assert "3 vs 3" in text
+        assert "1 vs 3" in text
+        assert "What this says" in text
+        assert "clean: stf is more accurate than direct: " in text
+        assert "clean: These trained networks of single are more accurate than those of direct" in text
+        assert "single is more" not in text
+        assert "clean (networks)" in text  # of the ranks: one model has a single seed
+    assert f"| stf | clean | {numbers} | methods | 3 vs 3 | {effect} |" in page
+    assert "| direct (baseline) |" in page
+    assert "1,234,567" in page
+    assert "a | b" in html
+    assert "<script" not in html
+    assert f'<td class="text">{", ".join(sorted(many))}</td>' in html
+    assert "td.text { text-align: left; white-space: normal;" in html
+
+
+def test_a_protocol_that_does_not_compare_has_a_dagger(tmp_path: Path) -> None:
+    page = (publish(table(row("paper", clean=score(comparable=False))), outcomes(paper=0.9), tmp_path)).joinpath(
+        "leaderboard.md"
+    )
+    assert "] † |" in page.read_text()
+
+
+def test_other_measures_have_a_table_of_their_own(tmp_path: Path) -> None:
+    measures = (
+        Measure(label="profile", metric="firing_rate", heading="firing rate %"),
+        Measure(label="profile", metric="synops", heading="SynOps"),
+    )
+    profile = score(accuracy=None, metrics={"firing_rate": 0.1234, "synops": 2345678.0})
+    shown = table(row("direct", clean=score(), profile=profile)).model_copy(update={"measures": measures})
+    page = (publish(shown, outcomes(), tmp_path) / "leaderboard.md").read_text()
+    assert "| model | firing rate % | SynOps |" in page
+    assert "| direct | 12.3 | 2.346e+06 |" in page
+
+
+def test_names_are_escaped_in_html(tmp_path: Path) -> None:
+    folder = publish(table(row("<script>alert(1)</script>")), outcomes(), tmp_path)
+    assert "<script>" not in (folder / "leaderboard.html").read_text()
