@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Severity = Annotated[int, Field(ge=1, le=5)]
 Steps = Annotated[int, Field(ge=1, le=1024)]
 SETS: Mapping[str, Sequence[str]] = {"standard": STANDARD, "all": (*STANDARD, *EXTRA)}
-ALL: list[int] = list(SEVERITIES)
 
 
 @register_evaluation("corruptions", version=2)  # 1 had no worst_type_error
@@ -63,38 +62,42 @@ class Corruptions(Evaluation):
         "worst_type_error": "worst type's error %",
     }
 
-    def __init__(
-        self,
-        *,
-        types: Annotated[list[str], Field(min_length=1)] | Literal["standard", "all"] = "standard",
-        severities: Annotated[list[Severity], Field(min_length=1)] = ALL,
-        source: Literal["generated", "published"] = "generated",
-        root: str | None = None,
-        published: Kind = "cifar10-c",
-        reference: Reference | None = None,
-        timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] | None = None,
-        under: ConditionSpec = Condition(),  # noqa: B008 (frozen)
-        clean: bool = True,
-        draws: PositiveInt = 5,
-    ) -> None:
-        self.types = type_names(types)
-        self.severities = sorted(set(severities))
-        self.set = None
-        if (source == "published") != (root is not None):
+    places: ClassVar[frozenset[str]] = frozenset({"root"})
+
+    types: Annotated[list[str], Field(min_length=1)] | Literal["standard", "all"] = "standard"
+    severities: Annotated[list[Severity], Field(min_length=1)] = field(default_factory=lambda: list(SEVERITIES))
+    source: Literal["generated", "published"] = "generated"
+    root: str | None = None
+    published: Kind = "cifar10-c"
+    reference: Reference | None = None
+    timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] | None = None
+    under: ConditionSpec = Condition()
+    clean: bool = True
+    draws: PositiveInt = 5
+
+    def __post_init__(self) -> None:
+        self.names = type_names(self.types)
+        self.severities = sorted(set(self.severities))
+        self.set: PublishedCorruptions | None = None
+        if (self.source == "published") != (self.root is not None):
             raise UserError("corruptions: a published set needs its folder as 'root', and only a published set has one")
-        if root is not None:
-            self.set = PublishedCorruptions(root, published)
-            self.set.require(self.types)
-        if under.corruption is not None:
+        if self.root is not None:
+            self.set = PublishedCorruptions(self.root, self.published)
+            self.set.require(self.names)
+        if self.under.corruption is not None:
             raise UserError("corruptions: 'under' takes an attack; the corruptions are listed in 'types'")
-        if reference is not None:
-            for name in self.types:
-                reference.error(name, self.severities)  # raises now what would else be raised after hours
-        self.reference = reference
-        self.timesteps = timesteps
-        self.under = under
-        self.clean = clean
-        self.draws = draws
+        if self.reference is not None:
+            for name in self.names:
+                self.reference.error(name, self.severities)  # raises now what would else be raised after hours
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """See :meth:`Evaluation.components`; published images owe nothing to the corruptions here."""
+        made_here = self.names if self.set is None else []
+        return [*super().components(), *(("corruptions", name) for name in made_here)]
+
+    def content(self) -> Mapping[str, str]:
+        """See :meth:`Evaluation.content`."""
+        return {} if self.set is None else self.set.content(self.names, self.severities)
 
     @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -123,7 +126,7 @@ class Corruptions(Evaluation):
     def run(self, subject: Subject) -> Outcome:
         """Fetches, corrupts and judges batch by batch."""
         sweep = self._sweep(subject)
-        pairs = list(product(self.types, self.severities))
+        pairs = list(product(self.names, self.severities))
         done, total = 0, (len(pairs) + self.clean) * len(subject.samples)
 
         def report(samples: int) -> None:
@@ -173,7 +176,7 @@ class Corruptions(Evaluation):
             "overrun": overruns(subject.target, sweep.timesteps),
             "by_timesteps": {
                 name: {str(s): shares[name, s].double().mean(1).tolist() for s in self.severities}
-                for name in self.types
+                for name in self.names
             },
         }
         everything = torch.stack(list(shares.values())).double().mean((0, 2)).tolist()

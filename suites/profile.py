@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import field
 from statistics import median
 from typing import Any, ClassVar
 
@@ -20,8 +21,6 @@ from robustbench_snn.spikes.distance import Recorded, SpikeDistance
 from robustbench_snn.spikes.operations import count_operations
 from robustbench_snn.spikes.recording import watched
 from robustbench_snn.spikes.summary import SpikeSummary
-
-NONE: list[Condition] = []
 
 
 @register_evaluation("profile", version=1)
@@ -51,16 +50,9 @@ class Profile(Evaluation):
         "peak_memory_mb": "peak MB",
     }
 
-    def __init__(
-        self,
-        *,
-        conditions: list[ConditionSpec] = NONE,
-        count_images: PositiveInt = 8,
-        measure: bool = True,
-    ) -> None:
-        self.conditions = conditions
-        self.count_images = count_images
-        self.measure = measure
+    conditions: list[ConditionSpec] = field(default_factory=list)
+    count_images: PositiveInt = 8
+    measure: bool = True
 
     def run(self, subject: Subject) -> Outcome:
         """One pass for rates and words, one a condition, and a few images for the operations."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
 import torch
@@ -22,8 +23,8 @@ from robustbench_snn.timesteps.faults import STEPWISE, Fault, FaultName
 from robustbench_snn.timesteps.sweep import classifier_of
 
 Rate = Annotated[float, Field(ge=0, le=1)]
-FAULTS: list[FaultName] = ["drop", "blank", "freeze", "shuffle", "jitter", "delete"]
-RATES: list[float] = [0.05, 0.1, 0.2]
+FAULTS: Sequence[FaultName] = ("drop", "blank", "freeze", "shuffle", "jitter", "delete")
+RATES = (0.05, 0.1, 0.2)
 
 
 @register_evaluation("step_faults", version=1)
@@ -40,18 +41,14 @@ class StepFaults(Evaluation):
         draws: random draws of ``shuffle``, ``jitter`` and ``delete``, and of a stochastic encoder.
     """
 
-    def __init__(
-        self,
-        *,
-        faults: Annotated[list[FaultName], Field(min_length=1)] = FAULTS,
-        steps: Annotated[list[PositiveInt], Field(min_length=1)] | Literal["each"] = "each",
-        rates: Annotated[list[Rate], Field(min_length=1)] = RATES,
-        draws: PositiveInt = 5,
-    ) -> None:
-        self.kinds = list(dict.fromkeys(faults))
-        self.steps = steps
-        self.rates = list(dict.fromkeys(rates))
-        self.draws = draws
+    faults: Annotated[list[FaultName], Field(min_length=1)] = field(default_factory=lambda: list(FAULTS))
+    steps: Annotated[list[PositiveInt], Field(min_length=1)] | Literal["each"] = "each"
+    rates: Annotated[list[Rate], Field(min_length=1)] = field(default_factory=lambda: list(RATES))
+    draws: PositiveInt = 5
+
+    def __post_init__(self) -> None:
+        self.faults = list(dict.fromkeys(self.faults))
+        self.rates = list(dict.fromkeys(self.rates))
 
     def run(self, subject: Subject) -> Outcome:
         """Encodes each batch once a draw, and runs the backbone once a fault."""
@@ -73,7 +70,7 @@ class StepFaults(Evaluation):
         if beyond := [step for step in steps if step > timesteps]:
             raise UserError(f"step_faults: there is no step {beyond[0]}, the model was trained for {timesteps}")
         found: list[Fault] = []
-        for kind in self.kinds:
+        for kind in self.faults:
             if kind in STEPWISE:
                 first = 2 if kind == "freeze" else 1  # nothing comes before the first step
                 usable = [step for step in steps if step >= first and (kind != "drop" or timesteps > 1)]
@@ -83,7 +80,7 @@ class StepFaults(Evaluation):
             else:
                 found += [Fault(kind, rate=rate) for rate in self.rates]
         if not found:
-            raise UserError(f"step_faults: none of {', '.join(self.kinds)} applies to a run of {timesteps} steps")
+            raise UserError(f"step_faults: none of {', '.join(self.faults)} applies to a run of {timesteps} steps")
         return found
 
     def _judge(self, subject: Subject, classifier: Classifier, batch: Batch, faults: list[Fault]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
@@ -17,7 +18,6 @@ from robustbench_snn.timesteps.curve import curve_metrics
 from robustbench_snn.timesteps.sweep import overruns, plan_sweep, trained_timesteps
 
 Steps = Annotated[int, Field(ge=1, le=1024)]
-CLEAN: list[Condition] = [Condition()]
 
 
 @register_evaluation("timesteps", version=2)  # 1 wrote the eps in names of conditions as decimal numbers
@@ -42,19 +42,14 @@ class Timesteps(Evaluation):
         "drop_to_T1": "drop to T=1 %",
     }
 
-    def __init__(
-        self,
-        *,
-        timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] = "auto",
-        conditions: Annotated[list[ConditionSpec], Field(min_length=1)] = CLEAN,
-        draws: PositiveInt = 20,
-    ) -> None:
-        names = [condition.name for condition in conditions]
+    timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] = "auto"
+    conditions: Annotated[list[ConditionSpec], Field(min_length=1)] = field(default_factory=lambda: [Condition()])
+    draws: PositiveInt = 20
+
+    def __post_init__(self) -> None:
+        names = [condition.name for condition in self.conditions]
         if len(set(names)) < len(names):
             raise UserError(f"conditions are listed twice: {', '.join(names)}")
-        self.timesteps = timesteps
-        self.conditions = conditions
-        self.draws = draws
 
     @classmethod
     def repeats(cls, parameters: Mapping[str, Any]) -> str | None:

@@ -36,6 +36,10 @@ def run(
     batch_size: Annotated[int, typer.Option(min=1, help="Samples at once; never changes a number.")] = 128,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute every cell again.")] = False,
+    rehash: Annotated[
+        bool,
+        typer.Option("--rehash", help="Read image folders and published corruptions anew."),
+    ] = False,
     overrides: Overrides = None,
     plugin: Plugins = None,
     results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
@@ -61,9 +65,11 @@ def run(
     spec = load_suite(suite, changes)
     _check_writable(results)
 
-    from robustbench_snn.dataset import load_dataset
+    from robustbench_snn.dataset import content, load_dataset
     from robustbench_snn.plan.plan import make_plan
 
+    if rehash:
+        content.forget()
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
     if dry_run:
         _show_plan(plan, store)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -17,6 +17,7 @@ from robustbench_snn.corruption.published_files import (
     class_files,
     read_image,
 )
+from robustbench_snn.dataset.content import digest_of
 from robustbench_snn.dataset.fingerprint import path_id
 from robustbench_snn.errors import DatasetError, UserError, did_you_mean
 
@@ -89,6 +90,24 @@ class PublishedCorruptions:
         if self.kind == "imagenet-c":
             return np.array([label for _, label in self._files(name, severity)], dtype=np.int64)
         return cifar_labels(self.root / "labels.npy", self.samples, self.kind)
+
+    def content(self, names: Sequence[str], severities: Sequence[int]) -> Mapping[str, str]:
+        """sha256 of what these types and severities are read from, by its place in the set.
+
+        Args:
+            names: types of the set.
+            severities: 1 to 5. One file holds all severities of a CIFAR type, so that all of them count.
+
+        Raises:
+            DatasetError: if a file cannot be read.
+        """
+        if self.kind != "imagenet-c":
+            return {file: digest_of(self.root / file) for file in (*(f"{name}.npy" for name in names), "labels.npy")}
+        return {
+            f"{name}/{severity}": digest_of(self._severity_folder(name, severity))
+            for name in names
+            for severity in severities
+        }
 
     def rows(self, ids: Sequence[int]) -> list[int]:
         """Rows of the images that stand for the samples with these ids.

@@ -23,7 +23,7 @@ def fingerprint(*parts: Tensor | bytes | str) -> str:
 
 
 def fingerprint_items(labels: Tensor, items: Iterable[bytes | str]) -> str:
-    """sha256 of labels and of one item a sample: the encoded image, or the path and size of a file."""
+    """sha256 of labels and of items: the encoded image of each sample, or the digest of each folder of images."""
     digest = hashlib.sha256(fingerprint(labels).encode())
     for item in items:
         data = item.encode() if isinstance(item, str) else item

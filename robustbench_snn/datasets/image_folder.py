@@ -11,6 +11,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
+from robustbench_snn.dataset.content import digest_of
 from robustbench_snn.dataset.contract import Dataset, Limit, Share, build, register_dataset
 from robustbench_snn.dataset.encoded import EncodedSamples, ImageFormat, image_format
 from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items, path_id
@@ -52,7 +53,8 @@ def image_folder(
 
     With both ``test`` and ``val`` the latter is for validation; with one of them it is the test set, as ImageNet's
     ``val`` is. Classes are the folders of ``train``, sorted. Images are decoded when needed. The fingerprint is over
-    the names, sizes and labels of the files, not their content; ids are hashes of the names.
+    names, labels and contents of the files: the first use reads them all, later ones only what changed since, a class
+    folder at a time. Ids are hashes of the names.
 
     Args:
         root: the folder; else the environment variable ``RBSNN_IMAGE_FOLDER_ROOT``.
@@ -93,6 +95,7 @@ def image_folder(
 def _scan(folder: Path, split: str, names: Sequence[str]) -> _Split:
     files: list[Path] = []
     labels: list[int] = []
+    contents: list[str] = []
     known = {name: label for label, name in enumerate(names)}
     for class_folder in sorted(entry for entry in (folder / split).iterdir() if entry.is_dir()):
         if class_folder.name not in known:
@@ -100,14 +103,13 @@ def _scan(folder: Path, split: str, names: Sequence[str]) -> _Split:
         found = sorted(file for file in class_folder.rglob("*") if file.suffix.lower() in ENDINGS)
         files += found
         labels += [known[class_folder.name]] * len(found)
+        contents.append(f"{split}/{class_folder.name}\n{digest_of(class_folder, found)}")
     if not files:
         raise DatasetError(f"{folder / split} holds no images in class folders ({', '.join(sorted(ENDINGS))})")
     paths = [file.relative_to(folder).as_posix() for file in files]
-    sizes = [file.stat().st_size for file in files]
     column = torch.tensor(labels)
     ids = torch.tensor([path_id(path) for path in paths])
-    content = fingerprint_items(column, (f"{path}\n{size}" for path, size in zip(paths, sizes, strict=True)))
-    return _Split(files, column, ids, content)
+    return _Split(files, column, ids, fingerprint_items(column, contents))
 
 
 def _samples(split: _Split, form: ImageFormat) -> EncodedSamples:

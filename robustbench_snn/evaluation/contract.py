@@ -76,6 +76,9 @@ class Evaluation(Parameterized, ABC):
     table_metrics: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Metrics besides ``accuracy`` that a table shows: heading by metric. A heading ending in % shows a share."""
 
+    places: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that only say where files are; in the key :meth:`content` stands for them."""
+
     @property
     def needs_peers(self) -> bool:
         """Whether the suite's other models must be trained first, with the parameters given."""
@@ -92,6 +95,10 @@ class Evaluation(Parameterized, ABC):
         found; an evaluation that runs others by itself adds them: ``("attacks", "pgd")``.
         """
         return named_in([getattr(self, field.name) for field in dataclasses.fields(self)])
+
+    def content(self) -> Mapping[str, str]:
+        """sha256, by name, of files outside of dataset and weights that the result depends on; part of the key."""
+        return {}
 
     @classmethod
     def repeats(cls, parameters: Mapping[str, Any]) -> str | None:

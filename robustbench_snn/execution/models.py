@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from robustbench_snn.errors import StoreError
 from robustbench_snn.execution.building import build_classifier, build_plugin_model
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.model.classifier import Classifier
@@ -19,6 +20,7 @@ from robustbench_snn.registry import models
 from robustbench_snn.spec.entry import ClassifierEntry, PluginEntry
 from robustbench_snn.store.store import Store
 from robustbench_snn.weights.loading import load_normalized_weights
+from robustbench_snn.weights.tensors import tensor_digest
 
 KEPT_LOADED = 4
 """How many trained models stay loaded at once: an evaluation may need its peers again and again."""
@@ -71,6 +73,7 @@ class TrainedModels:
         model: nn.Module
         if isinstance(cell.model, PluginEntry):
             model = self.plugin_model(cell.model, cell)
+            self._check_weights(model, cell, key)
             stochastic = bool(models.get(cell.model.model.name).declaration.traits.stochastic)
         else:
             model = classifier = self.classifier(cell.model, cell)
@@ -78,6 +81,22 @@ class TrainedModels:
             stochastic = classifier.stochastic
         model = model.to(self._settings.device).eval()
         return Target(model, stochastic=stochastic, checkpointing=self._settings.checkpointing)
+
+    def _check_weights(self, model: nn.Module, cell: TrainCell, key: str) -> None:
+        """A plug-in's model is built anew by every run: it must be the one whose weights are in the record.
+
+        Raises:
+            StoreError: if it is another, or there is no record.
+        """
+        record = self._store.get(key)
+        found, expected = tensor_digest(model.state_dict()), record.weights_sha256 if record else None
+        if found != expected:
+            raise StoreError(
+                f"{cell.model.name}: the plug-in builds other weights (sha256 {found[:12]}) than its record has "
+                f"({str(expected)[:12]}). If its file of weights was replaced, run with --fresh to evaluate the new "
+                "ones; if it draws weights from another generator than torch's global one, which is seeded before it "
+                "is built, seed that in the plug-in"
+            )
 
 
 def weights_of(cells: Iterable[TrainCell], store: Store) -> dict[str, str]:

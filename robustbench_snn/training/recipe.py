@@ -57,6 +57,8 @@ class Recipe(BaseModel):
         gradient_clip: largest norm of the gradient over all weights; None for no clipping.
         mixed_precision: ``off``, ``bf16`` or ``fp16`` (CUDA only, with loss scaling).
         adversarial: adversarial training, on the augmented images; None for none.
+        threads: CPU threads that the training runs on, whatever the machine has and however many jobs run beside it:
+            sums over several threads differ in their last bits, and so would the weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +87,7 @@ class Recipe(BaseModel):
     gradient_clip: PositiveFloat | None = None
     mixed_precision: Literal["off", "bf16", "fp16"] = "off"
     adversarial: AdversarialConfig | None = None
+    threads: PositiveInt = 1
 
     @field_validator("mixed_precision", mode="before")
     @classmethod

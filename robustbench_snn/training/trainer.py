@@ -40,10 +40,10 @@ def train(
 ) -> TrainResult:
     """Trains a classifier in place and leaves it in eval mode.
 
-    On a CPU the weights are a function of the initial weights, dataset, recipe and seed, to the bit (for one number
-    of threads): an interrupted training that is called again with the same folder ends with the same weights as one
-    that ran through. Order, augmentation and a stochastic encoder's draws come from (seed, epoch, batch); the global
-    generators are put back afterwards.
+    On a CPU the weights are a function of the initial weights, dataset, recipe and seed, to the bit: the recipe fixes
+    the number of threads, and an interrupted training that is called again with the same folder ends with the same
+    weights as one that ran through. Order, augmentation and a stochastic encoder's draws come from (seed, epoch,
+    batch); the global generators and the number of threads are put back afterwards.
 
     Args:
         classifier: the model; its initial weights are the caller's.
@@ -65,7 +65,7 @@ def train(
         )
     run = _Run(classifier.to(device), dataset, recipe, seed, device, checkpoint_dir)
     resumed_from = len(run.history)
-    with _generators_kept(device):
+    with _generators_kept(device), _threads(recipe.threads):
         for epoch in range(resumed_from, recipe.total_epochs):
             try:
                 record = run.epoch(epoch, progress)
@@ -196,3 +196,14 @@ def _generators_kept(device: str) -> Iterator[None]:
         finally:
             np.random.set_state(numpy_state)
             random.setstate(python_state)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Runs what torch splits over CPU threads on so many of them, and puts the number back as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
