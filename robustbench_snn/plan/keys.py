@@ -76,8 +76,10 @@ def resolved(component: ComponentSpec, registry: Registry[Any, Any]) -> dict[str
 
 
 def resolved_evaluation(component: ComponentSpec) -> dict[str, Any]:
-    """An evaluation as keys hold it, with the versions of all components that it runs."""
-    return resolved(component, evaluations) | {"components": versions(component.create("evaluations").components())}
+    """An evaluation as keys hold it, with the versions of all components that it runs and the files that it reads."""
+    evaluation = component.create("evaluations")
+    outside = {"content": dict(content)} if (content := evaluation.content()) else {}
+    return resolved(component, evaluations) | {"components": versions(evaluation.components()), **outside}
 
 
 def versions(components: Iterable[tuple[str, str]]) -> dict[str, Any]:
