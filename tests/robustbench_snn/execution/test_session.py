@@ -38,7 +38,7 @@ SUITE = {
     "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}},
     "recipe": {"epochs": 5, "lr": 4e-3, "batch_size": 16},
     "models": [{"name": "direct", "encoder": "direct"}, {"name": "rate", "encoder": "rate"}],
-    "evaluations": [{"clean": {"draws": 3}}, {"pgd": {"eps": "24/255", "steps": 3, "draws": 2, "evaluations": 3}}],
+    "evaluations": [{"clean": {"draws": 3}}, {"pgd": {"eps": "24/255", "steps": 3, "draws": 2, "judging_draws": 3}}],
 }
 
 
