@@ -64,7 +64,14 @@ class Attention(nn.Module, ABC):
 
 
 class ValuedAttention(Attention):
-    """An attention of queries, keys and values, in three acts that a top-down pathway can reach between."""
+    """An attention of queries, keys and values.
+
+    Shape:
+        - tokens: (T, B, N, C)
+        - to_key: (T, B, N, C), added to the keys' input current, or None
+        - to_value: (T, B, N, C), added to the values' input current, or None
+        - returns: (T, B, N, C)
+    """
 
     def __init__(self, width: int, heads: int, neuron: NeuronConfig, *, membrane: bool, bias: bool) -> None:
         super().__init__(width, heads, neuron, membrane=membrane, bias=bias)
@@ -72,12 +79,12 @@ class ValuedAttention(Attention):
 
     @abstractmethod
     def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Lets queries, keys and values, each (T, B, N, C), meet; returns (T, B, N, C)."""
+        """Combines queries, keys and values, each (T, B, N, C), to (T, B, N, C)."""
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, to_key: Tensor | None = None, to_value: Tensor | None = None) -> Tensor:
         """Attends."""
         spikes = self.entry(tokens)
-        mixed = self.mix(self.query(spikes), self.key(spikes), self.value(spikes))
+        mixed = self.mix(self.query(spikes), self.key(spikes, to_key), self.value(spikes, to_value))
         result: Tensor = self.project(mixed)
         return result
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.backbones.attention import Attention
 from robustbench_snn.backbones.layers import Projection
+from robustbench_snn.backbones.shape import Shape
 from robustbench_snn.model.neurons import NeuronConfig
 
 
@@ -53,3 +54,22 @@ class Block(nn.Module):
         tokens = tokens + self.attention(tokens)
         result: Tensor = tokens + self.mlp(tokens)
         return result
+
+
+def blocks(attention: type[Attention], shape: Shape, *, membrane: bool = False, bias: bool = False) -> nn.ModuleList:
+    """``shape.depth`` blocks of ``shape.width`` channels, all with the same kind of attention.
+
+    Args:
+        attention: class of the attention.
+        shape: depth, width, heads and neurons.
+        membrane: shortcuts carry membrane potentials instead of spikes, see
+            :class:`~robustbench_snn.backbones.attention.Attention`.
+        bias: the projections to queries, keys and values have a bias.
+    """
+    width, neuron = shape.width, shape.neuron
+    return nn.ModuleList(
+        Block(
+            attention(width, shape.heads, neuron, membrane=membrane, bias=bias), MLP(width, neuron, membrane=membrane)
+        )
+        for _ in range(shape.depth)
+    )

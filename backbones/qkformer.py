@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from robustbench_snn.backbones.attention import SpikingSelfAttention, TokenQKAttention
-from robustbench_snn.backbones.blocks import MLP, Block
+from robustbench_snn.backbones.blocks import blocks
 from robustbench_snn.backbones.layers import (
     ConvStage,
     PoolOrder,
-    Positive,
     max_pool,
     over_steps,
     to_maps,
     to_tokens,
     truncated_normal,
 )
-from robustbench_snn.backbones.pooling import (
-    Form,
-    first_stage,
-    grid_after,
-    is_imagenet,
-    pooled_stages,
-    require_divisible,
-)
+from robustbench_snn.backbones.pooling import Form, is_imagenet, require_divisible
+from robustbench_snn.backbones.shape import Shape
 from robustbench_snn.backbones.transformer import SpikingTransformer
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.backbone import register_backbone
@@ -84,65 +79,37 @@ class QKFormer(SpikingTransformer):
 
     Args:
         task: image sizes, classes, T at training.
-        depth: blocks in all: 1, 1, the rest (CIFAR) or 1, 2, the rest (ImageNet) in the three stages.
-        width: channels D of the last stage; a multiple of 8 and of 4 times ``heads``.
-        heads: attention heads, the same in every stage.
-        neuron: type and constants of all neurons, the encoder's included.
-        pool: max-pool ``after`` the neurons or ``before`` them (as published), in every stage that pools. The
-            default is that of all our backbones.
-        pooling: one digit for the stem's first and second convolution and for the second and third patch embedding;
-            ``auto`` goes by the image's size (32 px: ``0011``, as published; 224 px: ``1111``, as published).
+        shape: size, neurons and pooling; four of its fields mean something more here.
+        depth: (of the shape) blocks in all: 1, 1, the rest (CIFAR) or 1, 2, the rest (ImageNet) in the three stages.
+        width: (of the shape) channels D of the last stage; a multiple of 8 and of 4 times ``heads``.
+        pool: (of the shape) max-pool ``after`` the neurons or ``before`` them (as published), in every stage that
+            pools. The default is that of all our backbones.
+        pooling: (of the shape) one digit for the stem's first and second convolution and for the second and third
+            patch embedding; ``auto`` goes by the image's size (32 px: ``0011``, 224 px: ``1111``, both as published).
         form: the authors' CIFAR model (patch embeddings pool in their last convolution) or their ImageNet model (a
             third convolution in the stem, patch embeddings pool in their first); ``auto`` takes the latter from 64
             pixels a side.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        *,
-        depth: Positive = 4,
-        width: Positive = 384,
-        heads: Positive = 8,
-        neuron: NeuronConfig = NeuronConfig(),
-        pool: PoolOrder = "after",
-        pooling: str = "auto",
-        form: Form = "auto",
-    ) -> None:
-        require_divisible(width, {"the first stage's D/8": 8, "4 times heads": 4 * heads})
+    def __init__(self, task: Task, *, shape: Shape = Shape(depth=4, width=384, heads=8), form: Form = "auto") -> None:
+        width, neuron, pool = shape.width, shape.neuron, shape.pool
+        require_divisible(width, {"the first stage's D/8": 8, "4 times heads": 4 * shape.heads})
         imagenet = is_imagenet(form, task)
         early = (1, 2) if imagenet else (1, 1)
-        if depth <= sum(early):
+        if shape.depth <= sum(early):
             raise UserError(
-                f"depth {depth} leaves no block for the last stage of QKFormer; take {sum(early) + 1} or more"
+                f"depth {shape.depth} leaves no block for the last stage of QKFormer; take {sum(early) + 1} or more"
             )
-        pooled = pooled_stages(pooling, task)
-        super().__init__(
-            task,
-            first_stage(task, width // 8, neuron, pooled[0], pool),
-            width=width,
-            grid=grid_after(task, pooled),
-            blocks=[
-                Block(
-                    SpikingSelfAttention(width, heads, neuron, membrane=False, bias=False),
-                    MLP(width, neuron, membrane=False),
-                )
-                for _ in range(depth - sum(early))
-            ],
-        )
+        last = replace(shape, depth=shape.depth - sum(early))
+        super().__init__(task, last, blocks(SpikingSelfAttention, last))
 
-        def stage(channels: int, blocks: int) -> nn.ModuleList:
-            return nn.ModuleList(
-                Block(
-                    TokenQKAttention(channels, heads, neuron, membrane=False, bias=False),
-                    MLP(channels, neuron, membrane=False),
-                )
-                for _ in range(blocks)
-            )
+        def stage(channels: int, depth: int) -> nn.ModuleList:
+            return blocks(TokenQKAttention, replace(shape, depth=depth, width=channels))
 
         def pools(halve: bool) -> tuple[bool, bool]:
             return (halve, False) if imagenet else (False, halve)
 
+        pooled = shape.pooled(task)
         first = (pooled[1], False) if imagenet else (pooled[1],)
         self.first_pool = max_pool(pooled[0] and pool == "after")
         self.embed1 = PatchEmbedding(width // 8, width // 4, neuron, first, pool)

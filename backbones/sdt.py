@@ -5,13 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from robustbench_snn.backbones.attention import SpikeDrivenAttention
-from robustbench_snn.backbones.blocks import MLP, Block
-from robustbench_snn.backbones.layers import ConvStage, PoolOrder, Positive, to_tokens, truncated_normal
-from robustbench_snn.backbones.pooling import first_stage, grid_after, pooled_stages, require_divisible
+from robustbench_snn.backbones.blocks import blocks
+from robustbench_snn.backbones.layers import ConvStage, to_tokens, truncated_normal
+from robustbench_snn.backbones.shape import Shape
 from robustbench_snn.backbones.stem import SpikingStem
 from robustbench_snn.backbones.transformer import SpikingTransformer
 from robustbench_snn.model.backbone import register_backbone
-from robustbench_snn.model.neurons import NeuronConfig
 from robustbench_snn.model.task import Task
 
 
@@ -34,47 +33,21 @@ class SpikeDrivenTransformer(SpikingTransformer):
 
     Args:
         task: image sizes, classes, T at training.
-        depth: number of blocks.
-        width: channels D of the tokens; a multiple of 8 and of ``heads``.
-        heads: attention heads; they change nothing but the count of the official code's unused parameters.
-        neuron: type and constants of all neurons, the encoder's included.
-        pool: max-pool ``after`` the neurons (as published) or ``before`` them, in stages 1 to 3. Stage 4 always pools
-            its membrane potential (as published), for that is what it hands on.
-        pooling: one digit a stage, 1 halves the image; ``auto`` goes by the image's size (32 px: ``0011``).
+        shape: size, neurons and pooling; two of its fields mean something more here.
+        heads: (of the shape) attention heads; they change nothing but the count of the official code's unused
+            parameters.
+        pool: (of the shape) max-pool ``after`` the neurons (as published) or ``before`` them, in stages 1 to 3. Stage
+            4 always pools its membrane potential (as published), for that is what it hands on.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        *,
-        depth: Positive = 2,
-        width: Positive = 256,
-        heads: Positive = 8,
-        neuron: NeuronConfig = NeuronConfig(),
-        pool: PoolOrder = "after",
-        pooling: str = "auto",
-    ) -> None:
-        require_divisible(width, {"the stem's stages": 8, "heads": heads})
-        pooled = pooled_stages(pooling, task)
-        super().__init__(
-            task,
-            first_stage(task, width // 8, neuron, pooled[0], pool),
-            width=width,
-            grid=grid_after(task, pooled),
-            blocks=[
-                Block(
-                    SpikeDrivenAttention(width, heads, neuron, membrane=True, bias=False),
-                    MLP(width, neuron, membrane=True),
-                )
-                for _ in range(depth)
-            ],
-        )
-        self.stem_stages = SpikingStem(width, neuron, pooled, pool, membrane=True)
-        self.position_neuron = neuron.build()
-        self.position = ConvStage(width, width, None)
-        self.head_neuron = neuron.build()
+    def __init__(self, task: Task, *, shape: Shape = Shape(depth=2, width=256, heads=8)) -> None:
+        super().__init__(task, shape, blocks(SpikeDrivenAttention, shape, membrane=True))
+        self.stem_stages = SpikingStem(task, shape, membrane=True)
+        self.position_neuron = shape.neuron.build()
+        self.position = ConvStage(shape.width, shape.width, None)
+        self.head_neuron = shape.neuron.build()
         # The official code builds a heads x heads "talking heads" convolution a block and never calls it.
-        self.unused_parameters = depth * heads * heads
+        self.unused_parameters = shape.depth * shape.heads**2
         truncated_normal(self.stem_stages, self.position, self.blocks)
 
     def tokenize(self, spikes: Tensor) -> Tensor:

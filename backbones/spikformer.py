@@ -7,20 +7,13 @@ from typing import ClassVar
 from torch import Tensor
 
 from robustbench_snn.backbones.attention import SpikingSelfAttention, ValuedAttention
-from robustbench_snn.backbones.blocks import MLP, Block
-from robustbench_snn.backbones.layers import ConvStage, PoolOrder, Positive, to_tokens, truncated_normal
-from robustbench_snn.backbones.pooling import (
-    Form,
-    first_stage,
-    grid_after,
-    is_imagenet,
-    pooled_stages,
-    require_divisible,
-)
+from robustbench_snn.backbones.blocks import blocks
+from robustbench_snn.backbones.layers import ConvStage, to_tokens, truncated_normal
+from robustbench_snn.backbones.pooling import Form, is_imagenet
+from robustbench_snn.backbones.shape import Shape
 from robustbench_snn.backbones.stem import SpikingStem
 from robustbench_snn.backbones.transformer import SpikingTransformer
 from robustbench_snn.model.backbone import register_backbone
-from robustbench_snn.model.neurons import NeuronConfig
 from robustbench_snn.model.task import Task
 
 
@@ -45,50 +38,20 @@ class Spikformer(SpikingTransformer):
 
     Args:
         task: image sizes, classes, T at training.
-        depth: number of blocks.
-        width: channels D of the tokens; a multiple of 8 and of ``heads``.
-        heads: attention heads.
-        neuron: type and constants of all neurons, the encoder's included.
-        pool: max-pool ``after`` the neurons (as published) or ``before`` them, in every stage that pools.
-        pooling: one digit a stage, 1 halves the image; ``auto`` goes by the image's size (32 px: ``0011``).
+        shape: size, neurons and pooling; published with ``pool: after``.
         form: the authors' CIFAR code (queries, keys and values with bias) or their ImageNet code (without);
             ``auto`` takes the latter from 64 pixels a side.
     """
 
     attention: ClassVar[type[ValuedAttention]] = SpikingSelfAttention
 
-    def __init__(
-        self,
-        task: Task,
-        *,
-        depth: Positive = 4,
-        width: Positive = 384,
-        heads: Positive = 12,
-        neuron: NeuronConfig = NeuronConfig(),
-        pool: PoolOrder = "after",
-        pooling: str = "auto",
-        form: Form = "auto",
-    ) -> None:
-        require_divisible(width, {"the stem's stages": 8, "heads": heads})
-        pooled = pooled_stages(pooling, task)
+    def __init__(self, task: Task, *, shape: Shape = Shape(depth=4, width=384, heads=12), form: Form = "auto") -> None:
         imagenet = is_imagenet(form, task)
-        super().__init__(
-            task,
-            first_stage(task, width // 8, neuron, pooled[0], pool),
-            width=width,
-            grid=grid_after(task, pooled),
-            blocks=[
-                Block(
-                    self.attention(width, heads, neuron, membrane=False, bias=not imagenet),
-                    MLP(width, neuron, membrane=False),
-                )
-                for _ in range(depth)
-            ],
-        )
-        self.stem_stages = SpikingStem(width, neuron, pooled, pool)
-        self.position = ConvStage(width, width, neuron)
+        super().__init__(task, shape, blocks(self.attention, shape, bias=not imagenet))
+        self.stem_stages = SpikingStem(task, shape)
+        self.position = ConvStage(shape.width, shape.width, shape.neuron)
         # The official code builds two LayerNorms a block and never calls them.
-        self.unused_parameters = depth * 4 * width
+        self.unused_parameters = shape.depth * 4 * shape.width
         truncated_normal(self.head, *([] if imagenet else [self.blocks]))
 
     def tokenize(self, spikes: Tensor) -> Tensor:

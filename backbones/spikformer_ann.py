@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import ClassVar
 
+from pydantic.dataclasses import dataclass
+
 from robustbench_snn.backbones.attention import SoftmaxAttention, ValuedAttention
-from robustbench_snn.backbones.layers import PoolOrder, Positive
 from robustbench_snn.backbones.pooling import Form
+from robustbench_snn.backbones.shape import Shape
 from robustbench_snn.backbones.spikformer import Spikformer
 from robustbench_snn.model.backbone import register_backbone
 from robustbench_snn.model.neurons import NeuronConfig
 from robustbench_snn.model.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReLUShape(Shape):
+    """A shape whose neurons are ReLUs and no parameter."""
+
+    neuron: NeuronConfig = field(default=NeuronConfig(type="relu"), init=False)
+
+
+SPIKFORMER_4_384 = ReLUShape(depth=4, width=384, heads=12)
 
 
 @register_backbone(
@@ -27,35 +40,12 @@ class SpikformerANN(Spikformer):
 
     Args:
         task: image sizes, classes, T at training.
-        depth: number of blocks.
-        width: channels D of the tokens; a multiple of 8 and of ``heads``.
-        heads: attention heads.
-        pool: max-pool ``after`` or ``before`` the ReLU (which is the same).
-        pooling: one digit a stage, 1 halves the image; ``auto`` goes by the image's size (32 px: ``0011``).
+        shape: size and pooling; max-pool ``after`` or ``before`` the ReLU is the same.
         form: as of Spikformer.
     """
 
     attention: ClassVar[type[ValuedAttention]] = SoftmaxAttention
 
-    def __init__(
-        self,
-        task: Task,
-        *,
-        depth: Positive = 4,
-        width: Positive = 384,
-        heads: Positive = 12,
-        pool: PoolOrder = "after",
-        pooling: str = "auto",
-        form: Form = "auto",
-    ) -> None:
-        super().__init__(
-            task,
-            depth=depth,
-            width=width,
-            heads=heads,
-            neuron=NeuronConfig(type="relu"),
-            pool=pool,
-            pooling=pooling,
-            form=form,
-        )
+    def __init__(self, task: Task, *, shape: ReLUShape = SPIKFORMER_4_384, form: Form = "auto") -> None:
+        super().__init__(task, shape=shape, form=form)
         self.unused_parameters = 0

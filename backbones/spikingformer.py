@@ -5,13 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from robustbench_snn.backbones.attention import SpikingSelfAttention
-from robustbench_snn.backbones.blocks import MLP, Block
-from robustbench_snn.backbones.layers import ConvStage, PoolOrder, Positive, to_tokens, truncated_normal
-from robustbench_snn.backbones.pooling import first_stage, grid_after, pooled_stages, require_divisible
+from robustbench_snn.backbones.blocks import blocks
+from robustbench_snn.backbones.layers import ConvStage, to_tokens, truncated_normal
+from robustbench_snn.backbones.shape import Shape
 from robustbench_snn.backbones.stem import SpikingStem
 from robustbench_snn.backbones.transformer import SpikingTransformer
 from robustbench_snn.model.backbone import register_backbone
-from robustbench_snn.model.neurons import NeuronConfig
 from robustbench_snn.model.task import Task
 
 
@@ -34,44 +33,15 @@ class Spikingformer(SpikingTransformer):
 
     Args:
         task: image sizes, classes, T at training.
-        depth: number of blocks.
-        width: channels D of the tokens; a multiple of 8 and of ``heads``.
-        heads: attention heads.
-        neuron: type and constants of all neurons, the encoder's included.
-        pool: max-pool ``after`` the neurons (as published) or ``before`` them, in every stage that pools.
-        pooling: one digit a stage, 1 halves the image; ``auto`` goes by the image's size (32 px: ``0011``).
+        shape: size, neurons and pooling; published with ``pool: after``.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        *,
-        depth: Positive = 4,
-        width: Positive = 384,
-        heads: Positive = 12,
-        neuron: NeuronConfig = NeuronConfig(),
-        pool: PoolOrder = "after",
-        pooling: str = "auto",
-    ) -> None:
-        require_divisible(width, {"the stem's stages": 8, "heads": heads})
-        pooled = pooled_stages(pooling, task)
-        super().__init__(
-            task,
-            first_stage(task, width // 8, neuron, pooled[0], pool),
-            width=width,
-            grid=grid_after(task, pooled),
-            blocks=[
-                Block(
-                    SpikingSelfAttention(width, heads, neuron, membrane=True, bias=False),
-                    MLP(width, neuron, membrane=True),
-                )
-                for _ in range(depth)
-            ],
-        )
-        self.stem_stages = SpikingStem(width, neuron, pooled, pool)
-        self.last_stage = ConvStage(width, width, None)
+    def __init__(self, task: Task, *, shape: Shape = Shape(depth=4, width=384, heads=12)) -> None:
+        super().__init__(task, shape, blocks(SpikingSelfAttention, shape, membrane=True))
+        self.stem_stages = SpikingStem(task, shape)
+        self.last_stage = ConvStage(shape.width, shape.width, None)
         # The official code builds two LayerNorms a block and never calls them.
-        self.unused_parameters = depth * 4 * width
+        self.unused_parameters = shape.depth * 4 * shape.width
         truncated_normal(self.head)
 
     def tokenize(self, spikes: Tensor) -> Tensor:

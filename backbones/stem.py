@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from robustbench_snn.backbones.layers import ConvStage, PoolOrder, max_pool, over_steps
-from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.backbones.layers import ConvStage, max_pool, over_steps
+from robustbench_snn.backbones.shape import Shape
+from robustbench_snn.model.task import Task
 
 
 class SpikingStem(nn.Module):
     """Stages 2 to 4 of the stem: D/8 to D/4 to D/2 to D channels; stage 1 is the encoder.
 
     Args:
-        width: channels D of the tokens.
-        neuron: type and constants of the neurons.
-        pooled: which of the four stages halve the image.
-        order: pool after the neurons or before them, in every stage.
+        task: image sizes.
+        shape: width, neurons and pooling.
         membrane: the last stage ends with its batch norm (and max-pool), without neurons.
 
     Shape:
@@ -23,16 +22,9 @@ class SpikingStem(nn.Module):
         - returns: (T, B, D, H', W')
     """
 
-    def __init__(
-        self,
-        width: int,
-        neuron: NeuronConfig,
-        pooled: tuple[bool, ...],
-        order: PoolOrder,
-        *,
-        membrane: bool = False,
-    ) -> None:
+    def __init__(self, task: Task, shape: Shape, *, membrane: bool = False) -> None:
         super().__init__()
+        width, neuron, order, pooled = shape.width, shape.neuron, shape.pool, shape.pooled(task)
         # The encoder has pooled before its neurons already; a pool after them comes first here.
         self.first_pool = max_pool(pooled[0] and order == "after")
         last = None if membrane else neuron

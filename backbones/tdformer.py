@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from robustbench_snn.backbones.attention import ValuedAttention
-from robustbench_snn.backbones.layers import PoolOrder, Positive
+from robustbench_snn.backbones.blocks import Block
+from robustbench_snn.backbones.layers import Positive
 from robustbench_snn.backbones.pooling import Form
 from robustbench_snn.backbones.qkformer import QKFormer
 from robustbench_snn.backbones.sdt import SpikeDrivenTransformer
+from robustbench_snn.backbones.shape import Shape
 from robustbench_snn.backbones.spikformer import Spikformer
-from robustbench_snn.backbones.topdown import Control, ControlModule, Processing, ProcessingModule
+from robustbench_snn.backbones.topdown import Control, ControlModule, Processing, ProcessingModule, TopDownBlock
 from robustbench_snn.backbones.transformer import SpikingTransformer
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.backbone import Backbone, register_backbone
-from robustbench_snn.model.neurons import NeuronConfig
+from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
 
 Base = Literal["spikformer", "sdt", "qkformer"]
@@ -27,7 +28,7 @@ Base = Literal["spikformer", "sdt", "qkformer"]
 
 @register_backbone(
     "tdformer",
-    version=2,  # 1 had one parameter a fed block too many in V2 and V4
+    version=3,
     presets={
         "tdformer_v1": {"processing": "v1"},
         "tdformer_v2": {"processing": "v2"},
@@ -44,7 +45,8 @@ Base = Literal["spikformer", "sdt", "qkformer"]
 class TDFormer(Backbone):
     r"""A spiking transformer whose later steps are steered by what its last block said in earlier steps.
 
-    Time is cut into N segments that share all weights and hand on their membranes [text]:
+    Time is cut into N segments that share all weights and hand on their membranes [text], or start at rest
+    (``between_segments``):
 
     .. math:: H_n = F(S_{bu}^{(n)}, S_{td}^{(n-1)}), \quad S_{td}^{(n)} = PM(H_n), \quad S_{td}^{(0)} = \emptyset
 
@@ -57,23 +59,21 @@ class TDFormer(Backbone):
 
     In the minimal reading (see :mod:`robustbench_snn.backbones.topdown`) the model has k C^2 parameters more than
     its baseline, k the number of fed-back blocks: W_td in C x C for each. The mask's C weights a block are paid for by
-    the bias of the block's output projection, which the batch norm behind it makes redundant [inferred]; the leaks of
-    V2 and V4 by the length of those weights, which their normalisation makes redundant [inferred].
+    the bias of the block's output projection, which the batch norm behind it makes redundant [inferred]. The k
+    trainable leaks of V2 and V4 come on top.
 
     Args:
         task: image sizes, classes, T at training.
         base: the baseline.
-        depth: number of its blocks.
-        width: its channels C.
-        heads: its attention heads.
-        neuron: type and constants of all neurons, the encoder's included.
-        pool: order of max-pool and neurons in the stem.
-        pooling: which stages of the stem halve the image.
+        shape: size, neurons and pooling of the baseline.
         form: the baseline's CIFAR or ImageNet form; SDT has one form.
         control: where the feedback enters the attention: its key (``cm1``), its value or its input.
         processing: the processing module's variant.
         segments: N, or ``per_step`` for N = T [text: either, or T = 4 in two segments of 2]; a run of fewer than N
             steps has as many segments as steps. If N does not divide T the last ones are the longer.
+        between_segments: ``carry`` hands every membrane on to the next segment [text]; ``reset`` puts all neurons of
+            the backbone back to rest before it, as a public variant of the authors' code does between its two passes.
+            The encoder's spikes are made before, in one run, and are the same for both.
         fed_blocks: how many blocks get the feedback, from the first on [inferred]; null feeds all blocks of the
             (last) stage of self-attention.
         mask_low: lower bound b of the mask.
@@ -90,16 +90,12 @@ class TDFormer(Backbone):
         task: Task,
         *,
         base: Base = "spikformer",
-        depth: Positive = 4,
-        width: Positive = 384,
-        heads: Positive = 12,
-        neuron: NeuronConfig = NeuronConfig(),
-        pool: PoolOrder = "after",
-        pooling: str = "auto",
+        shape: Shape = Shape(depth=4, width=384, heads=12),
         form: Form = "auto",
         control: Control = "cm1",
         processing: Processing = "v1",
         segments: Positive | Literal["per_step"] = 2,
+        between_segments: Literal["carry", "reset"] = "carry",
         fed_blocks: Positive | None = None,
         mask_low: Annotated[float, Field(ge=0)] = 0.0,
         mask_high: Annotated[float, Field(gt=0)] = 2.0,
@@ -107,75 +103,76 @@ class TDFormer(Backbone):
         loss_weights: tuple[float, ...] | None = None,
         literal: bool = False,
     ) -> None:
-        baseline: SpikingTransformer
-        shape = {"depth": depth, "width": width, "heads": heads}
-        match base:
-            case "spikformer":
-                baseline = Spikformer(task, **shape, neuron=neuron, pool=pool, pooling=pooling, form=form)
-            case "sdt":
-                baseline = SpikeDrivenTransformer(task, **shape, neuron=neuron, pool=pool, pooling=pooling)
-            case "qkformer":
-                baseline = QKFormer(task, **shape, neuron=neuron, pool=pool, pooling=pooling, form=form)
+        baseline = _baseline(base, task, shape, form)
         super().__init__(task, baseline.stem)
         self.base = baseline
         self.unused_parameters = baseline.unused_parameters
         self.segment_count = segments
+        self.between_segments: Literal["carry", "reset"] = between_segments
         self.loss_weights = loss_weights
         self.literal = literal
         self._check(fed_blocks, mask_low, mask_high)
 
-        fed = [_attention(block) for block in baseline.blocks][:fed_blocks]
+        fed = [_steerable(block, control) for block in baseline.blocks[:fed_blocks]]
+        width, grid, neuron = baseline.width, baseline.grid, shape.neuron
         self.control = nn.ModuleList(
-            ControlModule(attention, width, baseline.grid, control, processing, neuron, literal=literal)
-            for attention in fed
+            ControlModule(block.attention, width, grid, control, processing, neuron, literal=literal) for block in fed
         )
         self.processing = nn.ModuleList(
             ProcessingModule(
-                width, baseline.grid, processing, neuron,
-                low=mask_low, high=mask_high, normalize=normalize_mask, literal=literal,
+                width, grid, processing, neuron, low=mask_low, high=mask_high, normalize=normalize_mask, literal=literal
             )
             for _ in fed
-        )  # fmt: skip
-        if not literal:
-            for attention in fed:
+        )
+        for index, block in enumerate(fed):
+            baseline.blocks[index] = block
+            if not literal:
                 # A batch norm follows, which makes the bias redundant; the weights of the mask take its place.
-                attention.project.linear.register_parameter("bias", None)
+                block.attention.project.linear.register_parameter("bias", None)
 
     def forward(self, spikes: Tensor) -> Tensor:
         """Spikes (T, B, C_e, H_e, W_e) to logits (T, B, K), segment after segment."""
+        lengths = self.segments(len(spikes))
+        if self.between_segments == "reset":
+            return self._with_resets(torch.split(spikes, lengths))
         tokens = self.base.tokenize(spikes)  # the stem hears no feedback: one pass serves all segments
-        lengths = self.segments(len(tokens))
         outputs: list[Tensor] = []
-        top_down: list[Tensor] = []
-        for number, segment in enumerate(torch.split(tokens, lengths), start=1):
-            output = self.transform(segment, top_down)
-            outputs.append(output)
-            if number < len(lengths):
-                following = lengths[number]
-                top_down = [_stretch(processing(output), following) for processing in self.processing]
+        for segment in torch.split(tokens, lengths):
+            outputs.append(self.transform(segment, self.top_down(outputs, len(segment))))
         return self.base.classify(torch.cat(outputs))
 
-    def transform(self, tokens: Tensor, top_down: list[Tensor]) -> Tensor:
+    def _with_resets(self, segments: Sequence[Tensor]) -> Tensor:
+        """The same with every segment run from rest, from its spikes (T_n, B, C_e, H_e, W_e) to its logits."""
+        outputs: list[Tensor] = []
+        logits: list[Tensor] = []
+        for segment in segments:
+            top_down = self.top_down(outputs, len(segment))
+            if outputs:
+                reset(self)
+            outputs.append(self.transform(self.base.tokenize(segment), top_down))
+            logits.append(self.base.classify(outputs[-1]))
+        return torch.cat(logits)
+
+    def top_down(self, outputs: Sequence[Tensor], timesteps: int) -> list[Tensor]:
+        """The top-down spikes of a segment of so many steps, (T_n, B, N, C) for each fed-back block.
+
+        Args:
+            outputs: the last block's outputs H of the segments before; without any there are no spikes.
+            timesteps: T_n.
+        """
+        return [_stretch(processing(output), timesteps) for output in outputs[-1:] for processing in self.processing]
+
+    def transform(self, tokens: Tensor, top_down: Sequence[Tensor]) -> Tensor:
         """One segment through all blocks, (T_n, B, N, C) to the same; ``top_down`` is empty in the first."""
         for index, block in enumerate(self.base.blocks):
-            if index < len(self.control):
-                feedback = top_down[index] if top_down else None
-                tokens = tokens + self.control[index](_attention(block), tokens, feedback)
-                tokens = tokens + block.get_submodule("mlp")(tokens)
-            else:
-                tokens = block(tokens)
+            steered = index < len(top_down)
+            tokens = block(tokens, self.control[index](top_down[index])) if steered else block(tokens)
         return tokens
 
     def stages(self) -> Iterator[nn.Module]:
-        """The baseline's, but for the blocks that get feedback, whose attentions are reached into."""
-        fed = len(self.control)
-        for block in self.base.blocks[:fed]:
-            yield from block.get_submodule("attention").children()
-            yield block.get_submodule("mlp")
-        yield from self.base.blocks[fed:]
-        yield from (child for child in self.base.children() if child is not self.base.blocks)
-        yield from (module.get_submodule("spiking") for module in self.control)
-        yield from self.processing
+        """The baseline's, and the two modules of each fed-back block."""
+        yield from self.base.children()
+        yield from (self.control, self.processing)
 
     def segments(self, timesteps: int) -> list[int]:
         """Lengths of the N segments, as even as can be, the longer ones last."""
@@ -224,11 +221,19 @@ class TDFormer(Backbone):
                 )
 
 
-def _attention(block: nn.Module) -> ValuedAttention:
-    """The attention of a block, which the feedback can reach between projection and mixing."""
-    attention = block.get_submodule("attention")
-    assert isinstance(attention, ValuedAttention)
-    return attention
+def _steerable(block: nn.Module, control: Control) -> TopDownBlock:
+    assert isinstance(block, Block)
+    return TopDownBlock(block, control)
+
+
+def _baseline(base: Base, task: Task, shape: Shape, form: Form) -> SpikingTransformer:
+    match base:
+        case "spikformer":
+            return Spikformer(task, shape=shape, form=form)
+        case "sdt":
+            return SpikeDrivenTransformer(task, shape=shape)
+        case "qkformer":
+            return QKFormer(task, shape=shape, form=form)
 
 
 def _stretch(feedback: Tensor, timesteps: int) -> Tensor:

@@ -15,10 +15,9 @@ In both a mixer is one of two, with C^2 parameters each: V1 and V2 a linear laye
 convolution [text] of 2x2 tokens in four groups of channels [inferred: a kernel over the grid with as many parameters].
 V1 and V3 fire with the backbone's neurons, V2 and V4 with PLIF [text].
 
-All four cost the same [text]. The mask's C weights are paid for by a bias that a batch norm makes redundant, see
-:class:`~robustbench_snn.backbones.tdformer.TDFormer`; PLIF's trainable leak by the mask itself: a direction in R^C
-has C - 1 degrees of freedom, and in V2 and V4 it has as many parameters [inferred]. Where the mask's weights are not
-normalised their length counts, and the leak comes on top.
+The mask's C weights are paid for by a bias that a batch norm makes redundant, see
+:class:`~robustbench_snn.backbones.tdformer.TDFormer`. The trainable leak of PLIF in V2 and V4 comes on top, one
+number a fed-back block: all four cost the same [text] without it.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_snn.backbones.attention import ATTENTION_THRESHOLD, ValuedAttention
+from robustbench_snn.backbones.blocks import Block
 from robustbench_snn.backbones.layers import to_maps, to_tokens
 from robustbench_snn.model.neurons import NeuronConfig
 
@@ -73,33 +73,6 @@ class TokenNorm(nn.BatchNorm1d):
         return super().forward(input.flatten(0, 2)).reshape(input.shape)
 
 
-class Direction(nn.Module):
-    r"""A unit vector of R^C in C - 1 coordinates v: stereographic projection from -(1, ..., 1).
-
-    .. math:: W = Q \left(\frac{2 v}{1 + |v|^2}, \frac{1 - |v|^2}{1 + |v|^2}\right)
-
-    with Q the reflection that takes the last axis to the diagonal, so that v = 0 is all channels alike. Every
-    direction has its v but the one projected from, which would be a mask that no spike ever opens.
-
-    Shape:
-        - returns: (C,), of length 1
-    """
-
-    axis: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(width - 1))
-        between = torch.full((width,), width**-0.5, dtype=torch.float64)
-        between[-1] -= 1.0
-        self.register_buffer("axis", F.normalize(between, dim=0).float(), persistent=False)
-
-    def forward(self) -> Tensor:
-        squared = self.weight.square().sum()
-        point = torch.cat([2.0 * self.weight, (1.0 - squared).unsqueeze(0)]) / (1.0 + squared)
-        return point - 2.0 * (self.axis @ point) * self.axis
-
-
 class SpatialMask(nn.Module):
     r"""Weighs every token by what its channels say.
 
@@ -113,30 +86,20 @@ class SpatialMask(nn.Module):
         low: b, [text] recommends 0.
         high: a, [text] recommends 1 to 2.
         normalize: use W / |W|.
-        spherical: hold W / |W| as a :class:`Direction`, with one parameter less.
 
     Shape:
         - tokens: (T, B, N, C)
         - returns: (T, B, N, C), each token times its mask in [b, a]
     """
 
-    def __init__(self, width: int, *, low: float, high: float, normalize: bool, spherical: bool) -> None:
+    def __init__(self, width: int, *, low: float, high: float, normalize: bool) -> None:
         super().__init__()
-        self.direction = Direction(width) if spherical else None
-        self.weight = None if spherical else nn.Parameter(torch.full((width,), width**-0.5))
+        self.weight = nn.Parameter(torch.full((width,), width**-0.5))
         self.low, self.high, self.normalize = low, high, normalize
-
-    def weights(self) -> Tensor:
-        """W as the mask uses it, (C,)."""
-        if self.weight is None:
-            assert self.direction is not None
-            unit: Tensor = self.direction()
-            return unit
-        return F.normalize(self.weight, dim=0) if self.normalize else self.weight
 
     def mask(self, tokens: Tensor) -> Tensor:
         """M, (T, B, N, 1)."""
-        weight = self.weights()
+        weight = F.normalize(self.weight, dim=0) if self.normalize else self.weight
         return (tokens @ weight.unsqueeze(1)).clamp(self.low, self.high)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -183,9 +146,7 @@ class ProcessingModule(nn.Module):
         own = neuron.model_copy(update={"type": "plif"}) if processing in PARAMETRIC else neuron
         mixer = token_mixer(processing, width, grid) if literal else nn.Identity()
         self.mixer = nn.Sequential(mixer, TokenNorm(width, affine=literal), own.build())
-        # The leak of PLIF takes the place of one of the mask's weights: see the head of this module.
-        spherical = processing in PARAMETRIC and normalize and not literal
-        self.mask = SpatialMask(width, low=low, high=high, normalize=normalize, spherical=spherical)
+        self.mask = SpatialMask(width, low=low, high=high, normalize=normalize)
         self.neuron = neuron.build(threshold=ATTENTION_THRESHOLD)
 
     def forward(self, output: Tensor) -> Tensor:
@@ -194,14 +155,10 @@ class ProcessingModule(nn.Module):
 
 
 class ControlModule(nn.Module):
-    r"""CM: an attention whose key, value or input also hears the top-down spikes of the segment before.
+    r"""CM: the top-down spikes of one segment to the term that an attention of the next segment gets.
 
-    ====  ============================================================================================
-    CM1   :math:`K = \mathrm{SN}(\mathrm{BN}(W_{bu} S_{bu} + W_{td} S_{td}))` [text], Q and V from S_bu alone
-    CM2   the same for V instead of K [text]
-    CM3   the attention's input becomes :math:`S_{bu} + \mathrm{SN}(\mathrm{BN}(W_{td} S_{td}))` [text: it enters
-          there; inferred: as spikes added, the way these backbones join branches, the BN without parameters]
-    ====  ============================================================================================
+    It is :math:`W_{td} S_{td}`; CM3 makes spikes of it, :math:`\mathrm{SN}(\mathrm{BN}(W_{td} S_{td}))`, the batch norm
+    without parameters. Where the term enters is up to :class:`TopDownBlock`.
 
     Args:
         attention: the attention that it steers; its deviation of weights serves to draw :math:`W_{td}`.
@@ -213,8 +170,7 @@ class ControlModule(nn.Module):
         literal: :math:`W_{td}` is linear in every variant: the mixer stands in the processing module.
 
     Shape:
-        - bottom_up: (T_n, B, N, C)
-        - top_down: (T_n, B, N, C), or None in the first segment
+        - top_down: (T_n, B, N, C), spikes
         - returns: (T_n, B, N, C)
     """
 
@@ -230,7 +186,6 @@ class ControlModule(nn.Module):
         literal: bool,
     ) -> None:
         super().__init__()
-        self.control = control
         self.feedback = nn.Linear(width, width, bias=False) if literal else token_mixer(processing, width, grid)
         spiking = nn.Sequential(TokenNorm(width, affine=False), neuron.build())
         self.spiking = spiking if control == "cm3" else nn.Identity()
@@ -238,20 +193,55 @@ class ControlModule(nn.Module):
             for weight in self.feedback.parameters():
                 weight.normal_().mul_(attention.key.linear.weight.std())
 
-    def forward(self, attention: ValuedAttention, bottom_up: Tensor, top_down: Tensor | None) -> Tensor:
-        attended: Tensor
+    def forward(self, top_down: Tensor) -> Tensor:
+        term: Tensor = self.spiking(self.feedback(top_down))
+        return term
+
+
+class TopDownBlock(Block):
+    r"""A block whose attention can be steered from above; without a top-down term it is the block that it was made of.
+
+    ====  ======================================================================================================
+    CM1   the term enters the keys, :math:`K = \mathrm{SN}(\mathrm{BN}(W_{bu} S_{bu} + W_{td} S_{td}))` [text]
+    CM2   the same for the values instead of the keys [text]
+    CM3   it is added to the attention's input [text: it enters there; inferred: as spikes added, the way these
+          backbones join branches]
+    ====  ======================================================================================================
+
+    Args:
+        block: the block whose attention and MLP it takes over, with queries, keys and values.
+        control: where the top-down term enters.
+
+    Shape:
+        - tokens: (T_n, B, N, C)
+        - top_down: (T_n, B, N, C), of a :class:`ControlModule`, or None
+        - returns: (T_n, B, N, C)
+    """
+
+    attention: ValuedAttention
+
+    def __init__(self, block: Block, control: Control) -> None:
+        assert isinstance(block.attention, ValuedAttention), f"{type(block.attention).__name__} has no values"
+        super().__init__(block.attention, block.mlp)
+        self.control: Control = control
+
+    def forward(self, tokens: Tensor, top_down: Tensor | None = None) -> Tensor:
+        """Runs the block over the steps of one segment."""
+        tokens = tokens + self._attend(tokens, top_down)
+        result: Tensor = tokens + self.mlp(tokens)
+        return result
+
+    def _attend(self, tokens: Tensor, top_down: Tensor | None) -> Tensor:
         if top_down is None:
-            attended = attention(bottom_up)
+            attended: Tensor = self.attention(tokens)
             return attended
-        drive = self.feedback(top_down)
-        if self.control == "cm3":
-            attended = attention(bottom_up + self.spiking(drive))
-            return attended
-        spikes = attention.entry(bottom_up)
-        query = attention.query(spikes)
-        key = attention.key(spikes, drive if self.control == "cm1" else None)
-        value = attention.value(spikes, drive if self.control == "cm2" else None)
-        attended = attention.project(attention.mix(query, key, value))
+        match self.control:
+            case "cm1":
+                attended = self.attention(tokens, to_key=top_down)
+            case "cm2":
+                attended = self.attention(tokens, to_value=top_down)
+            case "cm3":
+                attended = self.attention(tokens + top_down)
         return attended
 
 

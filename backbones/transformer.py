@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from robustbench_snn.backbones.blocks import Block
+from robustbench_snn.backbones.pooling import require_divisible
+from robustbench_snn.backbones.shape import Shape
 from robustbench_snn.model.backbone import Backbone
-from robustbench_snn.model.encoder import Stem
 from robustbench_snn.model.task import Task
 
 
@@ -18,18 +17,20 @@ class SpikingTransformer(Backbone):
 
     Args:
         task: image sizes, classes, T at training.
-        stem: the first layer that the encoder shall build.
-        width: channels C of the tokens.
-        grid: rows and columns of tokens.
-        blocks: the transformer's blocks.
+        shape: size, neurons and pooling.
+        blocks: the transformer's blocks, of ``shape.width`` channels.
+
+    Raises:
+        UserError: if the width cannot be divided among stages and heads, or the pooling does not fit the image.
     """
 
-    def __init__(self, task: Task, stem: Stem, *, width: int, grid: tuple[int, int], blocks: Iterable[Block]) -> None:
-        super().__init__(task, stem)
-        self.width = width
-        self.grid = grid
-        self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Linear(width, task.classes)
+    def __init__(self, task: Task, shape: Shape, blocks: nn.ModuleList) -> None:
+        require_divisible(shape.width, {"the stem's stages": 8, "heads": shape.heads})
+        super().__init__(task, shape.first_stage(task))
+        self.width = shape.width
+        self.grid = shape.grid(task)
+        self.blocks = blocks
+        self.head = nn.Linear(shape.width, task.classes)
 
     @abstractmethod
     def tokenize(self, spikes: Tensor) -> Tensor:

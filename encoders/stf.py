@@ -44,17 +44,17 @@ class STF(Encoder):
 
     .. math::
         F_t &= \mathrm{BN}_f(W_f S_t), \quad F_{-1} = 0 \\
-        \text{feedback to the feature (STF-2):}\quad S_t &= \mathrm{LIF}(\mathrm{BN}(W x) + P_t + F_{t-1}) \\
-        \text{feedback to the image (STF-1):}\quad S_t &= \mathrm{LIF}(\mathrm{BN}(W (x + F_{t-1})) + P_t)
+        \text{STF-1:}\quad S_t &= \mathrm{LIF}(\mathrm{BN}(W (x + P^x_t + F_{t-1})) + P^s_t) \\
+        \text{STF-2:}\quad S_t &= \mathrm{LIF}(\mathrm{BN}(W (x + P^x_t)) + P^s_t + F_{t-1})
 
-    P is the trainable temporal-spatial position embedding (TSPE). Its feature form is added after the batch norm,
-    as above; its image form is added to x instead. The default is the paper's main variant, "arch 4". Where neither
-    the feedback nor P touches the image, convolution and batch norm run once for all T. Membranes and F are carried
-    over the steps; the last F would never be used and is not computed.
+    P is the trainable temporal-spatial position embedding (TSPE). It has one of two forms, added to the image
+    (:math:`P^x`) or to the feature behind the batch norm (:math:`P^s`); the other one is zero. The default is the
+    paper's main variant, "arch 4": STF-2 with :math:`P^s`. Membranes and F are carried over the steps; the last F
+    would never be used and is not computed.
 
     Args:
-        feedback: where F goes: the ``feature`` (STF-2), the ``image`` (STF-1), or ``none`` (TSPE alone).
-        embed: form of P: ``feature`` (T, C_e, H_e, W_e), ``image`` (T, C, H, W), or ``none`` (TF alone).
+        feedback: where F goes: the ``feature`` (STF-2), the ``image`` (STF-1), or ``none`` (TSPE alone, F = 0).
+        embed: form of P: ``feature`` (T, C_e, H_e, W_e), ``image`` (T, C, H, W), or ``none`` (TF alone, P = 0).
         kernel: size of the feedback convolution W_f. In a stem that downsamples, STF-1's is a transposed
             convolution of kernel 2 and stride 2 instead, cropped to the image, and this is not used.
         activation: spiking neurons after BN_f: ``none``, ``lif`` or ``plif``.
@@ -82,46 +82,64 @@ class STF(Encoder):
         self.feedback = _feedback(stem, feedback, kernel, activation)
         self.embedding = _embedding(stem, embed, overrun)
         self.neuron = stem.spiking(step_mode="s")
-        self.declare(causal=self.embedding is None or overrun != "interpolate")
+        self.declare(causal=embed == "none" or overrun != "interpolate")
 
     def forward(self, images: Tensor, timesteps: int) -> Tensor:
         x = self.normalize(images)
-        maps = None if self.embedding is None else self.embedding(timesteps)
-        seen = _per_step(maps, timesteps, self.place == "image")
-        added = _per_step(maps, timesteps, self.place == "feature")
-        drive = None if self.target == "image" else self._drive_all(x, seen)
+        zero = x.new_zeros(timesteps)  # scalars: added to a half-precision drive, they leave it in half precision
+        position = zero if self.place == "none" else self.embedding(timesteps)
+        image, feature = (position, zero) if self.place == "image" else (zero, position)
+        return self.stf1(x, image, feature) if self.target == "image" else self.stf2(x, image, feature)
+
+    def stf1(self, x: Tensor, image: Tensor, feature: Tensor) -> Tensor:
+        r"""Normalised images x (B, C, H, W), :math:`P^x` and :math:`P^s` (T, ...) to the spikes of STF-1."""
         spikes: list[Tensor] = []
-        back: Tensor | None = None
-        for t in range(timesteps):
-            if drive is None:
-                current = _sum(self.drive(_sum(x, seen[t], back)), added[t])
-            else:
-                current = _sum(drive[t], added[t], back)
-            spikes.append(self.neuron(current))
-            if self.feedback is not None and t + 1 < timesteps:
-                back = self.feedback(spikes[-1])
-                if self.target == "image":
-                    back = back[..., : x.shape[-2], : x.shape[-1]]
+        back = torch.zeros_like(x)
+        for t in range(len(image)):
+            if t > 0:
+                back = self.feedback(spikes[-1])[..., : x.shape[-2], : x.shape[-1]]
+            spikes.append(self.neuron(self.drive(x + image[t] + back) + feature[t]))
         return torch.stack(spikes)
 
-    def _drive_all(self, x: Tensor, seen: list[Tensor | None]) -> Tensor:
-        """BN(W x) of every step, (T, B, C_e, H_e, W_e): one pass for all T if no step adds to the image."""
-        if seen[0] is None:
+    def stf2(self, x: Tensor, image: Tensor, feature: Tensor) -> Tensor:
+        r"""Normalised images x (B, C, H, W), :math:`P^x` and :math:`P^s` (T, ...) to the spikes of STF-2."""
+        spikes: list[Tensor] = []
+        drive = self._drive_all(x, image)
+        back = torch.zeros_like(drive[0])
+        for t in range(len(image)):
+            if t > 0:
+                back = self.feedback(spikes[-1])
+            spikes.append(self.neuron(drive[t] + feature[t] + back))
+        return torch.stack(spikes)
+
+    def _drive_all(self, x: Tensor, image: Tensor) -> Tensor:
+        """BN(W (x + P^x_t)) of every step, (T, B, C_e, H_e, W_e): F does not reach it, so it needs no loop."""
+        if self.place != "image":  # the same image at every step: one pass serves them all
             drive: Tensor = self.drive(x)
-            return drive.expand(len(seen), *drive.shape)
-        frames = torch.stack([_sum(x, place) for place in seen])
+            return drive.expand(len(image), *drive.shape)
+        frames = torch.stack([x + position for position in image])
         drive = self.drive(frames.flatten(0, 1))
-        return drive.reshape(len(seen), len(x), *drive.shape[1:])
+        return drive.reshape(len(image), len(x), *drive.shape[1:])
 
     def overrun(self, timesteps: int) -> str:
         """What the embedding does at this T."""
-        return super().overrun(timesteps) if self.embedding is None else self.embedding.describe(timesteps)
+        if isinstance(self.embedding, PositionEmbedding):
+            return self.embedding.describe(timesteps)
+        return super().overrun(timesteps)
 
 
-def _feedback(stem: Stem, target: Target, kernel: int, activation: Activation) -> nn.Sequential | None:
+class NoFeedback(nn.Module):
+    """F = 0, so that TSPE alone is STF-2 without its last term."""
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Zeros of the spikes' shape (B, C_e, H_e, W_e)."""
+        return torch.zeros_like(spikes)
+
+
+def _feedback(stem: Stem, target: Target, kernel: int, activation: Activation) -> nn.Module:
     """W_f, BN_f and, if asked for, neurons."""
     if target == "none":
-        return None
+        return NoFeedback()
     channels = stem.channels if target == "feature" else stem.task.channels
     convolution: nn.Module = nn.Conv2d(stem.channels, channels, kernel, padding=kernel // 2, bias=False)
     if target == "image" and stem.pool:
@@ -132,26 +150,14 @@ def _feedback(stem: Stem, target: Target, kernel: int, activation: Activation) -
     return nn.Sequential(*layers)
 
 
-def _embedding(stem: Stem, form: Target, overrun: Overrun) -> PositionEmbedding | None:
-    """P in its feature or image form."""
+def _embedding(stem: Stem, form: Target, overrun: Overrun) -> nn.Module:
+    """P in its feature or image form; for ``none`` a stand-in without parameters that is never called."""
     task = stem.task
     match form:
         case "none":
-            return None
+            return nn.Identity()
         case "feature":
             return stem.position_embedding(overrun)
         case "image":
             table = image_position_embedding(task.timesteps, task.channels, task.height, task.width)
             return PositionEmbedding(table, overrun)
-
-
-def _per_step(maps: Tensor | None, timesteps: int, wanted: bool) -> list[Tensor | None]:
-    return list(maps) if maps is not None and wanted else [None] * timesteps
-
-
-def _sum(first: Tensor, *others: Tensor | None) -> Tensor:
-    """Adds what is there."""
-    for other in others:
-        if other is not None:
-            first = first + other
-    return first

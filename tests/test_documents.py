@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,7 @@ def digits(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     [
         ("README.md", "encoder"),
         ("CONTRIBUTING.md", "encoder"),
+        ("docs/newcomer.md", "encoder"),
         *((f"{COMPONENTS[kind]}/README.md", kind) for kind in ("encoder", "backbone", "evaluation")),
     ],
 )
@@ -75,8 +79,9 @@ def test_a_shown_component_passes_the_conformance_kit(tmp_path: Path, page: str,
     assert [result for result in results if not result.passed] == []
 
 
-def test_the_shown_attack_fools_a_model(tmp_path: Path) -> None:
-    name, _ = register("suites/attacks/README.md", "attack", tmp_path)
+@pytest.mark.parametrize("page", ["suites/attacks/README.md", "docs/newcomer.md"])
+def test_the_shown_attack_fools_a_model(tmp_path: Path, page: str) -> None:
+    name, _ = register(page, "attack", tmp_path)
     images, labels = digits(50)
     clean, attacked = robustbench_snn.evaluate(
         spiking_model(), images, labels, ["clean", {"attack": {"attack": name, "eps": "16/255"}}]
@@ -101,6 +106,13 @@ def test_the_shown_corruption_leaves_three_levels_at_severity_five(tmp_path: Pat
     images = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1)
     corrupted = robustbench_snn.corrupt(images, name, severity=5)
     assert corrupted.unique().tolist() == [0, 127, 255]
+
+
+def test_the_newcomer_s_corruption_darkens_the_corners_alone(tmp_path: Path) -> None:
+    name, _ = register("docs/newcomer.md", "corruption", tmp_path)
+    corrupted = robustbench_snn.corrupt(torch.ones(1, 1, 9, 9), name, severity=5)[0, 0]
+    assert corrupted[4, 4] == 1.0
+    assert corrupted[0, 0] == pytest.approx(0.2)
 
 
 def test_the_shown_dataset_loads(tmp_path: Path) -> None:
@@ -142,6 +154,24 @@ def test_pages_name_every_encoder_backbone_and_attack() -> None:
             declared = KINDS[kind].declaration(name)
             if not declared.preset and declared.origin.startswith("robustbench_snn."):  # not another test's plug-in
                 assert f"`{name}`" in text, f"{page} does not name {name}"
+
+
+def test_the_architecture_names_every_room() -> None:
+    package = ROOT / "robustbench_snn"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    rooms |= {path.stem for path in package.glob("*.py")} - {"__init__"}
+    (table,) = re.findall(r"\| room \|.*?\n\n", (ROOT / "docs/architecture.md").read_text(), re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if line))) == rooms
+
+
+def test_the_house_has_no_more_floors_than_the_architecture_says() -> None:
+    pytest.importorskip("grimp", reason="comes with import-linter, which only developers install")
+    command = [sys.executable, str(ROOT / "docs/scripts/floors.py")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    (stated,) = re.findall(r"\*\*(\d+) floors", (ROOT / "docs/architecture.md").read_text())
+    assert int(done.stdout.split()[0]) <= int(stated)
 
 
 def test_the_changelog_names_every_component_above_version_one() -> None:

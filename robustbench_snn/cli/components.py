@@ -101,7 +101,7 @@ def describe(
         default = entry.get("default", "required")
         table.add_row(key, str(default), _takes(entry), Text(entry.get("description", "")))
     output.print(table)
-    for key in ("parameters", "parameters_used"):
+    for key in ("parameters", "parameters_paper", "parameters_used"):
         if key in facts:
             output.print(f"{key}: {facts[key]:,}")
 

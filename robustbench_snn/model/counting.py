@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from spikingjelly.activation_based.neuron import ParametricLIFNode
 
 from robustbench_snn.model.backbone import Backbone
 from robustbench_snn.model.classifier import Classifier
@@ -20,18 +21,24 @@ class ParameterCount:
     """Trainable numbers of a classifier.
 
     Attributes:
-        parameters: as the authors count them, with those that their code builds and never uses.
+        parameters: all of them, as the authors count: with those that their code builds and never uses.
+        parameters_paper: the same without the trainable leaks of PLIF neurons (one a layer), which papers leave out
+            where they say that variants with LIF and with PLIF cost the same (TDFormer, arXiv:2505.15840).
         parameters_used: those that our model has, all of which take part.
     """
 
     parameters: int
+    parameters_paper: int
     parameters_used: int
 
 
 def count_parameters(classifier: Classifier) -> ParameterCount:
     """Counts the parameters of encoder and backbone."""
     used = sum(parameter.numel() for parameter in classifier.parameters())
-    return ParameterCount(used + classifier.backbone.unused_parameters, used)
+    counted = used + classifier.backbone.unused_parameters
+    layers = [module for module in classifier.modules() if isinstance(module, ParametricLIFNode)]
+    leaks = sum(parameter.numel() for layer in layers for parameter in layer.parameters(recurse=False))
+    return ParameterCount(counted, counted - leaks, used)
 
 
 def direct_classifier(name: str, parameters: Mapping[str, Any], task: Task) -> Classifier:
@@ -64,9 +71,9 @@ def describe_backbone(
         timesteps: T.
 
     Returns:
-        ``name``, ``summary``, ``parameters`` and ``parameters_used`` (see :class:`ParameterCount`; with the direct
-        code's first layer), ``parameter_schema`` (JSON schema of the YAML parameters) and ``presets`` (name to the
-        parameters that it fixes).
+        ``name``, ``summary``, ``parameters``, ``parameters_paper`` and ``parameters_used`` (see
+        :class:`ParameterCount`; with the direct code's first layer), ``parameter_schema`` (JSON schema of the YAML
+        parameters) and ``presets`` (name to the parameters that it fixes).
 
     Raises:
         UserError: if the name or a parameter is unknown or does not fit.
@@ -86,6 +93,7 @@ def describe_backbone(
         "name": name,
         "summary": component.declaration.summary,
         "parameters": count.parameters,
+        "parameters_paper": count.parameters_paper,
         "parameters_used": count.parameters_used,
         "parameter_schema": component.parameters.model_json_schema(),
         "presets": presets,

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.plan.cells import Cell, TrainCell
-from robustbench_snn.registry import Registry
+from robustbench_snn.registry import KINDS, Registry, evaluations
 from robustbench_snn.registry.spec import ComponentSpec
 
-KEY_VERSION = 1
+KEY_VERSION = 2  # 1 left out the versions of components that an evaluation runs, and the code of plug-ins
 """Raised when the way keys are made changes; every record is then computed anew."""
 
 
@@ -54,13 +54,40 @@ def content_key(**content: Any) -> str:
 
 
 def resolved(component: ComponentSpec, registry: Registry[Any, Any]) -> dict[str, Any]:
-    """A component as keys hold it: name, version and all parameters, defaults filled in."""
+    """A component as keys hold it: name, version, all parameters with defaults filled in, and the source of plug-ins.
+
+    Components that parameters name are resolved in their place.
+    """
     found = registry.get(component.name)
+    parameters = _resolved_value(found.validate(component.parameters))
+    source = {"source": dict(found.source)} if found.source else {}
+    return {"name": component.name, "version": found.declaration.version, "parameters": parameters, **source}
+
+
+def resolved_evaluation(component: ComponentSpec) -> dict[str, Any]:
+    """An evaluation as keys hold it, with the versions of all components that it runs."""
+    return resolved(component, evaluations) | {"components": versions(component.create("evaluations").components())}
+
+
+def versions(components: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Version of each component, and the source of those from outside, by ``kind/name``."""
+    found = {(kind, name): KINDS[kind].get(name) for kind, name in components}
     return {
-        "name": component.name,
-        "version": found.declaration.version,
-        "parameters": found.validate(component.parameters),
+        f"{kind}/{name}": [component.declaration.version, *component.source.values()]
+        for (kind, name), component in sorted(found.items())
     }
+
+
+def _resolved_value(value: Any) -> Any:
+    if isinstance(value, ComponentSpec) and value.kind is not None:
+        return resolved(value, KINDS[value.kind])
+    if isinstance(value, BaseModel):
+        return {name: _resolved_value(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {key: _resolved_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolved_value(item) for item in value]
+    return value
 
 
 def _plain(value: Any) -> Any:

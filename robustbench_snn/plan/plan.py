@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from robustbench_snn.errors import UserError
 from robustbench_snn.parameters import pixels_text
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
-from robustbench_snn.plan.keys import content_key, resolved
+from robustbench_snn.plan.keys import content_key, resolved, resolved_evaluation, versions
 from robustbench_snn.registry import backbones, encoders, evaluations, models
-from robustbench_snn.registry.spec import ComponentSpec
+from robustbench_snn.registry.spec import ComponentSpec, named_in
 from robustbench_snn.spec.entry import Entry, PluginEntry
 from robustbench_snn.spec.suite import SuiteSpec
 
@@ -81,9 +81,7 @@ def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
     protocol = {
         "dataset": data,
         **shared,
-        "evaluations": [
-            {"label": component.title} | resolved(component, evaluations) for component in suite.evaluations
-        ],
+        "evaluations": [{"label": component.title} | resolved_evaluation(component) for component in suite.evaluations],
     }
     return Plan(suite, dataset, train, evaluate, protocol)
 
@@ -98,8 +96,13 @@ def _train_cells(entry: Entry, data: Mapping[str, Any], dataset: Dataset) -> Ite
         elif entry.weights is not None:
             yield TrainCell(entry, seed, identity | {"weights_file": hash_file(entry.weights)})
         else:
-            recipe = resolve_recipe(entry.recipe).model_dump(mode="json")
-            training = {"samples": dataset.train.digest(), "recipe": recipe, "seed": seed}
+            recipe = resolve_recipe(entry.recipe)
+            training = {
+                "samples": dataset.train.digest(),
+                "recipe": recipe.model_dump(mode="json"),
+                "components": versions(named_in(recipe)),
+                "seed": seed,
+            }
             yield TrainCell(entry, seed, identity | training)
 
 
@@ -111,7 +114,7 @@ def _evaluate_cells(
         whole = evaluation.validate(component.parameters)
         for part, parameters in enumerate(evaluation.target.split(whole)):
             piece = component.model_copy(update={"parameters": dict(parameters)})
-            identity = {"evaluation": resolved(piece, evaluations), **shared, "model": train.identity["model"]}
+            identity = {"evaluation": resolved_evaluation(piece), **shared, "model": train.identity["model"]}
             yield EvaluateCell(train, index, piece, identity, part, _difference(parameters, whole))
 
 

@@ -56,11 +56,17 @@ class Component(Generic[T, Traits]):
             checked = self.validate(parameters)
         except ValidationError as error:
             raise UserError(f"{self.declaration.name}: {'; '.join(explain(error, self.parameters))}") from None
+        for key, default in groups(self.target).items():
+            given = {field.name: checked.pop(field.name) for field in dataclasses.fields(default) if field.init}
+            checked[key] = dataclasses.replace(default, **given)
         return self.target(*context, **checked)
 
 
 def parameter_model(target: Callable[..., Any], name: str, preset: Mapping[str, Any]) -> type[BaseModel]:
     """Builds a pydantic model from a component's keyword-only parameters, or from the fields of a dataclass.
+
+    A keyword-only parameter whose default is a dataclass stands for the fields of that dataclass, each a parameter
+    of its own: so several components share parameters and their documentation, each with its own defaults.
 
     Raises:
         TypeError: if the preset sets a parameter that the component does not have.
@@ -78,7 +84,8 @@ def parameter_model(target: Callable[..., Any], name: str, preset: Mapping[str, 
 
 def documented(target: Callable[..., Any]) -> dict[str, str]:
     """What the docstrings of a component say of its parameters; a class inherits what its bases say."""
-    holders = reversed(target.__mro__) if inspect.isclass(target) else [target]
+    owners = [*(type(group) for group in groups(target).values()), target]
+    holders = [base for owner in owners for base in (reversed(owner.__mro__) if inspect.isclass(owner) else [owner])]
     return {
         parameter.arg_name: " ".join((parameter.description or "").split())
         for holder in holders
@@ -86,18 +93,36 @@ def documented(target: Callable[..., Any]) -> dict[str, str]:
     }
 
 
+def groups(target: Callable[..., Any]) -> dict[str, Any]:
+    """The defaults of those keyword-only parameters that are dataclasses, by the parameter's name."""
+    if dataclasses.is_dataclass(target):
+        return {}
+    return {
+        parameter.name: parameter.default
+        for parameter in _keyword_only(target)
+        if dataclasses.is_dataclass(parameter.default) and not isinstance(parameter.default, type)
+    }
+
+
+def _keyword_only(target: Callable[..., Any]) -> list[inspect.Parameter]:
+    parameters = inspect.signature(target.__init__ if inspect.isclass(target) else target).parameters.values()
+    return [parameter for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
 def _keywords(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Type and default of every keyword-only parameter; no default is ``...``."""
-    function = target.__init__ if inspect.isclass(target) else target
-    hints = typing.get_type_hints(function, include_extras=True)
-    return {
-        parameter.name: (
-            hints.get(parameter.name, Any),
-            ... if parameter.default is inspect.Parameter.empty else parameter.default,
-        )
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    shared = groups(target)
+    found: dict[str, tuple[Any, Any]] = {}
+    for parameter in _keyword_only(target):
+        if parameter.name in shared:
+            group = shared[parameter.name]
+            fields = _dataclass_fields(type(group)).items()
+            found |= {key: (hint, getattr(group, key)) for key, (hint, _) in fields}
+        else:
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            found[parameter.name] = (hints.get(parameter.name, Any), default)
+    return found
 
 
 def _dataclass_fields(target: Any) -> dict[str, tuple[Any, Any]]:

@@ -27,6 +27,10 @@ class TestTDFormer(BackboneConformance):
     component, parameters, size = "tdformer", {**SMALL, "segments": "per_step"}, 8
 
 
+class TestTDFormerWithResets(BackboneConformance):
+    component, parameters, size = "tdformer", {**SMALL, "between_segments": "reset", "processing": "v2"}, 8
+
+
 class TestSpikformerANN(BackboneConformance):
     component, parameters, size = "spikformer_ann", SMALL, 8
 

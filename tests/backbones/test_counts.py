@@ -68,24 +68,37 @@ def test_tdformer_over_every_block_of_qkformer() -> None:
     assert full["parameters"] == 64_962_760 + 7 * 768**2  # published as 69.09M
 
 
+LEAKS = [("v1", 0), ("v2", 4), ("v3", 0), ("v4", 4)]
+"""Variant, and how many leaks of PLIF it trains at four fed-back blocks."""
+
+
 @pytest.mark.parametrize("control", ["cm1", "cm2", "cm3"])
-@pytest.mark.parametrize("processing", ["v1", "v2", "v3", "v4"])
-def test_all_variants_cost_the_same(control: str, processing: str) -> None:
-    full = describe_backbone("tdformer", {"control": control, "processing": processing})["parameters"]
-    assert full - 9_330_874 == 4 * 384**2
+@pytest.mark.parametrize(("processing", "leaks"), LEAKS)
+def test_all_variants_cost_the_same_but_for_the_leaks_of_plif(control: str, processing: str, leaks: int) -> None:
+    found = describe_backbone("tdformer", {"control": control, "processing": processing})
+    assert found["parameters_paper"] == 9_330_874 + 4 * 384**2 == 9_920_698
+    assert found["parameters"] == 9_920_698 + leaks
+    assert found["parameters_used"] == 9_920_698 - 6_144 + leaks
 
 
-@pytest.mark.parametrize(("processing", "leaks"), [("v1", 0), ("v2", 4), ("v3", 0), ("v4", 4)])
-def test_a_mask_that_is_not_normalised_pays_for_no_leak(processing: str, leaks: int) -> None:
-    full = describe_backbone("tdformer", {"processing": processing, "normalize_mask": False})["parameters"]
-    assert full - 9_330_874 == 4 * 384**2 + leaks
+@pytest.mark.parametrize(("processing", "leaks"), LEAKS)
+def test_normalising_the_mask_saves_no_parameter(processing: str, leaks: int) -> None:
+    found = describe_backbone("tdformer", {"processing": processing, "normalize_mask": False})
+    assert (found["parameters_paper"], found["parameters"]) == (9_920_698, 9_920_698 + leaks)
 
 
-@pytest.mark.parametrize("processing", ["v1", "v2", "v3", "v4"])
-def test_literal_reading_has_both_matrices(processing: str) -> None:
-    full = describe_backbone("tdformer", {"literal": True, "processing": processing})["parameters"]
-    leak = processing in ("v2", "v4")
-    assert full - 9_330_874 == 4 * (2 * 384**2 + 2 * 384 + 384 + leak)  # matrices, batch norm, mask, leak
+@pytest.mark.parametrize(("processing", "leaks"), LEAKS)
+def test_literal_reading_has_both_matrices(processing: str, leaks: int) -> None:
+    found = describe_backbone("tdformer", {"literal": True, "processing": processing})
+    paper = 9_330_874 + 4 * (2 * 384**2 + 2 * 384 + 384)  # matrices, batch norm, mask
+    assert (found["parameters_paper"], found["parameters"]) == (paper, paper + leaks)
+
+
+def test_leaks_are_those_of_all_plif_layers() -> None:
+    """The encoder, three stages and a position branch, and seven layers in each of four blocks."""
+    found = describe_backbone("spikformer", {"neuron": {"type": "plif"}})
+    assert found["parameters_paper"] == 9_330_874
+    assert found["parameters"] - found["parameters_paper"] == 1 + 3 + 1 + 4 * 7
 
 
 def test_ann_twin_has_the_parameters_of_spikformer() -> None:

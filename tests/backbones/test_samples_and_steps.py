@@ -57,9 +57,10 @@ def test_segments_of_a_set_number_break_the_prefix(lively: Callable[..., Classif
     assert not torch.allclose(full[1:3], shorter[1:], atol=1e-3)
 
 
+@pytest.mark.parametrize("between", ["carry", "reset"])
 @torch.no_grad()
-def test_segments_of_one_step_keep_the_prefix(lively: Callable[..., Classifier], images: Tensor) -> None:
-    classifier = lively("tdformer", segments="per_step")
+def test_segments_of_one_step_keep_the_prefix(between: str, lively: Callable[..., Classifier], images: Tensor) -> None:
+    classifier = lively("tdformer", segments="per_step", between_segments=between)
     full = classifier.step_logits(images, timesteps=5)
     for steps in (1, 3):
         torch.testing.assert_close(classifier.step_logits(images, timesteps=steps), full[:steps], rtol=0, atol=1e-5)

@@ -6,18 +6,33 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from robustbench_snn.encoders.stf import STF
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.position_embedding import PositionEmbedding
 from robustbench_snn.registry import encoders
 from tests.encoders.handwritten import LIF, conv_bn, input_gradient, make, parameters_beyond_direct, run
 
 
-def by_hand(encoder: Any, images: Tensor, timesteps: int) -> Tensor:
+def stf(name: str = "stf", **parameters: Any) -> STF:
+    encoder = make(name, **parameters)
+    assert isinstance(encoder, STF)
+    return encoder
+
+
+def layers(module: nn.Module) -> nn.Sequential:
+    assert isinstance(module, nn.Sequential)
+    return module
+
+
+def by_hand(encoder: STF, images: Tensor, timesteps: int) -> Tensor:
     """S_t = LIF(BN(W(x + [image form] + [F of STF-1])) + [feature form] + [F of STF-2]), F_t = BN_f(W_f S_t)."""
     x = (images - 0.4) / 0.3
-    table = None if encoder.embedding is None else encoder.embedding.table
-    lif, after, spikes, back = LIF(), LIF(), [], None
+    table = encoder.embedding.table if isinstance(encoder.embedding, PositionEmbedding) else None
+    lif, after = LIF(), LIF()
+    spikes: list[Tensor] = []
+    back = None
     for t in range(timesteps):
         held = None if table is None else table[min(t, len(table) - 1)]
         image, feature = x, torch.zeros((), dtype=x.dtype)
@@ -30,9 +45,9 @@ def by_hand(encoder: Any, images: Tensor, timesteps: int) -> Tensor:
         if back is not None and encoder.target == "feature":
             feature = feature + back
         spikes.append(lif(conv_bn(image, encoder.drive) + feature))
-        if encoder.feedback is not None:
-            back = conv_bn(spikes[-1], encoder.feedback)
-            if len(encoder.feedback) > 2:  # neurons after the feedback
+        if encoder.target != "none":
+            back = conv_bn(spikes[-1], layers(encoder.feedback))
+            if len(layers(encoder.feedback)) > 2:  # neurons after the feedback
                 back = after(back)
     return torch.stack(spikes)
 
@@ -43,7 +58,7 @@ PRESETS = [name for name in encoders if name.startswith("stf") and name != "stf_
 @pytest.mark.parametrize("pool", [False, True])
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_equals_its_equations(name: str, pool: bool) -> None:
-    encoder = make(name, pool=pool, height=7, width=8)
+    encoder = stf(name, pool=pool, height=7, width=8)
     images = torch.rand(2, 3, 7, 8, dtype=torch.float64)
     for timesteps in (1, 4, 6):
         spikes = run(encoder, images, timesteps)
@@ -56,7 +71,7 @@ def test_every_preset_equals_its_equations(name: str, pool: bool) -> None:
 
 
 def test_gradient_of_every_parameter_equals_the_loop() -> None:
-    encoder = make("stf")
+    encoder = stf()
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     parameters = list(encoder.parameters())
     ours = torch.autograd.grad(run(encoder, images, 4).sum(), parameters)
@@ -67,12 +82,12 @@ def test_gradient_of_every_parameter_equals_the_loop() -> None:
 
 def test_plif_after_the_feedback_starts_as_lif() -> None:
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
-    assert torch.equal(run(make("stf_plif"), images, 4), run(make("stf_lif"), images, 4))
+    assert torch.equal(run(stf("stf_plif"), images, 4), run(stf("stf_lif"), images, 4))
 
 
 def test_presets_are_the_published_variants() -> None:
     names = ["stf", *(f"stf_arch{i}" for i in range(1, 6))]
-    assert {name: (make(name).target, make(name).place) for name in names} == {
+    assert {name: (stf(name).target, stf(name).place) for name in names} == {
         "stf_arch1": ("image", "feature"),
         "stf_arch2": ("image", "image"),
         "stf_arch3": ("feature", "image"),
@@ -113,9 +128,11 @@ def test_published_parameter_counts(features: int, parameters: dict[str, Any], c
 def test_first_convolution_once_and_no_last_feedback(name: str, drives: int, feedbacks: int) -> None:
     encoder = make(name)
     calls: dict[str, list[int]] = {"drive": [], "feedback": []}
-    encoder.drive[0].register_forward_hook(lambda module, inputs, output: calls["drive"].append(len(inputs[0])))
+    layers(encoder.get_submodule("drive"))[0].register_forward_hook(
+        lambda module, inputs, output: calls["drive"].append(len(inputs[0]))
+    )
     if feedbacks:
-        encoder.feedback[0].register_forward_hook(lambda *_: calls["feedback"].append(1))
+        layers(encoder.get_submodule("feedback"))[0].register_forward_hook(lambda *_: calls["feedback"].append(1))
     run(encoder, torch.rand(2, 3, 8, 8, dtype=torch.float64), 4)
     assert len(calls["drive"]) == drives
     assert len(calls["feedback"]) == feedbacks
@@ -123,8 +140,10 @@ def test_first_convolution_once_and_no_last_feedback(name: str, drives: int, fee
 
 
 def test_last_feedback_does_not_pollute_batch_norm() -> None:
-    encoder = make("stf").train()
-    norm = encoder.feedback[1]
+    encoder = stf().train()
+    norm = layers(encoder.feedback)[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.num_batches_tracked is not None
     before = int(norm.num_batches_tracked)
     run(encoder, torch.rand(2, 3, 8, 8, dtype=torch.float64), 4)
     assert int(norm.num_batches_tracked) == before + 3
@@ -132,17 +151,35 @@ def test_last_feedback_does_not_pollute_batch_norm() -> None:
     assert int(norm.num_batches_tracked) == before + 3
 
 
+@pytest.mark.parametrize("name", ["stf_tspe_only", "stf_arch5"])
+def test_what_a_variant_lacks_has_no_parameters(name: str) -> None:
+    """Its stand-in adds nothing: no entry in a file of weights, and no name for one to be missing."""
+    encoder = stf(name)
+    absent = "feedback" if name == "stf_tspe_only" else "embedding"
+    assert not [key for key in encoder.state_dict() if key.startswith(absent)]
+    assert [key for key in stf().state_dict() if key.startswith(absent)]
+
+
+def test_without_embedding_half_precision_stays_half() -> None:
+    encoder = stf("stf_arch5").float()
+    seen: list[torch.dtype] = []
+    encoder.neuron.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        run(encoder, torch.rand(2, 3, 8, 8), 3)
+    assert seen == [torch.bfloat16] * 3
+
+
 def test_downsampling_stem_feeds_back_by_transposed_convolution() -> None:
-    encoder = make("stf1", pool=True)
-    convolution = encoder.feedback[0]
-    assert isinstance(convolution, torch.nn.ConvTranspose2d)
+    encoder = stf("stf1", pool=True)
+    convolution = layers(encoder.feedback)[0]
+    assert isinstance(convolution, nn.ConvTranspose2d)
     assert convolution.kernel_size == convolution.stride == (2, 2)
     assert convolution.weight.shape == (16, 3, 2, 2)
 
 
 def test_overrun_rules() -> None:
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
-    hold, stretched, refuse = (make("stf", overrun=rule) for rule in ("hold", "interpolate", "refuse"))
+    hold, stretched, refuse = (stf(overrun=rule) for rule in ("hold", "interpolate", "refuse"))
     assert torch.equal(run(hold, images, 6)[:4], run(hold, images, 4))
     assert not torch.equal(run(stretched, images, 6), run(hold, images, 6))
     with pytest.raises(UserError, match="trained for 4 timesteps and cannot serve 5"):
@@ -155,5 +192,5 @@ def test_overrun_rules() -> None:
 
 def test_channels_that_the_embedding_cannot_divide() -> None:
     with pytest.raises(UserError, match="multiple of 16"):
-        make("stf", features=24)
-    assert make("stf", features=24, embed="none") is not None
+        stf(features=24)
+    assert stf(features=24, embed="none") is not None

@@ -9,7 +9,7 @@ import pytest
 
 from robustbench_snn.registry import evaluations
 from robustbench_snn.testing import CheckResult, EvaluationConformance
-from robustbench_snn.testing.results import run_checks
+from robustbench_snn.testing.results import check_component
 
 SHIPPED = [name for name in evaluations if evaluations.declaration(name).origin.startswith("robustbench_snn.")]
 ALL_FALL = 0.4
@@ -58,13 +58,10 @@ DRAWS_BY_BLOCK = {"independent of order"}
 
 def check(name: str) -> list[CheckResult]:
     fields = evaluations.get(name).parameters.model_fields
-    few: dict[str, Any] = {key: 2 for key in ("draws", "judging_draws") if key in fields}
-    facts = {
-        "component": name,
-        "parameters": {**few, **PARAMETERS.get(name, {})},
-        "encoders": ("direct",) if name in DETERMINISTIC_ONLY else ("direct", "rate"),
-    }
-    return run_checks(type("Checks", (EvaluationConformance,), facts)(), f"evaluation {name}")
+    parameters: dict[str, Any] = {key: 2 for key in ("draws", "judging_draws") if key in fields}
+    parameters |= PARAMETERS.get(name, {})
+    encoders = ("direct",) if name in DETERMINISTIC_ONLY else ("direct", "rate")
+    return check_component(EvaluationConformance, "evaluation", name, parameters, encoders=encoders)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,11 @@ from robustbench_snn.model.backbone import Backbone, register_backbone
 from robustbench_snn.model.coding_gradients import replace_gradient
 from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem, register_encoder
 from robustbench_snn.model.task import Task
-from robustbench_snn.registry import ROOT
-from robustbench_snn.testing import check_backbone, check_encoder, check_evaluation, check_file
-from robustbench_snn.testing.results import CheckResult
+from robustbench_snn.registry import KINDS, ROOT
+from robustbench_snn.testing import CHECKS, CheckResult, check_backbone, check_encoder, check_file
 
 
-def failed(results: Iterable[CheckResult]) -> set[str]:
+def failed(results: list[CheckResult]) -> set[str]:
     return {result.name for result in results if not result.passed}
 
 
@@ -128,7 +126,7 @@ class InPlace(Sound):
 class Memory(Sound):
     """Remembers the image before."""
 
-    last: float | Tensor = 0.0
+    last: Tensor | float = 0.0
 
     def frames(self, images: Tensor, timesteps: int) -> Tensor:
         shown = super().frames(images + self.last, timesteps)
@@ -176,8 +174,8 @@ class FixedSize(Encoder):
 
     def forward(self, images: Tensor, timesteps: int) -> Tensor:
         drive = self.drive(self.normalize(images))
-        logits: Tensor = self.neuron(drive.expand(timesteps, *drive.shape) * self.weights[:timesteps])
-        return logits
+        spikes: Tensor = self.neuron(drive.expand(timesteps, *drive.shape) * self.weights[:timesteps])
+        return spikes
 
 
 @pytest.mark.parametrize(
@@ -225,7 +223,7 @@ def test_reasons_say_what_to_do() -> None:
 def test_a_crash_is_a_failed_check_with_its_place() -> None:
     reason = next(r.reason for r in check_encoder(FixedSize) if r.name == "shape and dtype")
     assert "RuntimeError" in reason
-    assert "test_testing.py, line" in reason
+    assert "test_kits.py, line" in reason
 
 
 def test_a_class_that_is_not_registered() -> None:
@@ -288,13 +286,9 @@ def test_backbones(name: str, checks: set[str]) -> None:
     assert failed(check_backbone(name, size=8)) == checks
 
 
-def test_evaluations() -> None:
-    assert failed(check_evaluation("clean")) == set()
-
-
 PLUGIN = '''
 """A plug-in."""
-from robustbench_snn.model.encoder import FrameEncoder, register_encoder
+from robustbench_snn.plugins import FrameEncoder, register_encoder
 
 @register_encoder("t_from_file", version=1, presets={"t_from_file_too": {}})
 class FromFile(FrameEncoder):
@@ -313,9 +307,30 @@ def test_check_file(tmp_path: Path) -> None:
     assert not failed(check_file(ROOT / "encoders" / "direct.py"))  # a file of the package is not loaded twice
 
 
+def test_check_file_checks_one_kind_with_parameters_of_its_own() -> None:
+    file = ROOT / "suites" / "attacks" / "noise.py"
+    results = check_file(file, "attack", tries=2)
+    assert {result.component for result in results} == {"attack noise"}
+    assert not failed(results)
+    with pytest.raises(UserError, match=r"has no parameter 'trys'. Did you mean 'tries'\?"):
+        check_file(file, "attack", trys=2)
+    with pytest.raises(UserError, match="registers no estimator"):
+        check_file(file, "estimator")
+    with pytest.raises(UserError, match="not for 'recipe'"):
+        check_file(file, "recipe")
+
+
+def test_every_kind_has_a_kit_but_whole_models() -> None:
+    assert {f"{kind}s" for kind in CHECKS} == set(KINDS) - {"models"}
+
+
 def test_check_file_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("x = 1\n")
     (tmp_path / "broken.py").write_text("import nothing_of_the_kind\n")
-    for name, words in [("empty", "registers no encoder"), ("broken", "cannot be imported"), ("none", "not a file")]:
+    for name, words in [
+        ("empty", "registers no encoder or"),
+        ("broken", "cannot be imported"),
+        ("none", "not a file"),
+    ]:
         with pytest.raises(UserError, match=words):
             check_file(tmp_path / f"{name}.py")
