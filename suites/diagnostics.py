@@ -46,7 +46,7 @@ class Diagnostics(Evaluation):
     def components(self) -> Iterable[tuple[str, str]]:
         """See :meth:`Evaluation.components`."""
         attacks = [("attacks", name) for name in ("pgd", "square", "noise")]
-        return [*super().components(), *attacks, *(("estimators", spec.name) for spec in FOREIGN)]
+        return [*super().components(), *attacks, *(("estimators", spec.name) for spec in (TRAINING, *FOREIGN))]
 
     def run(self, subject: Subject) -> Outcome:
         """The model first, then the attacks."""

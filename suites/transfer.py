@@ -36,7 +36,7 @@ class TransferEvaluation(AttackEvaluation):
 
     def components(self) -> Iterable[tuple[str, str]]:
         """See :meth:`Evaluation.components`."""
-        return [*super().components(), ("attacks", "mi_fgsm")]
+        return [*super().components(), ("attacks", "mi_fgsm"), ("estimators", "training")]
 
     def run(self, subject: Subject) -> Outcome:
         """Attacks every source, and looks at the target."""

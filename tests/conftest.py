@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 import torch
 
 # Small tensors gain nothing from threads, and pytest-xdist's workers would fight over the cores.
 torch.set_num_threads(1)
+
+# Digests of the files that tests make are not to be left in the home folder.
+_cache = tempfile.TemporaryDirectory()
+os.environ["RBSNN_CACHE"] = _cache.name

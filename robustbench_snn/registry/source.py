@@ -52,23 +52,32 @@ def _file(module: str) -> Path:
 
 
 def _beside(file: Path, folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Files in the plug-in's folder that a file imports, and those that these import."""
-    for name in _imported(file):
-        path = Path(str(getattr(sys.modules.get(name), "__file__", None) or "")).resolve()
+    """Files in the plug-in's folder that a file imports, now or within a function, and those that these import."""
+    for path in _imported(file, folder):
         if path.suffix == ".py" and path.is_relative_to(folder) and path not in seen:
             seen.add(path)
             yield path
             yield from _beside(path, folder, seen)
 
 
-def _imported(file: Path) -> set[str]:
-    names: set[str] = set()
+def _imported(file: Path, folder: Path) -> Iterator[Path]:
+    """Files that the names imported by a file may stand for: of modules, and of the packages that they are in."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+            names, root = [alias.name for alias in node.names], folder
+        elif isinstance(node, ast.ImportFrom):
+            module = [node.module] if node.module else []
+            names = [".".join([*module, alias.name]) for alias in node.names]
+            root = file.parents[node.level - 1] if node.level else folder
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            for depth in range(1, len(parts) + 1):
+                place = root.joinpath(*parts[:depth])
+                loaded = getattr(sys.modules.get(".".join(parts[:depth])), "__file__", None)
+                candidates = (place.with_suffix(".py"), place / "__init__.py", Path(loaded or place))
+                yield from (path.resolve() for path in candidates if path.is_file())
 
 
 def _digest(files: Mapping[str, Path]) -> str:

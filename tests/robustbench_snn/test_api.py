@@ -11,6 +11,7 @@ from torch import nn
 
 from robustbench_snn import evaluate
 from robustbench_snn.errors import UserError
+from robustbench_snn.testing.subject import samples_for, small_target
 from tests.attack_models import Linear, Noisy, held_out, trained
 
 
@@ -55,6 +56,39 @@ def test_an_ann_and_a_stochastic_model() -> None:
     (noisy,) = evaluate(Noisy(model, 0.1), images, labels, [{"pgd": {"eps": 0.05, "steps": 2}}], stochastic=True)
     assert noisy.metrics["worst"] <= noisy.metrics["accuracy"]
     assert {"vote", "worst"} <= set(noisy.columns)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"clean": {"draws": 3}},
+        {"pgd": {"eps": 0.05, "steps": 2, "draws": 2, "judging_draws": 3}},
+        {"corruptions": {"types": ["gaussian_noise"], "severities": [3], "draws": 2}},
+    ],
+)
+@pytest.mark.parametrize("encoder", ["direct", "rate"])
+def test_permuted_samples_with_their_ids_give_permuted_results(encoder: str, entry: dict[str, Any]) -> None:
+    target = small_target(encoder=encoder)
+    samples = samples_for(target, 24, wrong=3)
+    images, labels, ids = samples.images(torch.arange(24)), samples.labels, 7 * torch.arange(24) + 1000
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
+
+    def found(rows: torch.Tensor, sample_ids: torch.Tensor | None) -> dict[str, np.ndarray[Any, Any]]:
+        (result,) = evaluate(target.model, images[rows], labels[rows], [entry], sample_ids=sample_ids, batch_size=7)
+        return {name: np.asarray(column) for name, column in result.columns.items()}
+
+    straight, permuted = found(torch.arange(24), ids), found(order, ids[order])
+    for name, column in straight.items():
+        assert np.array_equal(column[order.numpy()], permuted[name]), name
+    if encoder == "rate":  # the draws follow the ids: without them a sample gets those of its place
+        without = found(order, None)
+        assert any(not np.array_equal(straight[name][order.numpy()], without[name]) for name in straight)
+
+
+@pytest.mark.parametrize("ids", [[0, 0, 1, 2], [0, 1, 2], [0.0, 1.0, 2.0, 3.0]])
+def test_sample_ids_are_whole_and_different(ids: list[float]) -> None:
+    with pytest.raises(UserError, match="4 whole numbers, all different"):
+        evaluate(Linear(), torch.rand(4, 1, 4, 4), torch.zeros(4, dtype=torch.int64), ["clean"], sample_ids=ids)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from robustbench_snn.corruption.published import PublishedCorruptions
 from robustbench_snn.corruption.samples import PublishedSamples
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation.contract import Evaluation
+from robustbench_snn.registry import evaluations
 
 COUNT = 4
 LABELS = np.array([3, 1, 2, 9])
@@ -130,3 +132,36 @@ def test_imagenet_with_images_of_two_sizes(imagenet: Path) -> None:
     Image.new("RGB", (9, 6)).save(imagenet / "fog/1/n02/a.png")
     with pytest.raises(UserError, match="has shape"):
         PublishedCorruptions(imagenet, "imagenet-c").images("fog", 1)
+
+
+def test_a_set_is_known_by_its_content(cifar: Path) -> None:
+    before = opened(cifar).content(["fog"], [1])
+    assert set(before) == {"fog.npy", "labels.npy"}
+    np.save(cifar / "frost.npy", np.load(cifar / "frost.npy") + 1)
+    assert opened(cifar).content(["fog"], [1]) == before
+    images = np.load(cifar / "fog.npy")
+    images[7, 3, 3, 0] += 1
+    np.save(cifar / "fog.npy", images)
+    after = opened(cifar).content(["fog"], [1])
+    assert after["fog.npy"] != before["fog.npy"]
+    assert after["labels.npy"] == before["labels.npy"]
+
+
+def test_content_of_imagenet_folders(imagenet: Path) -> None:
+    before = PublishedCorruptions(imagenet, "imagenet-c").content(["shot_noise", "fog"], [1, 2])
+    assert set(before) == {"shot_noise/1", "shot_noise/2", "fog/1", "fog/2"}
+    Image.new("RGB", (8, 6), (1, 2, 3)).save(imagenet / "fog/2/n02/a.png")
+    after = PublishedCorruptions(imagenet, "imagenet-c").content(["shot_noise", "fog"], [1, 2])
+    assert {place for place in before if before[place] != after[place]} == {"fog/2"}
+
+
+def test_an_evaluation_on_published_files_says_their_content(cifar: Path) -> None:
+    def evaluation(**parameters: object) -> Evaluation:
+        found: Evaluation = evaluations.create("corruptions", types=["fog"], severities=[1], **parameters)
+        return found
+
+    published = evaluation(source="published", root=str(cifar))
+    assert published.content() == opened(cifar).content(["fog"], [1])
+    assert set(published.components()) == {("estimators", "training")}, "no corruption is computed"
+    assert published.places == {"root"}
+    assert evaluation().content() == {}

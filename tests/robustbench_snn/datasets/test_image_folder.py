@@ -70,6 +70,18 @@ def test_ids_follow_the_names_and_survive_new_files(root: Path) -> None:
     assert torch.equal(moved.test.ids, after.test.ids)
 
 
+def test_the_fingerprint_notices_a_replaced_image(root: Path) -> None:
+    before = load_dataset("image_folder", root=str(root)).fingerprint
+    file = root / "val/bee/2.png"
+    data = bytearray(file.read_bytes())
+    data[-20] ^= 1
+    file.write_bytes(bytes(data))
+    assert load_dataset("image_folder", root=str(root)).fingerprint != before
+    data[-20] ^= 1
+    file.write_bytes(bytes(data))
+    assert load_dataset("image_folder", root=str(root)).fingerprint == before
+
+
 def test_errors(root: Path, tmp_path: Path) -> None:
     (root / "val/ant/1.png").write_bytes(b"no image")
     with pytest.raises(DatasetError, match=r"val/ant/1\.png is not a whole image"):

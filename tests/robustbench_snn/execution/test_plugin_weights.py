@@ -1,0 +1,59 @@
+"""A plug-in's model is built anew for every run: its weights are compared with those of the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from robustbench_snn.dataset import load_dataset
+from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution.session import Session
+from robustbench_snn.model.task import Task
+from robustbench_snn.model.whole import register_model
+from robustbench_snn.plan.plan import make_plan
+from robustbench_snn.spec.files import parse_suite
+from robustbench_snn.store.records import Record
+from robustbench_snn.store.store import Store
+
+SCALE = [1.0]
+
+
+@register_model("weights_from_outside", version=1)
+def weights_from_outside(task: Task) -> nn.Module:
+    """Its weights come from elsewhere, as from a file that is replaced."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(task.channels * task.height * task.width, task.classes))
+    with torch.no_grad():
+        model[1].weight.mul_(SCALE[0])
+    return model
+
+
+def records(store: Path, *evaluations: str, fresh: bool = False) -> list[Record]:
+    suite = {
+        "name": "outside",
+        "dataset": {"name": "digits", "limit": 8},
+        "timesteps": 1,
+        "models": [{"name": "mine", "model": "weights_from_outside"}],
+        "evaluations": list(evaluations),
+    }
+    plan = make_plan(parse_suite(suite), load_dataset("digits", limit=8))
+    return [record for _, record in run_here(Session(plan, Store(store), RunSettings(fresh=fresh)))]
+
+
+def test_other_weights_than_those_recorded_are_refused(tmp_path: Path) -> None:
+    train, clean = records(tmp_path, "clean")
+    assert (train.status, clean.status) == ("done", "done")
+    SCALE[0] = 2.0
+    try:
+        refused = records(tmp_path, "clean", "profile")[-1]
+        assert refused.failure is not None
+        assert refused.failure.is_users
+        assert "builds other weights" in refused.failure.message
+        assert "--fresh" in refused.failure.message
+        again = records(tmp_path, "clean", "profile", fresh=True)
+        assert [record.status for record in again] == ["done"] * 3
+        assert again[0].weights_sha256 != train.weights_sha256
+        assert {record.weights_sha256 for record in again} == {again[0].weights_sha256}
+    finally:
+        SCALE[0] = 1.0
