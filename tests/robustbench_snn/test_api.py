@@ -101,7 +101,12 @@ def test_sample_ids_are_whole_and_different(ids: list[float]) -> None:
         (torch.rand(4, 1, 8, 8), torch.zeros(4), "claen", "clean"),
         (torch.rand(4, 1, 8, 8), torch.zeros(4), {"pgd": {"eps": 2.0}}, "eps"),
         (torch.rand(4, 1, 8, 8), torch.zeros(4), {"pgd": {"eps": 0.1, "stpes": 3}}, "steps"),
-        (torch.rand(4, 1, 8, 8), torch.zeros(4), {"pgd": {"eps": 0.1}, "fgsm": {"eps": 0.1}}, "one name"),
+        (
+            torch.rand(4, 1, 8, 8),
+            torch.zeros(4),
+            {"pgd": {"eps": 0.1}, "fgsm": {"eps": 0.1}},
+            "write a component as a name",
+        ),
     ],
 )
 def test_bad_input_is_explained(images: torch.Tensor, labels: torch.Tensor, entry: object, message: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.execution import RunSettings, run_here, run_in_processes
 from robustbench_snn.execution.memory import run_in_memory
@@ -182,7 +183,8 @@ class _OutOfMemoryAbove(Evaluation):
 
 
 def test_out_of_memory_halves_the_batch() -> None:
-    subject = Subject(Target(torch.nn.Identity()), samples=None, batch_size=64)  # type: ignore[arg-type]
+    samples = ArraySamples(torch.rand(8, 1, 2, 2), torch.zeros(8, dtype=torch.int64))
+    subject = Subject(Target(torch.nn.Flatten()), samples, batch_size=64)
     outcome, batch_size = run_in_memory(_OutOfMemoryAbove(), subject)
     assert (outcome.metrics["accuracy"], batch_size) == (1.0, 4)
 

@@ -40,7 +40,7 @@ def test_keys_ignore_order_and_notice_every_value() -> None:
 def test_a_key_is_the_same_on_every_machine() -> None:
     """Published records are found by their keys: whoever changes how keys are made must raise KEY_VERSION."""
     assert content_key(kind="train", model={"name": "stf", "version": 1}, seed=0) == (
-        "105899410f92e0884a694dbc7a9f406ffab20b6a09d13c48aedebf7f74ee3f2a"
+        "4843c47062f4a4e000bc74d9ba7d11d97ab735a321136a2a78f751bbacbb9a4a"
     )
 
 
