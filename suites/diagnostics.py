@@ -11,6 +11,7 @@ from pydantic import PositiveInt
 from robustbench_snn.attack.ball import Norm
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Epsilon
+from robustbench_snn.registry.spec import TRAINING
 from robustbench_snn.suites import _attack_checks, _model_checks
 from robustbench_snn.suites._attack_checks import FOREIGN, AttackChecks
 from robustbench_snn.suites._model_checks import check_model, zero_gradients
