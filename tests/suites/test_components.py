@@ -65,7 +65,9 @@ def targets(names: Iterable[tuple[str, str]]) -> set[Any]:
 def test_an_evaluation_declares_what_it_runs(
     name: str, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = {key: 2 for key in ("draws", "judging_draws") if key in evaluations.get(name).parameters.model_fields}
+    few: dict[str, Any] = {
+        key: 2 for key in ("draws", "judging_draws") if key in evaluations.get(name).parameters.model_fields
+    }
     kit = type("Kit", (EvaluationConformance,), {"component": name, "parameters": {**few, **parameters}})()
     evaluation = kit.build()
     declared = set(evaluation.components())

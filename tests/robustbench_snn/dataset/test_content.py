@@ -61,7 +61,12 @@ def test_names_and_files_count(folder: Path) -> None:
 def test_files_are_read_once_until_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     real = content._sha256
-    monkeypatch.setattr(content, "_sha256", lambda file: (read.append(file), real(file))[1])
+
+    def told(file: Path) -> str:
+        read.append(file)
+        return real(file)
+
+    monkeypatch.setattr(content, "_sha256", told)
     first = digest_of(folder)
     assert digest_of(folder) == first
     assert len(read) == 2
