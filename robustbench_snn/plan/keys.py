@@ -78,8 +78,12 @@ def resolved(component: ComponentSpec, registry: Registry[Any, Any]) -> dict[str
 def resolved_evaluation(component: ComponentSpec) -> dict[str, Any]:
     """An evaluation as keys hold it, with the versions of all components that it runs and the files that it reads."""
     evaluation = component.create("evaluations")
-    outside = {"content": dict(content)} if (content := evaluation.content()) else {}
-    return resolved(component, evaluations) | {"components": versions(evaluation.components()), **outside}
+    identity = resolved(component, evaluations) | {"components": versions(evaluation.components())}
+    if content := evaluation.content():  # what the files hold counts, not where they are
+        identity["content"] = dict(content)
+        for name in evaluation.places:
+            identity["parameters"].pop(name)
+    return identity
 
 
 def versions(components: Iterable[tuple[str, str]]) -> dict[str, Any]:
