@@ -32,10 +32,13 @@ def leaderboard(
     """Show a published leaderboard, or list them."""
     from robustbench_snn.leaderboard.pages import render_terminal
     from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
+    from robustbench_snn.leaderboard.withdrawal import withdrawals
 
     if table is None:
         for name in tables(results):
-            output.print(f"{name}: {', '.join(map(str, versions(results, name)))}", highlight=False)
+            gone = withdrawals(results, name)
+            told = (f"{found} (withdrawn)" if str(found) in gone else str(found) for found in versions(results, name))
+            output.print(f"{name}: {', '.join(told)}", highlight=False)
         if not tables(results):
             output.print(f"no published tables in {results}; rbsnn run SUITE publishes one", highlight=False)
         return
@@ -52,6 +55,8 @@ def leaderboard(
     if as_json:
         print_json(data.model_dump(mode="json"))
         return
+    if note := withdrawals(results, table).get(str(chosen)):
+        output.print(f"withdrawn: {note.told()}", highlight=False, markup=False)
     shown = render_terminal(data, str(chosen))
     output.print(shown)
     if svg is not None:

@@ -1,4 +1,4 @@
-"""Checking published tables: leaderboard verify."""
+"""Checking and withdrawing published tables: leaderboard verify, leaderboard withdraw."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from robustbench_snn.cli.console import errors, output
+from robustbench_snn.errors import UserError
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds this command."""
+    """Adds these commands."""
     app.command("leaderboard verify")(verify)
+    app.command("leaderboard withdraw")(withdraw)
 
 
 def verify(
@@ -37,6 +39,27 @@ def verify(
             errors.print(f"{name}: {finding}", highlight=False, markup=False, soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
+
+
+def withdraw(
+    table: Annotated[str, typer.Argument(help="A published table.")],
+    version: Annotated[str, typer.Argument(help="Such as v1.0.")],
+    reason: Annotated[str, typer.Option(help="Why it no longer counts, for its readers.")],
+    superseded_by: Annotated[str | None, typer.Option(help="The version to read instead.")] = None,
+    results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
+) -> None:
+    """Say that a published version no longer counts, and why; its files stay as they are."""
+    from robustbench_snn.leaderboard.publication import write_index
+    from robustbench_snn.leaderboard.versions import versions
+    from robustbench_snn.leaderboard.withdrawal import withdraw as noted
+
+    known = versions(results, table)
+    chosen = {str(found): found for found in known}
+    if version not in chosen:
+        raise UserError(f"table '{table}' has no version {version}; there are: {', '.join(chosen) or 'none'}")
+    path = noted(results, table, chosen[version], reason, superseded_by)
+    write_index(results)
+    _print(f"noted in {path}")
 
 
 def _print(line: str) -> None:

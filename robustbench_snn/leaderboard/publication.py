@@ -16,6 +16,7 @@ from robustbench_snn.leaderboard.outcomes import Outcomes, aligned, read_outcome
 from robustbench_snn.leaderboard.pages import render_html, render_index, render_markdown
 from robustbench_snn.leaderboard.table import Row, Table
 from robustbench_snn.leaderboard.versions import Version, load_table, record_lines, tables, versions
+from robustbench_snn.leaderboard.withdrawal import withdrawals
 from robustbench_snn.plan.keys import content_key
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import write_text
@@ -44,7 +45,7 @@ class Prepared:
         content: with the entries that carry over.
         version: the next one.
         last: the latest one; None if there is none.
-        before: its content; None if it has another protocol or schema.
+        before: its content; None if it has another protocol or schema, or was withdrawn.
     """
 
     content: Content
@@ -85,7 +86,8 @@ def prepare(table: Table, outcomes: Outcomes, records: Iterable[Record], results
         return Prepared(_assessed(content), Version(1, 0), None, None)
     last = known[-1]
     latest = load_table(results, table.name, last)
-    if not isinstance(latest, Table) or latest.protocol_hash != table.protocol_hash:
+    withdrawn = str(last) in withdrawals(results, table.name)
+    if not isinstance(latest, Table) or withdrawn or latest.protocol_hash != table.protocol_hash:
         return Prepared(_assessed(content), Version(last.major + 1, 0), last, None)
     before = _published(results, latest, last)
     whole = _assessed(_carried_over(before, content))
@@ -118,7 +120,8 @@ def write_index(results: Path) -> None:
     """Writes results/README.md, the list of all tables and versions."""
     known = {name: [str(version) for version in versions(results, name)] for name in tables(results)}
     newest = {name: load_table(results, name) for name in known}
-    write_text(results / "README.md", render_index(newest, known))
+    withdrawn = {name: {version: note.told() for version, note in withdrawals(results, name).items()} for name in known}
+    write_text(results / "README.md", render_index(newest, known, withdrawn))
 
 
 def _published(results: Path, table: Table, version: Version) -> Content:

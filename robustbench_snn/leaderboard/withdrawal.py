@@ -29,6 +29,11 @@ class Withdrawal(Strict):
     date: str
     superseded_by: str | None = None
 
+    def told(self) -> str:
+        """One sentence for readers of the table."""
+        instead = f"; read {self.superseded_by} instead" if self.superseded_by else ""
+        return f"{self.reason.rstrip('.')}{instead} ({self.date[:10]})"
+
 
 _NOTES: TypeAdapter[dict[str, Withdrawal]] = TypeAdapter(dict[str, Withdrawal])
 

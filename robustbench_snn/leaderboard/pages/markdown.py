@@ -36,8 +36,12 @@ def render_markdown(table: AnyTable, version: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_index(newest: Mapping[str, AnyTable], versions: Mapping[str, Sequence[str]]) -> str:
-    """results/README.md: all tables with all versions."""
+def render_index(
+    newest: Mapping[str, AnyTable],
+    versions: Mapping[str, Sequence[str]],
+    withdrawn: Mapping[str, Mapping[str, str]],
+) -> str:
+    """results/README.md: all tables with all versions, and why some no longer count (reasons by table and version)."""
     lines = [
         "# Published leaderboards",
         "",
@@ -51,6 +55,9 @@ def render_index(newest: Mapping[str, AnyTable], versions: Mapping[str, Sequence
         links = ", ".join(f"[{version}]({name}/{version}/leaderboard.md)" for version in versions[name])
         facts = (table.title, versions[name][-1], table.dataset, str(table.samples), str(len(table.rows)), links)
         lines.append(f"| {' | '.join(facts)} |")
+    reasons = [f"- {name} {version}: {why}" for name, notes in withdrawn.items() for version, why in notes.items()]
+    if reasons:
+        lines += ["", "Withdrawn, and kept as they were published:", "", *reasons]
     return "\n".join(lines) + "\n"
 
 

@@ -47,3 +47,8 @@ def test_a_damaged_note_is_an_error(results: Path) -> None:
     (results / "digits" / FILE).write_text('{"v1.0": {"reason": ""}}')
     with pytest.raises(StoreError, match="damaged"):
         withdrawals(results, "digits")
+
+
+def test_the_sentence_names_what_to_read_instead(results: Path) -> None:
+    withdraw(results, "digits", Version(1, 0), "made from a dirty tree.", "v2.0")
+    assert withdrawals(results, "digits")["v1.0"].told().startswith("made from a dirty tree; read v2.0 instead (20")
