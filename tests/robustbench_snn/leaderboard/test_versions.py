@@ -13,6 +13,7 @@ from robustbench_snn.leaderboard.comparison import compare
 from robustbench_snn.leaderboard.outcomes import Outcomes, read_outcomes
 from robustbench_snn.leaderboard.statistics import adjust
 from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
+from robustbench_snn.leaderboard.withdrawal import withdraw
 from tests.tables import EVALUATIONS, N, outcomes, publish, published, row, score, table
 
 
@@ -119,6 +120,17 @@ def test_entries_of_another_protocol_do_not_carry_over(tmp_path: Path) -> None:
     publish(table(row("old")), outcomes(old=0.5), tmp_path)
     publish(table(row("new"), protocol="q"), outcomes(new=0.5), tmp_path)
     assert [entry.model for entry in load_table(tmp_path, "tab").rows] == ["new"]
+
+
+def test_a_withdrawn_version_carries_nothing_over(tmp_path: Path) -> None:
+    first = publish(table(row("direct"), row("stf")), outcomes(direct=0.5, stf=0.7), tmp_path)
+    before = snapshot(first)
+    withdraw(tmp_path, "tab", Version(1, 0), "made from a dirty tree", "v2.0")
+    assert publish(table(row("new")), outcomes(new=0.5), tmp_path).name == "v2.0"
+    assert [entry.model for entry in published(tmp_path).rows] == ["new"]
+    assert snapshot(first) == before
+    index = (tmp_path / "README.md").read_text()
+    assert "- tab v1.0: made from a dirty tree; read v2.0 instead" in index
 
 
 def test_the_index_links_every_version(tmp_path: Path) -> None:
