@@ -1,0 +1,83 @@
+"""Broken models are flagged by every evaluation, not only by diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robustbench_snn import evaluate
+from robustbench_snn.evaluation.flags import FLAGS
+
+IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(40) % 5
+
+
+class Altered(nn.Module):
+    """A linear model with something done to its input or its logits."""
+
+    def __init__(
+        self, before: Callable[[Tensor], Tensor] | None = None, after: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(16, 5)
+        self.before, self.after = before, after
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = images if self.before is None else self.before(images)
+        logits: Tensor = self.linear(x.flatten(1))
+        return logits if self.after is None else self.after(logits)
+
+
+def nan_weights() -> nn.Module:
+    model = Altered()
+    with torch.no_grad():
+        model.linear.weight[0, 0] = torch.nan
+    return model
+
+
+BROKEN: dict[str, tuple[nn.Module, set[str]]] = {
+    "as it should be": (Altered(), set()),
+    "detached input": (Altered(before=Tensor.detach), {"no_input_gradient"}),
+    "constant": (
+        Altered(after=lambda z: z * 0.0 + torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0])),
+        {"no_input_gradient", "constant_prediction"},
+    ),
+    "undeclared noise": (Altered(after=lambda z: z + torch.randn_like(z)), {"not_deterministic"}),
+    "infinite logits": (Altered(after=lambda z: torch.where(z > z.amax(), z, torch.inf)), {"non_finite_logits"}),
+    "weights that are not numbers": (nan_weights(), {"non_finite_weights", "non_finite_logits"}),
+}
+
+
+@pytest.mark.parametrize("evaluation", ["clean", {"pgd": {"eps": 0.1, "steps": 2}}], ids=["clean", "pgd"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_flags(name: str, evaluation: str | dict[str, dict[str, float]]) -> None:
+    model, expected = BROKEN[name]
+    (result,) = evaluate(model, IMAGES, LABELS, [evaluation])
+    raised = set(result.flags) & {flag for _, flags in BROKEN.values() for flag in flags}
+    assert expected <= raised
+    assert raised <= set(FLAGS)
+    if not expected:
+        assert not raised
+    if "non_finite_logits" in expected:
+        assert result.accuracy == 0.0
+
+
+def test_logits_that_are_not_finite_off_the_clean_grid_are_flagged_and_count_as_wrong() -> None:
+    clean = set(map(float, IMAGES.flatten()))
+
+    def fragile(images: Tensor) -> Tensor:
+        known = torch.tensor([float(value) in clean for value in images.detach().flatten()]).reshape(images.shape)
+        return torch.where(known.flatten(1).all(1).reshape(-1, 1, 1, 1), images, torch.nan)
+
+    model = Altered(before=fragile)
+    with torch.no_grad():
+        labels = Altered()(IMAGES).argmax(1)
+    clean_result, attacked = evaluate(model, IMAGES, labels, ["clean", {"pgd": {"eps": 0.1, "steps": 2}}])
+    assert clean_result.accuracy == 1.0
+    assert "non_finite_logits" not in clean_result.flags
+    assert attacked.accuracy == 0.0
+    assert "non_finite_logits" in attacked.flags
