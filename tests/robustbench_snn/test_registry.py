@@ -13,14 +13,14 @@ from pydantic import Field
 
 from robustbench_snn.errors import UnknownNameError, UserError
 from robustbench_snn.registry import KINDS, Registry, encoders, load_plugin
-from robustbench_snn.registry.traits import NoTraits
+from robustbench_snn.registry.traits import EncoderTraits
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def registry() -> Registry[Any, NoTraits]:
-    return Registry("encoder", "robustbench_snn.encoders", NoTraits)
+def registry() -> Registry[Any, EncoderTraits]:
+    return Registry("encoder", "robustbench_snn.encoders", EncoderTraits)
 
 
 def test_listing_imports_no_torch() -> None:
@@ -49,7 +49,7 @@ def test_the_syntax_tree_says_what_the_import_says(kind: str) -> None:
         assert scanned.traits == loaded.traits
 
 
-def test_a_decorator_that_says_an_unknown_trait_is_refused(registry: Registry[Any, NoTraits]) -> None:
+def test_a_decorator_that_says_an_unknown_trait_is_refused(registry: Registry[Any, EncoderTraits]) -> None:
     with pytest.raises(TypeError, match="sparkling"):
         registry.register("t_trait", version=1, sparkling=True)
 
@@ -61,7 +61,7 @@ def test_unknown_names_suggest_the_nearest() -> None:
         encoders.get("xyzzy")
 
 
-def test_parameters_are_checked_by_their_annotations(registry: Registry[Any, NoTraits]) -> None:
+def test_parameters_are_checked_by_their_annotations(registry: Registry[Any, EncoderTraits]) -> None:
     @registry.register("t_checked", version=1, presets={"t_preset": {"size": 3}})
     def make(
         context: Any, *, size: Annotated[int, Field(ge=1)] = 2, kind: Literal["a", "b"] = "a", needed: float = 0.5
@@ -79,7 +79,7 @@ def test_parameters_are_checked_by_their_annotations(registry: Registry[Any, NoT
     assert "unknown parameter 'wrong'" in message
 
 
-def test_a_required_parameter_is_named(registry: Registry[Any, NoTraits]) -> None:
+def test_a_required_parameter_is_named(registry: Registry[Any, EncoderTraits]) -> None:
     @registry.register("t_required", version=1)
     def make(*, size: int) -> None:
         """Makes something."""
@@ -88,7 +88,7 @@ def test_a_required_parameter_is_named(registry: Registry[Any, NoTraits]) -> Non
         registry.create("t_required")
 
 
-def test_a_name_cannot_be_taken_twice(registry: Registry[Any, NoTraits], tmp_path: Path) -> None:
+def test_a_name_cannot_be_taken_twice(registry: Registry[Any, EncoderTraits], tmp_path: Path) -> None:
     (tmp_path / "thief.py").write_text(
         '"""A thief."""\nfrom robustbench_snn.model.encoder import FrameEncoder, register_encoder\n\n'
         '@register_encoder("direct", version=1)\nclass Mine(FrameEncoder):\n    """Takes a name."""\n\n'
@@ -98,7 +98,7 @@ def test_a_name_cannot_be_taken_twice(registry: Registry[Any, NoTraits], tmp_pat
         load_plugin(tmp_path / "thief.py")
 
 
-def test_a_preset_of_a_parameter_that_is_not_there(registry: Registry[Any, NoTraits]) -> None:
+def test_a_preset_of_a_parameter_that_is_not_there(registry: Registry[Any, EncoderTraits]) -> None:
     @registry.register("t_bad", version=1, presets={"t_bad_preset": {"nothing": 1}})
     def make(*, size: int = 1) -> None:
         """Makes something."""
