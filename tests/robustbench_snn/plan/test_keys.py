@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +15,7 @@ from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.plan.keys import content_key, key_of
 from robustbench_snn.plan.plan import Plan, make_plan
+from robustbench_snn.registry import KINDS
 from robustbench_snn.spec.files import parse_suite
 
 
@@ -70,3 +76,64 @@ def test_names_and_descriptions_are_in_no_key() -> None:
     assert [key_of(cell) for cell in first.train] == [key_of(cell) for cell in second.train]
     for one, other in zip(first.evaluate, second.evaluate, strict=True):
         assert key_of(one, {one.train.peer_name: "1"}) == key_of(other, {other.train.peer_name: "1"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "changed"),
+    [
+        ("attacks", "pgd", {"pgd", "snn_fast"}),
+        ("attacks", "square", {"snn_fast"}),
+        ("estimators", "assg", {"snn_fast"}),
+        ("corruptions", "fog", {"corruptions fog", "timesteps"}),
+        ("evaluations", "clean", {"clean"}),
+    ],
+)
+def test_versions_of_what_an_evaluation_runs_are_in_its_key(
+    kind: str, name: str, changed: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluations: list[object] = [
+        "clean",
+        {"pgd": {"eps": 0.1}},
+        {"snn_fast": {"eps": 0.1}},
+        {"corruptions": {"types": ["fog", "snow"]}},
+        {"timesteps": {"conditions": [{"corruption": "fog", "severity": 1}]}},
+    ]
+
+    def keys() -> dict[str, str]:
+        suite = parse_suite({"name": "t", "models": [{"name": "a", "encoder": "direct"}], "evaluations": evaluations})
+        made = make_plan(suite, load_dataset("digits", limit=10))
+        return {
+            f"{cell.component.title} {cell.detail}".strip(): key_of(cell, {cell.train.peer_name: "w"})
+            for cell in made.evaluate
+        }
+
+    before, registry = keys(), KINDS[kind]
+    found = registry.get(name)
+    newer = replace(found, declaration=replace(found.declaration, version=99))
+    real = registry.get
+    monkeypatch.setattr(registry, "get", lambda asked: newer if asked == name else real(asked))
+    after = keys()
+    assert {cell for cell in before if before[cell] != after[cell]} == changed
+
+
+def test_a_plugin_whose_code_changed_is_another_model(tmp_path: Path) -> None:
+    code = (
+        "from robustbench_snn.plugins import FrameEncoder, register_encoder\n\n"
+        '@register_encoder(\'t_shifty\', version=1)\nclass Shifty(FrameEncoder):\n    """Shows something."""\n\n'
+        "    def frames(self, images, timesteps):\n        return images.expand(timesteps, *images.shape)"
+    )
+    script = (
+        "import sys\nfrom robustbench_snn.registry import load_plugin\n"
+        "from robustbench_snn.dataset import load_dataset\nfrom robustbench_snn.plan.keys import key_of\n"
+        "from robustbench_snn.plan.plan import make_plan\nfrom robustbench_snn.spec.files import parse_suite\n"
+        "load_plugin(sys.argv[1])\n"
+        "suite = {'name': 't', 'models': [{'name': 'a', 'encoder': 't_shifty'}], 'evaluations': ['clean']}\n"
+        "plan = make_plan(parse_suite(suite), load_dataset('digits', limit=10))\nprint(key_of(plan.train[0]))\n"
+    )
+    keys = []
+    for version in (code, code, f"{code} * 0"):
+        (tmp_path / "shifty.py").write_text(version)
+        command = [sys.executable, "-c", script, str(tmp_path / "shifty.py")]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+        keys.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert keys[0] == keys[1] != keys[2]
