@@ -67,7 +67,7 @@ class EpsilonCurve(Evaluation):
                     cascade.attack(member.stage())
                 fallen = (cascade.broken_by != SURVIVED) & smallest.isinf()
                 smallest[fallen] = eps
-                shares.append(cascade.share)
+                shares.append(cascade.share.clone())  # the next radius lowers it in place
                 points.append({"eps": eps, "accuracy": cascade.robust_accuracy, "broken": int(fallen.sum())})
         heights = [clean, *(point["accuracy"] for point in points)]
         height = np.trapezoid(torch.stack(shares).double().numpy(), [0.0, *self.eps], axis=0) / self.eps[-1]
