@@ -19,17 +19,16 @@ from robustbench_snn.spec.files import parse_suite
 ROOT = Path(__file__).resolve().parents[3]
 SUITE = {
     "name": "threads",
-    "dataset": {"name": "digits", "limit": 24, "train_limit": 256},
+    "dataset": {"name": "digits", "limit": 24, "train_limit": 128},
     "timesteps": 2,
     "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}},
-    "recipe": {"epochs": 2, "lr": 4e-3, "batch_size": 64},
+    "recipe": {"epochs": 1, "lr": 4e-3, "batch_size": 64},
     "models": [{"name": "direct", "encoder": "direct"}, {"name": "rate", "encoder": "rate"}],
     "evaluations": [
         {"clean": {"draws": 2}},
         {"pgd": {"eps": "24/255", "steps": 2, "draws": 2, "judging_draws": 2}},
-        {"corruptions": {"types": ["gaussian_noise", "fog"], "severities": [1, 5], "draws": 1}},
-        {"timesteps": {"draws": 2}},
-        {"step_faults": {"draws": 2}},
+        {"corruptions": {"types": ["gaussian_noise"], "severities": [1, 5], "draws": 1}},
+        {"timesteps": {"draws": 1}},
     ],
 }
 SCRIPT = """
@@ -60,16 +59,16 @@ if __name__ == "__main__":
 """
 
 
-def computed(folder: Path, threads: int | None, jobs: int) -> tuple[int, dict[str, Any]]:
+def computed(folder: Path, threads: int, jobs: int) -> tuple[int, dict[str, Any]]:
     """Number of threads that torch had, and weights, metrics and outcomes by key, of a process of its own."""
     script = folder / "run.py"
     script.write_text(SCRIPT)
     environment = {
         name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
     }
-    environment |= {"PYTHONPATH": str(ROOT)} | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    environment |= {"PYTHONPATH": str(ROOT)} | {"OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, str(script), json.dumps(SUITE), str(folder / f"{threads}-{jobs}"), str(jobs)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     had, found = json.loads(done.stdout)
     return had, found
@@ -79,16 +78,14 @@ def computed(folder: Path, threads: int | None, jobs: int) -> tuple[int, dict[st
 def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     had, found = computed(tmp_path_factory.mktemp("one"), 1, 1)
     assert had == 1
-    assert len(found) == 2 * (1 + 6)
+    assert len(found) == 2 * (1 + 4)
     return found
 
 
-@pytest.mark.parametrize(("threads", "jobs"), [(2, 1), (2, 2), (None, 1), (1, 2)])
-def test_threads_and_jobs_change_no_number(
-    reference: dict[str, Any], tmp_path: Path, threads: int | None, jobs: int
-) -> None:
+@pytest.mark.parametrize(("threads", "jobs"), [(2, 1), (1, 2), (2, 2)])
+def test_threads_and_jobs_change_no_number(reference: dict[str, Any], tmp_path: Path, threads: int, jobs: int) -> None:
     had, found = computed(tmp_path, threads, jobs)
-    assert threads is None or had == threads
+    assert had == threads
     assert found.keys() == reference.keys()
     assert [key for key in found if found[key] != reference[key]] == []
 
@@ -96,7 +93,7 @@ def test_threads_and_jobs_change_no_number(
 def test_the_number_of_threads_of_a_training_is_in_its_key() -> None:
     def keys(**recipe: int) -> list[str]:
         spec = parse_suite(SUITE | {"recipe": {"epochs": 2, **recipe}})
-        return [key_of(cell) for cell in make_plan(spec, load_dataset("digits", limit=24, train_limit=256)).train]
+        return [key_of(cell) for cell in make_plan(spec, load_dataset("digits", limit=24, train_limit=128)).train]
 
     assert keys() == keys(threads=1)
     assert set(keys()).isdisjoint(keys(threads=2))
