@@ -169,7 +169,7 @@ class TDFormer(Backbone):
             tokens = block(tokens, self.control[index](top_down[index])) if steered else block(tokens)
         return tokens
 
-    def stages(self) -> Iterator[nn.Module]:
+    def checkpointed(self) -> Iterator[nn.Module]:
         """The baseline's, and the two modules of each fed-back block."""
         yield from self.base.children()
         yield from (self.control, self.processing)

@@ -134,7 +134,7 @@ def _parts(entry: Entry) -> list[ComponentSpec]:
     if found := problems("evaluations", written):
         raise UserError(f"{written.name}: {'; '.join(found)}" if written.name in registry else "; ".join(found))
     component = registry.get(written.name)
-    parts = component.target.split(component.validate(written.parameters))
+    parts = component.implementation.split(component.validate(written.parameters))
     return [ComponentSpec(name=written.name, parameters=part) for part in parts]
 
 

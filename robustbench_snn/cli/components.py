@@ -95,7 +95,7 @@ def describe(
     from rich.text import Text
 
     output.print(f"[bold]{name}[/] ({facts['kind']}, version {facts['version']})")
-    output.print(inspect.getdoc(found.target) or "", markup=False, highlight=False)
+    output.print(inspect.getdoc(found.implementation) or "", markup=False, highlight=False)
     table = Table("parameter", "default", "takes", "what it is", title="parameters", title_justify="left")
     for key, entry in schema.get("properties", {}).items():
         default = entry.get("default", "required")

@@ -81,7 +81,7 @@ def corrupt(
     step = block_length(images)
     for start in range(0, count, step):
         block = slice(start, start + step)
-        target[block] = _corrupt_block(channels_first[block], component.target, random[block], row)
+        target[block] = _corrupt_block(channels_first[block], component.implementation, random[block], row)
     return result
 
 

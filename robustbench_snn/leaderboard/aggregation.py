@@ -77,7 +77,7 @@ def _measures(suite: SuiteSpec) -> tuple[Measure, ...]:
     return tuple(
         Measure(label=evaluation.title, metric=metric, heading=heading)
         for evaluation in suite.evaluations
-        for metric, heading in evaluations.get(evaluation.name).target.table_metrics.items()
+        for metric, heading in evaluations.get(evaluation.name).implementation.table_metrics.items()
     )
 
 
@@ -88,7 +88,7 @@ def _repeats(suite: SuiteSpec) -> tuple[str, ...]:
     return tuple(
         title
         for title, component, written in found
-        if component.target.repeats(component.validate(written.parameters)) in names
+        if component.implementation.repeats(component.validate(written.parameters)) in names
     )
 
 
@@ -157,7 +157,7 @@ def _by_seed(records: Sequence[Record]) -> dict[int, list[Record]]:
 
 def score_of(records: Sequence[Record]) -> Score:
     """Joins the parts, in order, and the seeds of one evaluation of one model; nothing is missing."""
-    combine = evaluations.get(records[0].identity["evaluation"]["name"]).target.combine
+    combine = evaluations.get(records[0].identity["evaluation"]["name"]).implementation.combine
     metrics = [dict(combine(of_seed)) for of_seed in _by_seed(records).values()]
     names = sorted(set.intersection(*(set(of_seed) for of_seed in metrics)))
     mean = {name: float(np.mean([of_seed[name] for of_seed in metrics])) for name in names}

@@ -63,7 +63,7 @@ class Backbone(nn.Module, ABC):
     def forward(self, spikes: Tensor) -> Tensor:
         """Classifies a train of spikes, one row of logits a step."""
 
-    def stages(self) -> Iterable[nn.Module]:
+    def checkpointed(self) -> Iterable[nn.Module]:
         """The modules that a forward pass calls, each by its own ``forward``: what checkpointing may run again."""
         return self.children()
 

@@ -37,7 +37,7 @@ def recomputing(model: nn.Module) -> Iterator[None]:
 def parts(model: nn.Module) -> list[nn.Module]:
     """The outermost modules, looking into lists and sequences, that hold spiking neurons, all in step mode m."""
     found: list[nn.Module] = []
-    for child in model.backbone.stages() if isinstance(model, Classifier) else model.children():
+    for child in model.backbone.checkpointed() if isinstance(model, Classifier) else model.children():
         if isinstance(child, nn.ModuleList | nn.Sequential):
             found += parts(child)
         elif (neurons := spiking_neurons(child)) and all(neuron.step_mode == "m" for neuron in neurons):

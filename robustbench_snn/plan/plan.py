@@ -112,7 +112,7 @@ def _evaluate_cells(
     for index, component in enumerate(components):
         evaluation = evaluations.get(component.name)
         whole = evaluation.validate(component.parameters)
-        for part, parameters in enumerate(evaluation.target.split(whole)):
+        for part, parameters in enumerate(evaluation.implementation.split(whole)):
             piece = component.model_copy(update={"parameters": dict(parameters)})
             identity = {"evaluation": resolved_evaluation(piece), **shared, "model": train.identity["model"]}
             yield EvaluateCell(train, index, piece, identity, part, _difference(parameters, whole))

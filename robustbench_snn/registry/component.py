@@ -25,17 +25,17 @@ class Component(Generic[T, Traits]):
     """A loaded component: its declaration and the class or function itself."""
 
     declaration: Declaration[Traits]
-    target: T
+    implementation: T
 
     @cached_property
     def parameters(self) -> type[BaseModel]:
         """A pydantic model of the keyword parameters, its defaults those of the preset; unknown keys are errors."""
-        return parameter_model(self.target, self.declaration.name, self.declaration.preset)
+        return parameter_model(self.implementation, self.declaration.name, self.declaration.preset)
 
     @cached_property
     def source(self) -> Mapping[str, str]:
         """What identifies the code of a component from outside; empty for those of this package."""
-        return source_of(self.target)
+        return source_of(self.implementation)
 
     def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Returns all parameters, defaults filled in.
@@ -56,10 +56,10 @@ class Component(Generic[T, Traits]):
             checked = self.validate(parameters)
         except ValidationError as error:
             raise UserError(f"{self.declaration.name}: {'; '.join(explain(error, self.parameters))}") from None
-        for key, default in groups(self.target).items():
+        for key, default in groups(self.implementation).items():
             given = {field.name: checked.pop(field.name) for field in dataclasses.fields(default) if field.init}
             checked[key] = dataclasses.replace(default, **given)
-        return self.target(*context, **checked)
+        return self.implementation(*context, **checked)
 
 
 def parameter_model(target: Callable[..., Any], name: str, preset: Mapping[str, Any]) -> type[BaseModel]:

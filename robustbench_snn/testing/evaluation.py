@@ -43,7 +43,7 @@ class EvaluationConformance:
         found = evaluations.get(self.component)
         fields = found.parameters.model_fields
         filled = {name: value for name, value in REQUIRED.items() if name in fields and fields[name].is_required()}
-        return list(found.target.split(found.validate({**filled, **self.parameters})))
+        return list(found.implementation.split(found.validate({**filled, **self.parameters})))
 
     def build(self) -> Evaluation:
         """Its first cell."""

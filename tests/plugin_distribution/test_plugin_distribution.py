@@ -58,7 +58,7 @@ def test_found_by_file() -> None:
     code = (
         "from robustbench_snn.registry import encoders, load_plugin\n"
         f"load_plugin({str(file)!r})\nload_plugin({str(file)!r})  # twice is once\n"
-        "print(encoders.get('contrast').target.__name__)"
+        "print(encoders.get('contrast').implementation.__name__)"
     )
     done = python(code)
     assert done.returncode == 0, done.stderr

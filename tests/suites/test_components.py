@@ -50,7 +50,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> tuple[Names, set[type]]:
 
         monkeypatch.setattr(kind, "run", note)
 
-    for kind in {attacks.get(name).target for name in attacks}:
+    for kind in {attacks.get(name).implementation for name in attacks}:
         if "run" in vars(kind):
             watched(kind)
     monkeypatch.setattr(Registry, "get", told)
@@ -58,7 +58,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> tuple[Names, set[type]]:
 
 
 def targets(names: Iterable[tuple[str, str]]) -> set[Any]:
-    return {KINDS[kind].get(name).target for kind, name in names}
+    return {KINDS[kind].get(name).implementation for kind, name in names}
 
 
 @pytest.mark.parametrize(("name", "parameters"), CASES)

@@ -51,12 +51,12 @@ def evaluate(of: Subject, **parameters: Any) -> Outcome:
 
 def cells(**parameters: Any) -> list[Outcome]:
     found = evaluations.get("corruptions")
-    return [evaluate(subject(), **part) for part in found.target.split(found.validate(parameters))]
+    return [evaluate(subject(), **part) for part in found.implementation.split(found.validate(parameters))]
 
 
 def combined(**parameters: Any) -> Mapping[str, float]:
     parts = [SimpleNamespace(metrics=o.metrics, details=o.details) for o in cells(**parameters)]
-    result: Mapping[str, float] = evaluations.get("corruptions").target.combine(parts)  # type: ignore[arg-type]
+    result: Mapping[str, float] = evaluations.get("corruptions").implementation.combine(parts)  # type: ignore[arg-type]
     return result
 
 
@@ -82,10 +82,10 @@ def test_shares_are_those_of_a_loop_by_hand() -> None:
 
 def test_split_gives_a_cell_a_type_and_measures_clean_once() -> None:
     found = evaluations.get("corruptions")
-    parts = found.target.split(found.validate({}))
+    parts = found.implementation.split(found.validate({}))
     assert [part["types"] for part in parts] == [[name] for name in STANDARD]
     assert [part["clean"] for part in parts] == [True] + [False] * 14
-    assert len(found.target.split(found.validate({"types": "all"}))) == len(STANDARD) + len(EXTRA) == 19
+    assert len(found.implementation.split(found.validate({"types": "all"}))) == len(STANDARD) + len(EXTRA) == 19
 
 
 def test_cells_combine_to_the_scores_of_one_run() -> None:
@@ -98,7 +98,7 @@ def test_cells_combine_to_the_scores_of_one_run() -> None:
     assert joined["mce_unnormalised"] == pytest.approx(1 - joined["accuracy"])
     assert joined["worst_type_accuracy"] == min(joined[f"accuracy_{name}"] for name in TYPES)
     assert joined["worst_type_error"] == 1 - joined["worst_type_accuracy"]
-    assert evaluations.get("corruptions").target.table_metrics["worst_type_error"] == "worst type's error %"
+    assert evaluations.get("corruptions").implementation.table_metrics["worst_type_error"] == "worst type's error %"
     assert "mce" not in joined
 
 

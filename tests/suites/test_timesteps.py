@@ -226,6 +226,6 @@ def test_corruptions_crossed_with_timesteps(encoder: str) -> None:
 def test_accuracy_repeats_clean_only_where_the_first_condition_is_clean() -> None:
     found = evaluations.get("timesteps")
     fog = {"corruption": "fog", "severity": 1}
-    assert found.target.repeats(found.validate({})) == "clean"
-    assert found.target.repeats(found.validate({"conditions": ["clean", fog]})) == "clean"
-    assert found.target.repeats(found.validate({"conditions": [fog]})) is None
+    assert found.implementation.repeats(found.validate({})) == "clean"
+    assert found.implementation.repeats(found.validate({"conditions": ["clean", fog]})) == "clean"
+    assert found.implementation.repeats(found.validate({"conditions": [fog]})) is None

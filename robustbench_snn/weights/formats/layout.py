@@ -68,7 +68,7 @@ def encoder(theirs: str) -> Names:
     yield f"{theirs}_bn", "encoder.drive.1"
 
 
-def stage(conv: str, norm: str, ours: str) -> Names:
+def conv_norm(conv: str, norm: str, ours: str) -> Names:
     """A later stage of the stem."""
     yield conv, f"{ours}.conv"
     yield norm, f"{ours}.norm"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robustbench_snn.weights.formats.layout import Layout, Names, State, attention, encoder, mlp, stage
+from robustbench_snn.weights.formats.layout import Layout, Names, State, attention, conv_norm, encoder, mlp
 
 
 def names(depth: int, imagenet: bool) -> Names:
@@ -12,8 +12,8 @@ def names(depth: int, imagenet: bool) -> Names:
     for number, convolutions in embeddings.items():
         theirs, ours = f"patch_embed{number}", f"backbone.embed{number}"
         for index, name in enumerate(convolutions):
-            yield from stage(f"{theirs}.{name}_conv", f"{theirs}.{name}_bn", f"{ours}.main.{index}")
-        yield from stage(f"{theirs}.proj_res_conv", f"{theirs}.proj_res_bn", f"{ours}.shortcut")
+            yield from conv_norm(f"{theirs}.{name}_conv", f"{theirs}.{name}_bn", f"{ours}.main.{index}")
+        yield from conv_norm(f"{theirs}.proj_res_conv", f"{theirs}.proj_res_bn", f"{ours}.shortcut")
     early = (1, 2) if imagenet else (1, 1)
     for number, blocks in zip((1, 2, 3), (*early, depth - sum(early)), strict=True):
         for index in range(blocks):

@@ -5,7 +5,7 @@ SDT took over Spikformer's names.
 
 from __future__ import annotations
 
-from robustbench_snn.weights.formats.layout import Layout, Names, State, attention, encoder, mlp, stage
+from robustbench_snn.weights.formats.layout import Layout, Names, State, attention, conv_norm, encoder, mlp
 
 
 def names(depth: int, imagenet: bool) -> Names:
@@ -14,8 +14,8 @@ def names(depth: int, imagenet: bool) -> Names:
     yield from encoder(f"{stem}.proj")
     for number in (1, 2, 3):
         ours = f"backbone.stem_stages.stages.{number - 1}"
-        yield from stage(f"{stem}.proj_conv{number}", f"{stem}.proj_bn{number}", ours)
-    yield from stage(f"{stem}.rpe_conv", f"{stem}.rpe_bn", "backbone.position")
+        yield from conv_norm(f"{stem}.proj_conv{number}", f"{stem}.proj_bn{number}", ours)
+    yield from conv_norm(f"{stem}.rpe_conv", f"{stem}.rpe_bn", "backbone.position")
     for index in range(depth):
         yield from attention(f"block.{index}.attn", f"backbone.blocks.{index}.attention")
         yield from mlp(f"block.{index}.mlp", f"backbone.blocks.{index}.mlp")

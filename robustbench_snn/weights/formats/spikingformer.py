@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robustbench_snn.weights.formats.layout import Layout, Names, attention, encoder, mlp, stage
+from robustbench_snn.weights.formats.layout import Layout, Names, attention, conv_norm, encoder, mlp
 
 
 def names(depth: int, imagenet: bool) -> Names:
@@ -12,7 +12,7 @@ def names(depth: int, imagenet: bool) -> Names:
         yield from encoder(first)
         for number in (1, 2, 3, 4):
             ours = f"stem_stages.stages.{number - 1}" if number < 4 else "last_stage"
-            yield from stage(f"{prefix}{number}_conv", f"{prefix}{number}_bn", f"backbone.{ours}")
+            yield from conv_norm(f"{prefix}{number}_conv", f"{prefix}{number}_bn", f"backbone.{ours}")
     for index in range(depth):
         yield from attention(f"block.{index}.attn", f"backbone.blocks.{index}.attention")
         yield from mlp(f"block.{index}.mlp", f"backbone.blocks.{index}.mlp")
