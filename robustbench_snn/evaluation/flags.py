@@ -30,7 +30,7 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         ),
         "constant_prediction": (
             "The model gives one and the same class for all of the first samples, whose labels differ: it predicts a "
-            "constant. Its robustness is that of a stopped clock."
+            "constant, which no attack can change. Look at its training before anything else."
         ),
         "accuracy_rises_with_eps": (
             "Robust accuracy is higher at a larger eps. A larger ball holds every image of a smaller one, so the "

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveInt
 
 from robustbench_snn.plugins import ActiveSet, Attack, register_attack
 
@@ -19,8 +17,7 @@ class TemplateName(Attack):
         steps: gradient steps.
     """
 
-    def __init__(self, *, steps: Annotated[int, Field(ge=1)] = 10) -> None:
-        self.steps = steps
+    steps: PositiveInt = 10
 
     def run(self, active: ActiveSet) -> None:
         """Asks about one image for each active sample at a time; fooled samples leave, and the others are kept."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from robustbench_snn.plugins import SpikeEstimator, register_estimator
@@ -20,8 +18,7 @@ class TemplateName(SpikeEstimator):
         alpha: sharpness.
     """
 
-    def __init__(self, *, alpha: Annotated[float, Field(gt=0)] = 2.0) -> None:
-        self.alpha = alpha
+    alpha: PositiveFloat = 2.0
 
     def derivative(self, membrane: Tensor) -> Tensor:
         """What stands for ds/du at u = membrane potential - threshold, of any shape."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.plugins import Evaluation, Outcome, Subject, accuracy_outcome, correct, register_evaluation
@@ -19,8 +17,7 @@ class TemplateName(Evaluation):
         draws: forward passes of a stochastic model; its accuracy is their mean.
     """
 
-    def __init__(self, *, draws: Annotated[int, Field(ge=1)] = 20) -> None:
-        self.draws = draws
+    draws: PositiveInt = 20
 
     def run(self, subject: Subject) -> Outcome:
         """Counts, for each sample, the share of draws that were right."""
