@@ -200,7 +200,7 @@ class ActiveSet:
         with torch.enable_grad():
             for draw in range(self.draws):
                 answer = self._forward(leaf, chunk, draw, by_step=by_step)
-                values = function(answer, *arguments)
+                values = function(answer if by_step else self.target.loss_logits(answer), *arguments)
                 if values.requires_grad:  # a model under no_grad has no gradient: zero, and a diagnostic says so
                     with self._state(chunk, frozen=True):  # a checkpointed model runs its parts again here
                         (part,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)

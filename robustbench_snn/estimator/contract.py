@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.estimator.surrogate import ReplacedSpike
+from robustbench_snn.estimator.census import Census, census_of
+from robustbench_snn.estimator.reach import Reach, Slope, Slopes
+from robustbench_snn.estimator.surrogate import ReplacedSpike, own_slope
 from robustbench_snn.estimator.temporal import TemporalBackward, TimeRecord, replaced_backward
 from robustbench_snn.model.swapping import swapped
 from robustbench_snn.model.target import Target, lock_of
@@ -42,12 +44,24 @@ class Estimator(Parameterized, ABC):
 
     stateful: ClassVar[bool] = False
     """Whether it keeps something for each sample from one forward pass to the next."""
+    needs_lif: ClassVar[bool] = False
+    """Whether it is defined for LIF, PLIF and IF neurons of SpikingJelly alone."""
     replaces: ClassVar[bool] = True
     """Whether it puts another backward pass in place of the model's own."""
 
     @abstractmethod
     def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
         """Replaces the backward pass of one layer of neurons while inside."""
+
+    def reach(self, target: Target, census: Census) -> Reach | None:
+        """What acts on the spikes that no neuron of SpikingJelly makes; None where there is nothing to do.
+
+        The model's own gradient is helped where it has none: a rounding passes it straight through, a comparison
+        takes the surrogate function of the neuron around it, or ATan(2).
+        """
+        if not (census.steps or census.squashed or target.through):
+            return None
+        return Reach(target, census.reached, None, own_slope, through=target.through)
 
     def rows(self, rows: Tensor, *, frozen: bool) -> AbstractContextManager[None]:
         """The next forward pass is of these rows of the active set; ``frozen`` for repeated EOT draws."""
@@ -61,6 +75,17 @@ class SpikeEstimator(Estimator):
     def derivative(self, membrane: Tensor) -> Tensor:
         """What stands for ds/du at u = membrane potential - threshold, of any shape."""
 
+    def slopes(self) -> Slope:
+        """The slope of one place where spikes are made: u (B, ...) and the step, from 0, to ds/du."""
+        return lambda membrane, step: self.derivative(membrane)
+
+    def reach(self, target: Target, census: Census) -> Reach | None:
+        """See :meth:`Estimator.reach`: every spike takes this estimator's slope."""
+        if not (census.beyond or target.through):
+            return None
+        slopes: Slopes = lambda layer: self.slopes()  # noqa: E731
+        return Reach(target, census.reached, slopes, slopes, through=target.through)
+
     def surrogate(self, neuron: nn.Module) -> nn.Module:
         """The surrogate function to swap in: u to spikes; SpikingJelly's own where it has a fused kernel."""
         return ReplacedSpike(self.derivative)
@@ -72,6 +97,8 @@ class SpikeEstimator(Estimator):
 
 class TemporalEstimator(Estimator, TemporalBackward):
     """Replaces the backward pass of a layer of neurons over all steps at once."""
+
+    needs_lif: ClassVar[bool] = True
 
     def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
         """See :meth:`Estimator.applied`."""
@@ -97,17 +124,20 @@ def estimating(
 ) -> Iterator[Estimator]:
     """Puts an estimator in force for a model while inside; the model is restored even on error.
 
-    Other threads that run the same model wait until the estimator is out of force.
+    It acts on SpikingJelly's neurons, on every autograd Function whose output is a Heaviside step (or a staircase) of
+    an argument, and on comparisons, signs and roundings of plain tensor operations. Other threads that run the same
+    model wait until the estimator is out of force.
 
     Args:
-        target: the model; one without spiking neurons is left as it is.
+        target: the model; one without spikes is left as it is.
         spec: name, name with parameters, or the estimator itself.
-        probe: a few images (B, C, H, W); on the first use with this model its logits with and without the
-            estimator are compared bit by bit.
+        probe: a few images (B, C, H, W); on the first use with this model its spikes are looked for, its logits with
+            and without the estimator are compared bit by bit, and the slopes that it gives are counted. Without a
+            census of the model, only SpikingJelly's neurons are reached.
         parameters: of the estimator, when ``spec`` is a name.
 
     Raises:
-        UserError: if the estimator is unknown, or would change the logits.
+        UserError: if the estimator is unknown, would change the logits, or does not fit the model's neurons.
 
     Example:
         >>> with estimating(target, "atan", alpha=10.0):  # doctest: +SKIP
@@ -118,27 +148,33 @@ def estimating(
     else:
         estimator = make({spec: parameters} if isinstance(spec, str) and parameters else spec)
     with lock_of(target.model):
-        before = None if probe is None or _seen(target, estimator) else _logits(target, probe)
+        census = census_of(target, probe)
+        before = None if probe is None or _seen(target, estimator, census) else _logits(target, probe)
         if before is not None and probe is not None and not torch.equal(before, _logits(target, probe)):
             raise UserError(
                 f"{type(target.model).__name__} gives other logits for the same images a second time: it draws random "
                 "numbers (declare it stochastic) or keeps state that reset does not clear"
             )
         with ExitStack() as stack:
-            for neuron in target.neurons:
+            for neuron in target.neurons if census is None else census.swapped_by(estimator.needs_lif):
                 stack.enter_context(estimator.applied(neuron))
+            reach = None if census is None else estimator.reach(target, census)
+            if reach is not None:
+                stack.enter_context(reach.in_force())
             if before is not None and probe is not None:
-                with watching(target) as idle:
-                    after = _logits(target, probe, estimator)
-                _assert_same(target, estimator, before, after)
-                _assert_used(target, estimator, idle() if isinstance(estimator, SpikeEstimator) else [])
+                _assert_same(target, estimator, before, _logits(target, probe, estimator))
+                _assert_used(target, estimator, census, reach)
             yield estimator
 
 
-def _seen(target: Target, estimator: Estimator) -> bool:
-    if not estimator.replaces or not target.neurons:
+def _seen(target: Target, estimator: Estimator, census: Census | None) -> bool:
+    if census is None or not (census.reached.neurons or census.beyond):
         return True  # nothing is swapped
-    return f"{type(estimator).__qualname__} {target.device}" in _checked.get(target.model, ())
+    return _name(target, estimator) in _checked.get(target.model, ())
+
+
+def _name(target: Target, estimator: Estimator) -> str:
+    return f"{type(estimator).__qualname__} {target.device} {target.through}"
 
 
 def _logits(target: Target, probe: Tensor, estimator: Estimator | None = None) -> Tensor:
@@ -151,52 +187,21 @@ def _logits(target: Target, probe: Tensor, estimator: Estimator | None = None) -
         return target(probe.detach().requires_grad_(), streams).detach()
 
 
-class _Watched(dict[str, "nn.Module | None"]):
-    """The parts of a layer of neurons, counting how often it asks for its surrogate function.
-
-    Some of SpikingJelly's layers call it, others only look up its slope: asking for it is what all have in common.
-    """
-
-    asked = 0
-
-    def __getitem__(self, name: str) -> nn.Module | None:
-        self.asked += name == "surrogate_function"
-        return super().__getitem__(name)
-
-
-@contextmanager
-def watching(target: Target) -> Iterator[Callable[[], list[str]]]:
-    """Watches which layers of neurons ask for their surrogate function while inside.
-
-    Yields:
-        A function that names those that ran and never asked.
-    """
-    ran: set[str] = set()
-    kept: dict[str, tuple[nn.Module, dict[str, nn.Module | None]]] = {}
-    with ExitStack() as hooks:
-        for name, module in target.model.named_modules():
-            if any(module is neuron for neuron in target.neurons):
-                hooks.callback(module.register_forward_hook(lambda *_, name=name: ran.add(name)).remove)
-                kept[name] = module, module._modules
-        watched = {name: _Watched(parts) for name, (_, parts) in kept.items()}
-        for name, (module, parts) in kept.items():
-            hooks.callback(module.__dict__.__setitem__, "_modules", parts)
-            module.__dict__["_modules"] = watched[name]
-        yield lambda: sorted(name for name in ran if not watched[name].asked)
-
-
-def _assert_used(target: Target, estimator: Estimator, idle: list[str]) -> None:
-    if idle:
+def _assert_used(target: Target, estimator: Estimator, census: Census | None, reach: Reach | None) -> None:
+    """Every spike that the census saw has been given a slope, once."""
+    counted = census is not None and reach is not None and isinstance(estimator, SpikeEstimator) and not target.through
+    if counted and reach.given != census.spikes:  # type: ignore[union-attr]
         raise UserError(
-            f"{type(estimator).__name__} has no effect on {len(idle)} of {len(target.neurons)} layers of neurons of "
-            f"{type(target.model).__name__} (first: {idle[0]}): they do not fire by their surrogate function, so an "
-            "attack under this estimator would follow their own gradient; leave it out"
+            f"{type(estimator).__name__} gave {reach.given} slopes in a forward pass of "  # type: ignore[union-attr]
+            f"{type(target.model).__name__}, in which {census.spikes} spikes were seen: its "  # type: ignore[union-attr]
+            "forward pass changes from call to call, and an attack under this estimator could follow the model's own "
+            "gradient"
         )
-    _checked.setdefault(target.model, set()).add(f"{type(estimator).__qualname__} {target.device}")
+    _checked.setdefault(target.model, set()).add(_name(target, estimator))
 
 
 def _assert_same(target: Target, estimator: Estimator, before: Tensor, after: Tensor) -> None:
-    if not torch.equal(before, after):
+    if not torch.equal(before.nan_to_num(), after.nan_to_num()):
         if before.is_cuda and torch.allclose(before, after, rtol=1e-3, atol=1e-4):
             raise UserError(
                 "SpikingJelly's fused GPU kernel rounds otherwise than its torch reference, which estimators run on; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -57,3 +58,18 @@ class SteppedSpike(MemoryModule):  # type: ignore[misc]
         self.step = step + 1
         spikes: Tensor = _Spike.apply(membrane, self.derivative(membrane.detach(), step))
         return spikes
+
+
+def own_slope(layer: nn.Module) -> Callable[[Tensor, int], Tensor]:
+    """The slope that a neuron's surrogate function has at training; ATan(2) outside of such neurons."""
+    function = getattr(layer, "surrogate_function", None)
+    if not callable(function):
+        return lambda membrane, step: 1.0 / (1.0 + (math.pi * membrane).square())
+
+    def slope(membrane: Tensor, step: int) -> Tensor:
+        leaf = membrane.detach().requires_grad_()
+        with torch.enable_grad():
+            (found,) = torch.autograd.grad(function(leaf).sum(), leaf)
+        return found
+
+    return slope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import RLock
@@ -55,6 +55,11 @@ class Target:
             mode s or m, or of none (an ANN).
         stochastic: whether two forwards may differ; asked of a classifier, False for other models unless said.
         checkpointing: run parts of the model again in the backward pass, to save memory; never changes a number.
+
+    Attributes:
+        through: estimators pass the gradient through what cuts it: detach, no_grad, hooks.
+        running_batch: samples of the latest call, padding included.
+        exit: maps an answer to the last finite layer before its rounding or squashing, while an estimator knows it.
     """
 
     def __init__(self, model: nn.Module, *, stochastic: bool | None = None, checkpointing: bool = False) -> None:
@@ -63,6 +68,9 @@ class Target:
         ours = isinstance(model, Classifier)
         self.stochastic: bool = stochastic if stochastic is not None else bool(ours and model.stochastic)
         self.timesteps: int | None = model.timesteps if isinstance(model, Classifier) else None
+        self.through = False
+        self.running_batch = 0
+        self.exit: Callable[[Tensor], Tensor] | None = None
         self._tally = Tally()
 
     @property
@@ -93,6 +101,7 @@ class Target:
             UserError: if the model does not return logits (B, K), or cannot be run at another T.
         """
         padded, streams = pad_batch(images, random)
+        self.running_batch = len(padded)
         with lock_of(self.model), self._recomputing():
             if isinstance(self.model, Classifier):
                 logits: Tensor = self.model(padded, timesteps=timesteps, random=streams)
@@ -118,6 +127,10 @@ class Target:
         reset(self.model)  # a module that keeps its membranes must not leak them to its other users
         return logits
 
+    def loss_logits(self, logits: Tensor) -> Tensor:
+        """What a loss shall differentiate in place of an answer (B, K) just given."""
+        return logits if self.exit is None else self.exit(logits)
+
     def step_logits(
         self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None
     ) -> Tensor:
@@ -129,6 +142,7 @@ class Target:
         if not isinstance(self.model, Classifier):
             raise UserError(f"{type(self.model).__name__} is not a Classifier and gives no logits by step")
         padded, streams = pad_batch(images, random)
+        self.running_batch = len(padded)
         with lock_of(self.model), self._recomputing():
             return self.model.step_logits(padded, timesteps=timesteps, random=streams)[:, : len(images)]
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
+from robustbench_snn.estimator.reach import Slope
 from robustbench_snn.estimator.surrogate import SteppedSpike
 
 BETA = 0.9
@@ -62,6 +63,10 @@ class ASSG(SpikeEstimator):
             self._rows, self._frozen = None, True
 
     def surrogate(self, neuron: nn.Module) -> nn.Module:
+        """Steps through :meth:`slopes`."""
+        return SteppedSpike(self.slopes())
+
+    def slopes(self) -> Slope:
         """Keeps the averages of one layer, (2, rows, ...) a step."""
         kept: list[Tensor] = []
 
@@ -84,7 +89,7 @@ class ASSG(SpikeEstimator):
             padding = len(membrane) - len(rows)  # the target pads batches; what it adds has no gradient
             return _atan(membrane, torch.cat([alpha, alpha[:1].expand(padding, *alpha.shape[1:])]))
 
-        return SteppedSpike(slope)
+        return slope
 
 
 def _grown(state: Tensor, rows: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.attack.ball import per_sample
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
+from robustbench_snn.estimator.reach import Slope
 from robustbench_snn.estimator.surrogate import SteppedSpike
 
 
@@ -27,8 +28,12 @@ class PDSG(SpikeEstimator):
         return _Spread().slope(membrane, 0)
 
     def surrogate(self, neuron: nn.Module) -> nn.Module:
+        """Steps through :meth:`slopes`."""
+        return SteppedSpike(self.slopes())
+
+    def slopes(self) -> Slope:
         """Keeps the running sums of one layer."""
-        return SteppedSpike(_Spread().slope)
+        return _Spread().slope
 
 
 class _Spread:

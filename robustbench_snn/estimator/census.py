@@ -1,0 +1,247 @@
+"""Where a model makes its spikes, found by running it: whoever wrote it, and however."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from spikingjelly.activation_based import surrogate
+from spikingjelly.activation_based.neuron import (
+    BaseNode,
+    IFNode,
+    LIFNode,
+    ParametricLIFNode,
+    SimpleBaseNode,
+    SimpleIFNode,
+    SimpleLIFNode,
+)
+from torch import Tensor, nn
+
+from robustbench_snn.errors import UserError
+from robustbench_snn.estimator.reach import Reach, Reached
+from robustbench_snn.estimator.spike_functions import Firing, Function, firings, functions, observed
+from robustbench_snn.estimator.watched import watching
+from robustbench_snn.model.encoder import Encoder
+from robustbench_snn.model.target import Target
+from robustbench_snn.randomness import SampleRandom
+
+LIF = (LIFNode, ParametricLIFNode, IFNode, SimpleLIFNode, SimpleIFNode)
+_NOT_HEAVISIDE = (surrogate.MultiLevelSpikeCount, surrogate.DeterministicPass, surrogate.PoissonPass)
+_known: WeakKeyDictionary[nn.Module, dict[bool, Census]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Census:
+    """Where a model makes its spikes.
+
+    Attributes:
+        reached: what an estimator reaches.
+        steps: steps of plain tensor operations that the gradient by the images meets: comparisons, roundings.
+        steps_through: the same, when what cuts the gradient is passed through.
+        squashed: the logits are the argmax, a rounding or a squashing of something.
+        unreached: names of the modules that make spikes which no estimator reaches, in order.
+        cut: passing through what cuts the gradient reaches more than leaving it.
+        spikes: slopes that an estimator gives in one forward pass, beyond those of swapped neurons.
+        silent: the logits have no gradient by the images at all, even so.
+    """
+
+    reached: Reached = field(default_factory=Reached)
+    steps: int = 0
+    steps_through: int = 0
+    squashed: bool = False
+    unreached: tuple[str, ...] = ()
+    cut: bool = False
+    spikes: int = 0
+    silent: bool = False
+
+    def swapped_by(self, lif_only: bool) -> list[nn.Module]:
+        """The neurons that an estimator is applied to.
+
+        Raises:
+            UserError: where an estimator needs LIF neurons, and the model fires by others too.
+        """
+        if lif_only:
+            other = [module for module in self.reached.neurons if not isinstance(module, LIF)]
+            if other or self.reached.firings or self.spikes:
+                what = type(other[0]).__name__ if other else "spikes made outside of SpikingJelly's neurons"
+                raise UserError(f"this estimator is defined for LIF, PLIF and IF neurons, not for {what}; leave it out")
+        return list(self.reached.neurons)
+
+    @property
+    def spiking(self) -> bool:
+        """Whether an estimator finds anything to act on."""
+        return bool(self.reached.neurons or self.reached.firings or self.spikes)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether there is more to do than to swap surrogate functions of neurons."""
+        return bool(self.reached.firings or self.steps or self.squashed)
+
+
+def census_of(target: Target, images: Tensor | None) -> Census | None:
+    """The census of a model, taken at its first use.
+
+    Args:
+        target: the model, in the mode in which it is attacked.
+        images: (B, C, H, W), a few typical ones; None takes no census.
+    """
+    known = _known.setdefault(target.model, {})
+    mode = target.model.training
+    if mode not in known and images is not None:
+        known[mode] = take(target, images)
+    return known.get(mode)
+
+
+def take(target: Target, images: Tensor) -> Census:
+    """Runs the model twice, once as it is and once through what cuts its gradient, and notes every step."""
+    plain = _Notes(target, through=False)
+    plain.run(images)
+    try:
+        through = _Notes(target, through=True)
+        through.run(images)
+    except RuntimeError:  # what was detached for a reason, such as a change in place, has no gradient
+        through = plain
+    more = [there and not here for here, there in zip(plain.depends, through.depends, strict=False)]
+    hidden = [name for name, missed in zip(plain.places, more, strict=False) if missed]
+    found = plain.firings()
+    straight = {kind: place for kind, place in plain.straight.items() if kind not in found and place is not None}
+    return Census(
+        reached=Reached(found, straight, frozenset(plain.swappable)),
+        steps=plain.steps,
+        steps_through=through.steps,
+        squashed=plain.squashed or through.squashed,
+        unreached=tuple(dict.fromkeys([*plain.binary, *hidden])),
+        cut=through.cuts > 0 or _hooked(target.model) or any(more) or bool(straight) or (plain.silent and not through.silent),
+        spikes=plain.spikes,
+        silent=through.silent,
+    )
+
+
+class _Notes(Reach):
+    """A forward pass that is only looked at."""
+
+    def __init__(self, target: Target, *, through: bool) -> None:
+        super().__init__(target, Reached(), None, lambda layer: lambda u, step: torch.ones_like(u), through=through)
+        self.hypotheses: dict[Function, set[Firing]] = {}
+        self.straight: dict[Function, int | None] = {}
+        self.depends: list[bool] = []
+        self.places: list[str] = []
+        self.binary: list[str] = []
+        self.swappable: list[nn.Module] = []
+        self.steps = self.operated = self.cuts = 0
+        self.squashed = self.silent = False
+        self.fired: list[tuple[Function, frozenset[nn.Module]]] = []
+
+    def run(self, images: Tensor) -> None:
+        """Looks at one forward pass."""
+        streams = SampleRandom.for_samples("probe", sample_ids=range(len(images)), device=images.device)
+        neurons = [
+            module
+            for module in self.target.model.modules()
+            if isinstance(module, BaseNode | SimpleBaseNode) and _heaviside(module)
+        ]
+        with ExitStack() as stack:
+            asked = stack.enter_context(watching(self.target.model, neurons))
+            stack.enter_context(self.in_force())
+            stack.enter_context(observed(functions(), self))
+            with torch.enable_grad():
+                leaf = images.detach().clone().requires_grad_()
+                logits = self.target(leaf, streams)
+            self.squashed = self.target.loss_logits(logits) is not logits
+            self.silent = not self.target.loss_logits(logits).requires_grad
+        self.swappable = [self.target.model.get_submodule(name) for name in asked()]
+        self.cuts = self.operations.cuts
+
+    @property
+    def spikes(self) -> int:
+        """How many slopes an estimator gives, beyond those of swapped neurons."""
+        found, swapped = self.firings(), set(self.swappable)
+        return self.operated + sum(kind in found and not (stack & swapped) for kind, stack in self.fired)
+
+    def firings(self) -> dict[Function, Firing]:
+        """The simplest firing of each Function that explains all its calls."""
+        order = {"u >= 0": 0, "u > 0": 1, "round": 2, "floor": 3}
+        rank = lambda firing: (firing.threshold is not None, order[firing.step], firing.threshold or 0)  # noqa: E731
+        swapped = set(self.swappable)
+        outside = {kind for kind, stack in self.fired if not stack & swapped}
+        return {kind: min(found, key=rank) for kind, found in self.hypotheses.items() if found and kind in outside}
+
+    def called(self, function: Function, arguments: Sequence[Any], output: Any) -> None:
+        """Which firings explain every call so far; whether it gives back what it is given."""
+        with torch._C.DisableTorchFunction():
+            found, same = firings(arguments, output), _same(arguments, output)
+        self.hypotheses[function] = self.hypotheses.get(function, found) & found
+        self.straight[function] = same if self.straight.get(function, same) == same else None
+        if found:
+            self._event(self.operations.recording and _depends(arguments))
+            self.fired.append((function, frozenset(module for _, module in self._stack)))
+
+    def met(self, kind: str, depends: bool) -> None:
+        """A step of a plain operation."""
+        self.steps += depends
+        self._event(depends)
+
+    def slope(self, membrane: Tensor) -> Tensor:
+        """Counts."""
+        self.operated += 1
+        return super().slope(membrane)
+
+    def _event(self, depends: bool) -> None:
+        if not any(isinstance(module, Encoder) for _, module in self._stack):  # it declares its backward pass
+            self.depends.append(depends)
+            self.places.append(self.place_name)
+
+    def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """A module that fires, but in a way that was not seen."""
+        with torch._C.DisableTorchFunction():
+            if not next(module.children(), None) and not self._events_inside(module) and _fires(inputs, output):
+                self.binary.append(self.place_name)
+
+    def _events_inside(self, module: nn.Module) -> bool:
+        return self.place_name in self.places or isinstance(module, BaseNode | SimpleBaseNode)
+
+
+def _hooked(model: nn.Module) -> bool:
+    """Whether some module changes gradients as they pass."""
+    return any(module._backward_hooks or module._backward_pre_hooks for module in model.modules())
+
+
+def _heaviside(neuron: nn.Module) -> bool:
+    """Whether the surrogate function of a neuron fires once at most, at u >= 0."""
+    function = getattr(neuron, "surrogate_function", None)
+    return isinstance(function, surrogate.SurrogateFunctionBase) and (
+        function.spiking and not isinstance(function, _NOT_HEAVISIDE)
+    )
+
+
+def _same(arguments: Sequence[Any], output: Any) -> int | None:
+    """Position of the argument that the output repeats, to a few parts in a hundred."""
+    if not isinstance(output, Tensor) or not output.is_floating_point() or output.numel() < 2:
+        return None
+    for place, value in enumerate(arguments):
+        if isinstance(value, Tensor) and value.is_floating_point() and value.shape == output.shape:
+            centred = (value.detach() - value.detach().mean()).norm()
+            if float((output.detach() - value.detach()).norm()) <= 0.2 * float(centred):
+                return place
+    return None
+
+
+def _depends(arguments: Sequence[Any]) -> bool:
+    return any(isinstance(value, Tensor) and value.requires_grad for value in arguments)
+
+
+def _fires(inputs: Any, output: Any) -> bool:
+    """Whether a module makes zeros and ones of something else."""
+    given = next((value for value in inputs if isinstance(value, Tensor)), None) if isinstance(inputs, tuple) else None
+    return _binary(output) and given is not None and given.is_floating_point() and not _binary(given)
+
+
+def _binary(values: object) -> bool:
+    if not isinstance(values, Tensor) or not values.is_floating_point() or values.numel() < 2:
+        return False
+    ones = values == 1
+    return bool((ones | (values == 0)).all()) and bool(ones.any()) and not bool(ones.all())

@@ -1,0 +1,284 @@
+"""Steps that plain tensor operations make: comparisons, signs, roundings, draws; and cuts in the path of the gradient.
+
+A torch function mode sees every call while a model runs. Values never change; what changes is what the backward
+pass makes of them (BPDA, Athalye et al., 2018, arXiv:1802.00420).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from robustbench_snn.model.coding_gradients import replace_gradient
+
+GREATER = frozenset({"ge", "gt", "greater", "greater_equal", "__ge__", "__gt__"})
+LESS = frozenset({"le", "lt", "less", "less_equal", "__le__", "__lt__"})
+ROUNDING = frozenset({"round", "floor", "ceil", "trunc", "fix", "bernoulli"})
+CASTS = frozenset({"float", "double", "half", "bfloat16", "to", "type", "type_as"})
+ARITHMETIC = frozenset(
+    {"mul", "multiply", "add", "sub", "subtract", "rsub", "div", "divide", "true_divide", "matmul", "__rmul__",
+     "__radd__", "__rsub__", "__mul__", "__add__", "__sub__", "__truediv__", "__matmul__"}
+)  # fmt: skip
+NEGATIONS = frozenset({"logical_not", "bitwise_not", "__invert__"})
+DRAWS = frozenset({"rand", "rand_like"})
+LEAVES = frozenset({"numpy", "__array__", "tolist"})
+SQUASHING = frozenset({"softmax", "log_softmax", "sigmoid", "tanh", "round", "clamp", "floor", "nan_to_num"})
+_DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
+_GRAD_MODE = torch._C._set_grad_enabled
+
+
+class Rule(Protocol):
+    """Who decides what a step's slope is."""
+
+    @property
+    def running(self) -> bool:
+        """Whether the model is running now, with a gradient wanted."""
+
+    @property
+    def through(self) -> bool:
+        """Whether what cuts the gradient (detach, no_grad, hooks) is passed through."""
+
+    @property
+    def batch(self) -> int:
+        """Samples in this forward pass."""
+
+    def met(self, kind: str, depends: bool) -> None:
+        """An operation that steps; ``depends`` says whether a gradient by its input is recorded."""
+
+    def slope(self, membrane: Tensor) -> Tensor:
+        """What stands for the derivative of a spike by u, of any shape."""
+
+
+class _Sloped(torch.autograd.Function):
+    """A known value, with a given slope by u."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, membrane: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
+        return None, grads[0] * ctx.saved_tensors[0], None
+
+
+class HardOperations(TorchFunctionMode):
+    """Gives steps of tensor operations a slope while the model of a rule runs.
+
+    Args:
+        rule: decides and is told.
+
+    Attributes:
+        cuts: how often something that cuts the gradient was passed through.
+        recording: whether the model lets its operations be recorded, or has said ``no_grad``.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        self.rule = rule
+        self.cuts = 0
+        self.recording = True
+        self._steps: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # bool tensor: u
+        self._drawn: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # uniform random numbers
+        self._before: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # (B, K): what it was before squashing
+
+    def logits(self, answer: Tensor) -> Tensor:
+        """The last finite layer before a rounding, argmax or squashing at the exit; else the answer."""
+        found: Tensor = self._before.get(answer, answer)
+        return found
+
+    def begin(self) -> None:
+        """A new forward pass."""
+        self.recording = True
+        for kept in (self._steps, self._drawn, self._before):
+            kept.clear()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", "")
+        if not self.rule.running:
+            if self._before and name == "__getitem__":  # the target cuts padding off
+                return self._follow(func, args, kwargs)
+            return func(*args, **kwargs)
+        if func is _GRAD_MODE and args:
+            return self._grad_mode(func, bool(args[0]))
+        if self.rule.through and (handled := self._pass(func, name, args, kwargs)) is not NotImplemented:
+            return handled
+        handler = _HANDLERS.get(name)
+        result = func(*args, **kwargs) if handler is None else handler(self, func, name, args, kwargs)
+        self._remember(func, name, args, kwargs, result)
+        return result
+
+    # What cuts the gradient
+
+    def _grad_mode(self, func: Any, wanted: bool) -> Any:
+        if self.rule.through and not wanted:
+            self.cuts += 1
+            return None
+        self.recording = wanted
+        return func(wanted)
+
+    def _pass(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        first = args[0] if args else None
+        if not isinstance(first, Tensor) or not first.requires_grad:
+            return NotImplemented
+        if name in LEAVES:
+            return func(first.detach(), *args[1:], **kwargs)
+        if name not in ("detach", "detach_", "register_hook") and func != _DATA:
+            return NotImplemented
+        self.cuts += 1
+        if name == "register_hook":
+            return RemovableHandle(OrderedDict())
+        return first if name == "detach_" else first.view_as(first)
+
+    # What steps
+
+    def _compare(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        first: Any = args[0]
+        second: Any = args[1] if len(args) > 1 else kwargs.get("other")
+        above, below = (first, second) if name in GREATER else (second, first)
+        if _floating(first) or _floating(second):
+            depends = torch.is_grad_enabled() and (_needs(first) or _needs(second))
+            self.rule.met("comparison", depends)
+            if depends and isinstance(result, Tensor):
+                drawn = any(isinstance(value, Tensor) and value in self._drawn for value in (first, second))
+                self._steps[result] = (above - below, drawn)
+        return result
+
+    def _cast(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if isinstance(args[0], Tensor) and args[0] in self._steps and _floating(result):
+            return self._fired(result, args[0])
+        return result
+
+    def _fired(self, value: Tensor, mask: Tensor) -> Tensor:
+        membrane, drawn = self._steps[mask]
+        membrane = membrane.expand_as(value) if membrane.shape != value.shape else membrane
+        if drawn:  # a Bernoulli draw with probability u: its mean is u, and so is its slope
+            return replace_gradient(value, membrane.to(value.dtype))
+        fired: Tensor = _Sloped.apply(value.detach(), membrane.to(value.dtype), self.rule.slope(membrane.detach()))
+        return fired
+
+    def _calculate(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if any(isinstance(value, Tensor) and value in self._steps for value in args):
+            result = func(*args, **kwargs)
+            if not _floating(result):
+                return result
+            args = tuple(
+                self._fired(value.to(result.dtype), value)
+                if isinstance(value, Tensor) and value in self._steps
+                else value
+                for value in args
+            )
+        return func(*args, **kwargs)
+
+    def _choose(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        mask = args[0]
+        if name != "where" or len(args) != 3 or not (isinstance(mask, Tensor) and mask in self._steps):
+            return result
+        if not _floating(result):
+            return result
+        yes, no = (value.detach() if isinstance(value, Tensor) else value for value in args[1:])
+        fired = self._fired(mask.to(result.dtype), mask)
+        return replace_gradient(result.detach(), result + fired * (yes - no))
+
+    def _negate(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if args[0] in self._steps:
+            membrane, drawn = self._steps[args[0]]
+            self._steps[result] = (-membrane, drawn)
+        return result
+
+    def _straight(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if _floating(args[0]) and _floating(result):
+            depends = torch.is_grad_enabled() and args[0].requires_grad
+            self.rule.met("rounding", depends)
+            if depends and result.shape == args[0].shape:
+                return replace_gradient(result.detach(), args[0])
+        return result
+
+    def _step(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if _floating(args[0]):
+            depends = torch.is_grad_enabled() and args[0].requires_grad
+            self.rule.met("comparison", depends)
+            if depends:
+                height = 2.0 if name in ("sign", "sgn") else 1.0
+                slope = height * self.rule.slope(args[0].detach())
+                fired: Tensor = _Sloped.apply(result.detach(), args[0], slope)
+                return fired
+        return result
+
+    def _draw(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        self._drawn[result] = True
+        return result
+
+    # What squashes at the exit
+
+    def _remember(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        first = args[0] if args else None
+        if not isinstance(result, Tensor) or not isinstance(first, Tensor):
+            return
+        if not result.ndim or len(result) != self.rule.batch:
+            return
+        before = self._before.get(first, first)
+        if name == "argmax" or (name in SQUASHING and result.ndim == 2 and result.shape[1] > 1):
+            if first.ndim == 2 and _needs(before):
+                self._before[result] = before
+        elif name in ("scatter", "scatter_") and len(args) > 2 and args[2] in self._before:
+            if self._before[args[2]].shape == result.shape:
+                self._before[result] = self._before[args[2]]
+        elif self._before and first in self._before:
+            self._carry(func, name, args, kwargs, result)
+
+    def _carry(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
+        before = self._before[args[0]]
+        if name in (*CASTS, "one_hot", "clone", "contiguous") or (name in ("unsqueeze", "squeeze", "view", "reshape")):
+            if result.ndim == before.ndim or not result.is_floating_point():
+                self._before[result] = before
+        elif name in ARITHMETIC and result.shape == before.shape and _constants(args[1:]):
+            self._before[result] = func(before, *args[1:], **kwargs)
+
+    def _follow(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if isinstance(args[0], Tensor) and args[0] in self._before and isinstance(result, Tensor):
+            self._before[result] = func(self._before[args[0]], *args[1:], **kwargs)
+        return result
+
+
+def _floating(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _constants(values: tuple[Any, ...]) -> bool:
+    return not any(isinstance(value, Tensor) and value.numel() > 1 for value in values)
+
+
+def _needs(value: object) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+_Handler = Callable[[HardOperations, Any, str, tuple[Any, ...], dict[str, Any]], Any]
+_HANDLERS: Mapping[str, _Handler] = {
+    **dict.fromkeys(GREATER | LESS, HardOperations._compare),
+    **dict.fromkeys(CASTS, HardOperations._cast),
+    **dict.fromkeys(ARITHMETIC, HardOperations._calculate),
+    **dict.fromkeys(ROUNDING, HardOperations._straight),
+    **dict.fromkeys(NEGATIONS, HardOperations._negate),
+    **dict.fromkeys(DRAWS, HardOperations._draw),
+    **dict.fromkeys(("sign", "sgn", "heaviside"), HardOperations._step),
+    "where": HardOperations._choose,
+}

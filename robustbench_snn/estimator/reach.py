@@ -1,0 +1,186 @@
+"""What a gradient estimator reaches in a model while it is in force, beyond SpikingJelly's own neurons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from robustbench_snn.estimator.hard_operations import HardOperations
+from robustbench_snn.estimator.spike_functions import Firing, Function, observed
+from robustbench_snn.model.swapping import swapped
+from robustbench_snn.model.target import Target
+
+Slope = Callable[[Tensor, int], Tensor]
+"""One place's slope: u (B, ...) and the step, counted from 0, to what stands for ds/du."""
+
+
+class Slopes(Protocol):
+    """Where the slopes of one place come from."""
+
+    def __call__(self, layer: nn.Module) -> Slope:
+        """A fresh slope for a place inside this layer."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Which parts of a model make spikes, besides neurons whose surrogate function is swapped.
+
+    Attributes:
+        firings: Functions that fire, and how.
+        straight: Functions that give back what they are given, nearly; by position of the argument.
+        neurons: layers whose surrogate function is swapped: what happens inside is their own.
+    """
+
+    firings: dict[Function, Firing] = field(default_factory=dict)
+    straight: dict[Function, int] = field(default_factory=dict)
+    neurons: frozenset[nn.Module] = frozenset()
+
+
+class Reach:
+    """One estimator in force in one model: counts the spikes of a forward pass and gives each its slope.
+
+    Args:
+        target: the model.
+        reached: what makes its spikes.
+        slopes: the estimator's; None leaves autograd Functions alone and only helps operations that have no slope.
+        helper: slopes of such operations, where ``slopes`` is None.
+        through: pass through what cuts the gradient.
+
+    Attributes:
+        given: slopes given in the present forward pass.
+    """
+
+    def __init__(
+        self, target: Target, reached: Reached, slopes: Slopes | None, helper: Slopes, *, through: bool = False
+    ) -> None:
+        self.target = target
+        self.reached = reached
+        self.through = through
+        self.given = 0
+        self.running = False
+        self.operations = HardOperations(self)
+        self._slopes, self._helper = slopes, helper
+        self._stack: list[tuple[str, nn.Module]] = []
+        self._made: dict[tuple[str, torch.Size], Slope] = {}
+        self._steps: Counter[tuple[str, torch.Size]] = Counter()
+
+    @property
+    def batch(self) -> int:
+        """Samples in this forward pass, padding included."""
+        return self.target.running_batch
+
+    @property
+    def place_name(self) -> str:
+        """Name of the innermost module that is running."""
+        return self._stack[-1][0] if self._stack else ""
+
+    @property
+    def layer(self) -> nn.Module:
+        """The innermost module that is running."""
+        return self._stack[-1][1] if self._stack else self.target.model
+
+    def inside_swapped(self) -> bool:
+        """Whether a neuron runs whose surrogate function is swapped."""
+        return any(module in self.reached.neurons for _, module in self._stack)
+
+    def called(self, function: Function, arguments: Sequence[Any], output: Any) -> Callable[[Tensor], Tensor] | None:
+        """See :class:`robustbench_snn.estimator.spike_functions.Observer`."""
+        if not self.running or self.inside_swapped():
+            return None
+        firing = self.reached.firings.get(function)
+        if firing is not None and self._slopes is not None:
+            self.given += 1
+            with torch._C.DisableTorchFunction():
+                slope = firing.slope(arguments, output, self._slope)
+            return lambda gradient: gradient * slope
+        if self.through and function in self.reached.straight:
+            return lambda gradient: gradient
+        return None
+
+    def place(self, function: Function) -> int:
+        """See :class:`robustbench_snn.estimator.spike_functions.Observer`."""
+        firing = self.reached.firings.get(function)
+        return self.reached.straight[function] if firing is None else firing.argument
+
+    def met(self, kind: str, depends: bool) -> None:
+        """See :class:`robustbench_snn.estimator.hard_operations.Rule`."""
+
+    def slope(self, membrane: Tensor) -> Tensor:
+        """The slope of the next spikes of the present place; ``membrane`` of any shape."""
+        self.given += 1
+        return self._slope(membrane)
+
+    def _slope(self, membrane: Tensor) -> Tensor:
+        moved, back = by_sample(membrane, self.batch)
+        key = self.place_name, moved.shape[1:]
+        if key not in self._made:
+            self._made[key] = (self._slopes or self._helper)(self.layer)
+        step = self._steps[key]
+        self._steps[key] = step + 1
+        with torch.enable_grad():
+            slope = self._made[key](moved.detach(), step).detach()
+        return back(slope)
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Follows the model's forward passes; all is restored, even on error."""
+        kinds = [*self.reached.firings, *(self.reached.straight if self.through else ())]
+        with ExitStack() as stack:
+            for name, module in self.target.model.named_modules():
+                stack.callback(module.register_forward_pre_hook(self._entering(name)).remove)
+                stack.callback(module.register_forward_hook(self._leaving, always_call=True).remove)
+                if self.through:
+                    for hooks in ("_backward_hooks", "_backward_pre_hooks"):
+                        stack.enter_context(swapped(module, hooks, {}))
+            stack.enter_context(observed(kinds, self))
+            stack.enter_context(self.operations)
+            stack.enter_context(self._exit())
+            yield
+
+    @contextmanager
+    def _exit(self) -> Iterator[None]:
+        before, self.target.exit = self.target.exit, self.operations.logits
+        try:
+            yield
+        finally:
+            self.target.exit = before
+
+    def _entering(self, name: str) -> Callable[..., None]:
+        def enter(module: nn.Module, inputs: Any) -> None:
+            if not self._stack:
+                self.running = torch.is_grad_enabled()
+                self.given = 0
+                self._steps.clear()
+                self.operations.begin()
+            self._stack.append((name, module))
+
+        return enter
+
+    def _leaving(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self.left(module, inputs, output)
+        self._stack.pop()
+        self.running = self.running and bool(self._stack)
+
+    def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """A module has run."""
+
+
+def by_sample(values: Tensor, batch: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The values with the samples in the first dimension, and the way back.
+
+    (B, ...) stays; (T, B, ...) and (T B, ...), steps first as SpikingJelly has them, become (B, T, ...). Values of
+    another shape are taken as they are.
+    """
+    if values.ndim and len(values) != batch and batch > 0:
+        if values.ndim > 1 and values.shape[1] == batch:
+            return values.transpose(0, 1), lambda slope: slope.transpose(0, 1)
+        if len(values) % batch == 0:
+            moved = values.reshape(-1, batch, *values.shape[1:]).transpose(0, 1)
+            return moved, lambda slope: slope.transpose(0, 1).reshape(values.shape)
+    return values, lambda slope: slope
