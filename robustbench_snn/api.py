@@ -74,13 +74,16 @@ def evaluate(
     device: torch.device | str | None = None,
     stochastic: bool | None = None,
     checkpointing: bool = False,
+    timesteps: int | None = None,
+    reset: Callable[[nn.Module], object] | None = None,
     peers: Mapping[str, nn.Module] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Result]:
-    """Runs evaluations on any model: of this package, built of SpikingJelly neurons, or an ANN.
+    """Runs evaluations on any model: of this package, of any library of spiking neurons or none, or an ANN.
 
-    The model is put in eval mode and its weights are frozen while this runs; both are as before afterwards. Its
-    neurons are found and reset before every forward, so it need not reset itself. Normalisation belongs inside it.
+    The model is put in eval mode and its weights are frozen while this runs; both are as before afterwards. What it
+    keeps from one forward pass to the next is found by a probe and put back before every forward, so it need not reset
+    itself; spikes are found wherever it makes them. Normalisation belongs inside it.
 
     Args:
         model: images (B, C, H, W) in [0, 1] to logits (B, K).
@@ -96,6 +99,9 @@ def evaluate(
         stochastic: whether two forwards may differ; None asks a classifier of this package, else says no.
         checkpointing: attacks run parts of the model again in their backward pass: less memory, more time, and the
             same numbers.
+        timesteps: T, for a raw net of SpikingJelly layers in step mode s or m that does not loop over its steps; the
+            logits of its steps are averaged.
+        reset: a function that puts the model at rest, where it keeps what no probe can find.
         peers: other models by name, for transfer attacks.
         progress: called with (samples done, samples in all) now and then.
 
@@ -116,7 +122,7 @@ def evaluate(
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
     if device is not None:
         model = model.to(device)
-    target = Target(model, stochastic=stochastic, checkpointing=checkpointing)
+    target = Target(model, stochastic=stochastic, checkpointing=checkpointing, timesteps=timesteps, reset=reset)
     others = {name: _lend(Target(peer, checkpointing=checkpointing)) for name, peer in (peers or {}).items()}
     subject = Subject(target, samples, seed, batch_size, str(target.device), progress, others)
     with target.frozen():

@@ -210,6 +210,10 @@ class ActiveSet:
         return torch.stack(answers, 1), total.detach() / self.draws, slope / self.draws
 
     def _forward(self, images: Tensor, chunk: slice, draw: int, *, by_step: bool = False) -> Tensor:
+        if self.target.one_at_a_time and len(images) > 1:
+            rows = range(chunk.start, chunk.stop)
+            single = [slice(row, row + 1) for row in rows]
+            return torch.cat([self._forward(images[i : i + 1], one, draw) for i, one in enumerate(single)])
         streams = None
         if self.target.stochastic:
             streams = self.random[chunk].fold("eot", self._asked, draw)

@@ -98,6 +98,8 @@ def census_of(target: Target, images: Tensor | None) -> Census | None:
 
 def take(target: Target, images: Tensor) -> Census:
     """Runs the model twice, once as it is and once through what cuts its gradient, and notes every step."""
+    with torch.no_grad():
+        target(images)  # whatever a model does at its first call only
     plain = _Notes(target, through=False)
     plain.run(images)
     try:
@@ -105,20 +107,34 @@ def take(target: Target, images: Tensor) -> Census:
         through.run(images)
     except RuntimeError:  # what was detached for a reason, such as a change in place, has no gradient
         through = plain
-    more = [there and not here for here, there in zip(plain.depends, through.depends, strict=False)]
-    hidden = [name for name, missed in zip(plain.places, more, strict=False) if missed]
+    swapped = set(plain.swappable)
+    more = [
+        here.place
+        for here, there in zip(plain.events, through.events, strict=False)
+        if there.depends and not here.depends and not here.stack & swapped
+    ]
     found = plain.firings()
     straight = {kind: place for kind, place in plain.straight.items() if kind not in found and place is not None}
     return Census(
-        reached=Reached(found, straight, frozenset(plain.swappable)),
+        reached=Reached(found, straight, frozenset(swapped)),
         steps=plain.steps,
         steps_through=through.steps,
         squashed=plain.squashed or through.squashed,
-        unreached=tuple(dict.fromkeys([*plain.binary, *hidden])),
-        cut=through.cuts > 0 or _hooked(target.model) or any(more) or bool(straight) or (plain.silent and not through.silent),
+        unreached=tuple(dict.fromkeys([*plain.unseen(), *more])),
+        cut=bool(through.cuts or straight or more) or _hooked(target.model),
         spikes=plain.spikes,
         silent=through.silent,
     )
+
+
+@dataclass(frozen=True)
+class _Event:
+    """A step: whether a gradient by its input was recorded, the module that made it, and those around it."""
+
+    depends: bool
+    place: str
+    stack: frozenset[nn.Module]
+    function: Function | None = None
 
 
 class _Notes(Reach):
@@ -127,14 +143,13 @@ class _Notes(Reach):
     def __init__(self, target: Target, *, through: bool) -> None:
         super().__init__(target, Reached(), None, lambda layer: lambda u, step: torch.ones_like(u), through=through)
         self.hypotheses: dict[Function, set[Firing]] = {}
+        self.varied: set[Function] = set()
         self.straight: dict[Function, int | None] = {}
-        self.depends: list[bool] = []
-        self.places: list[str] = []
-        self.binary: list[str] = []
+        self.events: list[_Event] = []
+        self.binary: list[_Event] = []
         self.swappable: list[nn.Module] = []
         self.steps = self.operated = self.cuts = 0
         self.squashed = self.silent = False
-        self.fired: list[tuple[Function, frozenset[nn.Module]]] = []
 
     def run(self, images: Tensor) -> None:
         """Looks at one forward pass."""
@@ -151,8 +166,8 @@ class _Notes(Reach):
             with torch.enable_grad():
                 leaf = images.detach().clone().requires_grad_()
                 logits = self.target(leaf, streams)
-            self.squashed = self.target.loss_logits(logits) is not logits
-            self.silent = not self.target.loss_logits(logits).requires_grad
+            before = self.target.loss_logits(logits)
+            self.squashed, self.silent = before is not logits, not before.requires_grad
         self.swappable = [self.target.model.get_submodule(name) for name in asked()]
         self.cuts = self.operations.cuts
 
@@ -160,25 +175,33 @@ class _Notes(Reach):
     def spikes(self) -> int:
         """How many slopes an estimator gives, beyond those of swapped neurons."""
         found, swapped = self.firings(), set(self.swappable)
-        return self.operated + sum(kind in found and not (stack & swapped) for kind, stack in self.fired)
+        return self.operated + sum(event.function in found and not event.stack & swapped for event in self.events)
 
     def firings(self) -> dict[Function, Firing]:
-        """The simplest firing of each Function that explains all its calls."""
+        """The simplest firing of each Function that explains all its calls, at least one of which tells it apart."""
         order = {"u >= 0": 0, "u > 0": 1, "round": 2, "floor": 3}
         rank = lambda firing: (firing.threshold is not None, order[firing.step], firing.threshold or 0)  # noqa: E731
         swapped = set(self.swappable)
-        outside = {kind for kind, stack in self.fired if not stack & swapped}
+        outside = {event.function for event in self.events if not event.stack & swapped} & self.varied
         return {kind: min(found, key=rank) for kind, found in self.hypotheses.items() if found and kind in outside}
+
+    def unseen(self) -> list[str]:
+        """Modules that make zeros and ones of something else, in a way that was not seen."""
+        seen, swapped = {event.place for event in self.events}, set(self.swappable)
+        return [event.place for event in self.binary if event.place not in seen and not event.stack & swapped]
 
     def called(self, function: Function, arguments: Sequence[Any], output: Any) -> None:
         """Which firings explain every call so far; whether it gives back what it is given."""
+        if not self.running:
+            return
         with torch._C.DisableTorchFunction():
             found, same = firings(arguments, output), _same(arguments, output)
+            if found and bool((output != output.flatten()[0]).any()):
+                self.varied.add(function)
         self.hypotheses[function] = self.hypotheses.get(function, found) & found
         self.straight[function] = same if self.straight.get(function, same) == same else None
         if found:
-            self._event(self.operations.recording and _depends(arguments))
-            self.fired.append((function, frozenset(module for _, module in self._stack)))
+            self._event(self.operations.recording and _depends(arguments), function)
 
     def met(self, kind: str, depends: bool) -> None:
         """A step of a plain operation."""
@@ -190,19 +213,18 @@ class _Notes(Reach):
         self.operated += 1
         return super().slope(membrane)
 
-    def _event(self, depends: bool) -> None:
-        if not any(isinstance(module, Encoder) for _, module in self._stack):  # it declares its backward pass
-            self.depends.append(depends)
-            self.places.append(self.place_name)
-
     def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        """A module that fires, but in a way that was not seen."""
+        """A module without parts has run; it may have fired."""
         with torch._C.DisableTorchFunction():
-            if not next(module.children(), None) and not self._events_inside(module) and _fires(inputs, output):
-                self.binary.append(self.place_name)
+            if self.running and not next(module.children(), None) and _fires(inputs, output):
+                self.binary.append(self._here(depends=True))
 
-    def _events_inside(self, module: nn.Module) -> bool:
-        return self.place_name in self.places or isinstance(module, BaseNode | SimpleBaseNode)
+    def _event(self, depends: bool, function: Function | None = None) -> None:
+        if not any(isinstance(module, Encoder) for _, module in self._stack):  # it declares its backward pass
+            self.events.append(self._here(depends, function))
+
+    def _here(self, depends: bool, function: Function | None = None) -> _Event:
+        return _Event(depends, self.place_name, frozenset(module for _, module in self._stack), function)
 
 
 def _hooked(model: nn.Module) -> bool:

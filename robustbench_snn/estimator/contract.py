@@ -183,6 +183,8 @@ def _logits(target: Target, probe: Tensor, estimator: Estimator | None = None) -
 
     streams = SampleRandom.for_samples("probe", sample_ids=range(len(probe)), device=probe.device)
     rows = torch.arange(len(probe), device=probe.device)
+    if target.one_at_a_time and len(probe) > 1:
+        return torch.cat([_logits(target, probe[row : row + 1], estimator) for row in range(len(probe))])
     with torch.enable_grad(), nullcontext() if estimator is None else estimator.rows(rows, frozen=True):
         return target(probe.detach().requires_grad_(), streams).detach()
 

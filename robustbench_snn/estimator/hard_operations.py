@@ -28,7 +28,7 @@ ARITHMETIC = frozenset(
 )  # fmt: skip
 NEGATIONS = frozenset({"logical_not", "bitwise_not", "__invert__"})
 DRAWS = frozenset({"rand", "rand_like"})
-LEAVES = frozenset({"numpy", "__array__", "tolist"})
+LEAVES = frozenset({"numpy", "__array__", "tolist", "item", "__float__", "__int__", "__index__", "__bool__"})
 SQUASHING = frozenset({"softmax", "log_softmax", "sigmoid", "tanh", "round", "clamp", "floor", "nan_to_num"})
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 _GRAD_MODE = torch._C._set_grad_enabled

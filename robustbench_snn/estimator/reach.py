@@ -66,6 +66,7 @@ class Reach:
         self.running = False
         self.operations = HardOperations(self)
         self._slopes, self._helper = slopes, helper
+        self._call = 0
         self._stack: list[tuple[str, nn.Module]] = []
         self._made: dict[tuple[str, torch.Size], Slope] = {}
         self._steps: Counter[tuple[str, torch.Size]] = Counter()
@@ -155,7 +156,8 @@ class Reach:
         def enter(module: nn.Module, inputs: Any) -> None:
             if not self._stack:
                 self.running = torch.is_grad_enabled()
-                self.given = 0
+            if self._call != self.target.calls:
+                self._call, self.given = self.target.calls, 0
                 self._steps.clear()
                 self.operations.begin()
             self._stack.append((name, module))

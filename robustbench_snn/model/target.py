@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.checkpointing import recomputing
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.model.neurons import reset, spiking_neurons
+from robustbench_snn.model.foreign import Foreign
+from robustbench_snn.model.neurons import spiking_neurons
 from robustbench_snn.model.padding import pad_batch
-from robustbench_snn.randomness import SampleRandom, key_of
+from robustbench_snn.model.resting import Reset
+from robustbench_snn.randomness import SampleRandom
 
 _locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
 _locks_lock = RLock()
@@ -51,25 +53,38 @@ class Target:
     were batched (see :mod:`robustbench_snn.model.padding`). Weights are meant to be frozen: see :meth:`frozen`.
 
     Args:
-        model: a :class:`Classifier`, or a module (B, C, H, W) -> (B, K), built of SpikingJelly neurons in step
-            mode s or m, or of none (an ANN).
+        model: a :class:`Classifier`, or a module (B, C, H, W) -> (B, K) of any making; see
+            :class:`robustbench_snn.model.foreign.Foreign`.
         stochastic: whether two forwards may differ; asked of a classifier, False for other models unless said.
         checkpointing: run parts of the model again in the backward pass, to save memory; never changes a number.
+        timesteps: T, for a raw net of SpikingJelly layers.
+        reset: puts a model of another making at rest, where no probe can find what it keeps.
 
     Attributes:
         through: estimators pass the gradient through what cuts it: detach, no_grad, hooks.
         running_batch: samples of the latest call, padding included.
+        calls: how often it was called; a call may run the model for several steps.
         exit: maps an answer to the last finite layer before its rounding or squashing, while an estimator knows it.
     """
 
-    def __init__(self, model: nn.Module, *, stochastic: bool | None = None, checkpointing: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        stochastic: bool | None = None,
+        checkpointing: bool = False,
+        timesteps: int | None = None,
+        reset: Reset | None = None,
+    ) -> None:
         self.model = model
         self.checkpointing = checkpointing
         ours = isinstance(model, Classifier)
         self.stochastic: bool = stochastic if stochastic is not None else bool(ours and model.stochastic)
-        self.timesteps: int | None = model.timesteps if isinstance(model, Classifier) else None
+        self.timesteps: int | None = model.timesteps if isinstance(model, Classifier) else timesteps
+        self._foreign = Foreign(model, stochastic=self.stochastic, timesteps=timesteps, reset=reset)
         self.through = False
         self.running_batch = 0
+        self.calls = 0
         self.exit: Callable[[Tensor], Tensor] | None = None
         self._tally = Tally()
 
@@ -93,39 +108,40 @@ class Target:
 
         Args:
             images: the batch.
-            random: one stream a sample, for stochastic models; a foreign stochastic model is seeded with a hash
-                of them, so its draws depend on the batch.
-            timesteps: T, for classifiers of ours.
+            random: one stream a sample, for stochastic models.
+            timesteps: T, for classifiers of ours and raw nets.
 
         Raises:
             UserError: if the model does not return logits (B, K), or cannot be run at another T.
         """
         padded, streams = pad_batch(images, random)
         self.running_batch = len(padded)
+        self.calls += 1
         with lock_of(self.model), self._recomputing():
             if isinstance(self.model, Classifier):
                 logits: Tensor = self.model(padded, timesteps=timesteps, random=streams)
             else:
-                logits = self._foreign(padded, streams, timesteps)
-        if logits.ndim != 2 or len(logits) != len(padded):
+                logits = self._foreign(*self._unpadded(images, padded, random, streams), timesteps)
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) not in (len(images), len(padded)):
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise UserError(
-                f"{type(self.model).__name__} returned shape {tuple(logits.shape)} for {len(padded)} images; "
-                "a model must return logits (B, K): average over timesteps inside it"
+                f"{type(self.model).__name__} returned {shape} for {len(padded)} images; a model must return logits "
+                "(B, K): average over timesteps inside it, or, for a raw SpikingJelly net, state timesteps=T"
             )
         return self._tally.counted(logits[: len(images)])
 
-    def _foreign(self, images: Tensor, random: SampleRandom | None, timesteps: int | None) -> Tensor:
-        if timesteps is not None:
-            raise UserError(f"{type(self.model).__name__} is not a Classifier: its timesteps cannot be set from here")
-        reset(self.model)
-        if self.stochastic and random is not None:
-            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-                torch.manual_seed(key_of(*random.keys.tolist()) & (2**63 - 1))
-                logits: Tensor = self.model(images)
-        else:
-            logits = self.model(images)
-        reset(self.model)  # a module that keeps its membranes must not leak them to its other users
-        return logits
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether samples are run one by one: a stochastic model of another making draws as it likes."""
+        return self.stochastic and not isinstance(self.model, Classifier)
+
+    def _unpadded(
+        self, images: Tensor, padded: Tensor, random: SampleRandom | None, streams: SampleRandom | None
+    ) -> tuple[Tensor, SampleRandom | None]:
+        if not (self.one_at_a_time and random is not None):
+            return padded, streams
+        self.running_batch = 1
+        return images, random
 
     def loss_logits(self, logits: Tensor) -> Tensor:
         """What a loss shall differentiate in place of an answer (B, K) just given."""
@@ -143,6 +159,7 @@ class Target:
             raise UserError(f"{type(self.model).__name__} is not a Classifier and gives no logits by step")
         padded, streams = pad_batch(images, random)
         self.running_batch = len(padded)
+        self.calls += 1
         with lock_of(self.model), self._recomputing():
             return self.model.step_logits(padded, timesteps=timesteps, random=streams)[:, : len(images)]
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
+from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.flags import FLAGS
 
 IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -46,7 +47,6 @@ BROKEN: dict[str, tuple[nn.Module, set[str]]] = {
         Altered(after=lambda z: z * 0.0 + torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0])),
         {"no_input_gradient", "constant_prediction"},
     ),
-    "undeclared noise": (Altered(after=lambda z: z + torch.randn_like(z)), {"not_deterministic"}),
     "infinite logits": (Altered(after=lambda z: torch.where(z > z.amax(), z, torch.inf)), {"non_finite_logits"}),
     "weights that are not numbers": (nan_weights(), {"non_finite_weights", "non_finite_logits"}),
 }
@@ -64,6 +64,13 @@ def test_flags(name: str, evaluation: str | dict[str, dict[str, float]]) -> None
         assert not raised
     if "non_finite_logits" in expected:
         assert result.accuracy == 0.0
+
+
+def test_undeclared_noise_is_refused() -> None:
+    noisy = Altered(after=lambda z: z + torch.randn_like(z))
+    with pytest.raises(UserError, match=r"draws random numbers.*stochastic=True"):
+        evaluate(noisy, IMAGES, LABELS)
+    assert evaluate(noisy, IMAGES, LABELS, stochastic=True)[0].accuracy < 1.0
 
 
 def test_logits_that_are_not_finite_off_the_clean_grid_are_flagged_and_count_as_wrong() -> None:
