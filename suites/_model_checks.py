@@ -10,6 +10,7 @@ from torch import Tensor
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.dataset.samples import Batch
+from robustbench_snn.model.input_gradient import input_gradient
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
 
@@ -64,8 +65,7 @@ def mode_gap(target: Target, batch: Batch) -> float:
         leaf = batch.images.clone().requires_grad_()
         logits = target(leaf, batch.random("mode gap"))
         chosen = logits.gather(1, batch.labels[:, None]).sum()
-        (gradient,) = torch.autograd.grad(chosen, leaf, allow_unused=True) if chosen.requires_grad else (None,)
-        gradients.append(torch.zeros_like(leaf) if gradient is None else gradient)
+        gradients.append(input_gradient(chosen, leaf))
     for neuron in target.neurons:
         for module in neuron.modules():
             module.training = False

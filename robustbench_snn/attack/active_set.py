@@ -15,6 +15,7 @@ from robustbench_snn.attack.losses import LOSSES, Loss, LossName, StepLoss
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.correctness import correct, margin
 from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.input_gradient import input_gradient
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
 
@@ -201,10 +202,8 @@ class ActiveSet:
             for draw in range(self.draws):
                 answer = self._forward(leaf, chunk, draw, by_step=by_step)
                 values = function(answer if by_step else self.target.loss_logits(answer), *arguments)
-                if values.requires_grad:  # a model under no_grad has no gradient: zero, and a diagnostic says so
-                    with self._state(chunk, frozen=True):  # a checkpointed model runs its parts again here
-                        (part,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
-                    slope += torch.zeros_like(leaf) if part is None else part
+                with self._state(chunk, frozen=True):  # a checkpointed model runs its parts again here
+                    slope += input_gradient(values.sum(), leaf)
                 total += values.detach()
                 answers.append((self._read(answer) if by_step else answer).detach())
         return torch.stack(answers, 1), total.detach() / self.draws, slope / self.draws

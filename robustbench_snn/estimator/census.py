@@ -65,7 +65,7 @@ class Census:
             UserError: where an estimator needs LIF neurons, and the model fires by others too.
         """
         if lif_only:
-            other = [module for module in self.reached.neurons if not isinstance(module, LIF)]
+            other = [module for module in self.reached.neurons if type(module) not in LIF]  # a subclass may differ
             if other or self.reached.firings or self.spikes:
                 what = type(other[0]).__name__ if other else "spikes made outside of SpikingJelly's neurons"
                 raise UserError(f"this estimator is defined for LIF, PLIF and IF neurons, not for {what}; leave it out")
@@ -97,11 +97,21 @@ def census_of(target: Target, images: Tensor | None) -> Census | None:
 
 
 def take(target: Target, images: Tensor) -> Census:
-    """Runs the model twice, once as it is and once through what cuts its gradient, and notes every step."""
+    """Runs the model twice, once as it is and once through what cuts its gradient, and notes every step.
+
+    Raises:
+        UserError: if the model runs only without a gradient.
+    """
     with torch.no_grad():
         target(images)  # whatever a model does at its first call only
     plain = _Notes(target, through=False)
-    plain.run(images)
+    try:
+        plain.run(images)
+    except RuntimeError as error:
+        raise UserError(
+            f"{type(target.model).__name__} cannot be run with a gradient recorded: {error} Only attacks that need none "
+            "can be tried: square, rays, spsa, noise"
+        ) from error
     try:
         through = _Notes(target, through=True)
         through.run(images)
@@ -206,7 +216,8 @@ class _Notes(Reach):
     def met(self, kind: str, depends: bool) -> None:
         """A step of a plain operation."""
         self.steps += depends
-        self._event(depends)
+        if kind == "comparison":
+            self._event(depends)
 
     def slope(self, membrane: Tensor) -> Tensor:
         """Counts."""

@@ -160,7 +160,7 @@ def _patch(kind: Function) -> dict[str, Any]:
     apart = getattr_static(kind, "setup_context") is not getattr_static(torch.autograd.Function, "setup_context")
     names = ("setup_context", "backward") if apart else ("forward", "backward")
     kept = {name: vars(kind).get(name) for name in names}
-    forward, backward = getattr(kind, names[0]), kind.backward
+    forward, backward = _original(getattr(kind, names[0])), _original(kind.backward)
 
     def ask(context: Any, arguments: Sequence[Any], output: Any) -> None:
         observer = _active.observer
@@ -187,9 +187,16 @@ def _patch(kind: Function) -> dict[str, Any]:
         found[place] = replacement(gradients[0]) if wanted[place] else None
         return tuple(found)
 
+    told_forward.original = told_setup.original = forward  # type: ignore[attr-defined]
+    told_backward.original = backward  # type: ignore[attr-defined]
     setattr(kind, names[0], staticmethod(told_setup if apart else told_forward))
     setattr(kind, "backward", staticmethod(told_backward))  # noqa: B010 - mypy knows it as a method
     return kept
+
+
+def _original(method: Any) -> Any:
+    """What a class inherits from one that is being observed itself."""
+    return getattr(method, "original", method)
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
