@@ -31,4 +31,6 @@ class AttackByName(AttackEvaluation):
 
     def run(self, subject: Subject) -> Outcome:
         """Runs it."""
-        return self.run_stages(subject, stage(self.attack.name, self.attack.create("attacks"), self.estimator))
+        blind = not attacks.declaration(self.attack.name).traits.gradient
+        estimator = None if blind else self.estimator
+        return self.run_stages(subject, stage(self.attack.name, self.attack.create("attacks"), estimator))

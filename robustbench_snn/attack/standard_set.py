@@ -37,7 +37,9 @@ class Member:
 
     def stage(self) -> Stage:
         """Builds it."""
-        return stage(self.seed_label, attacks.create(self.attack, **self.parameters), component_spec(self.estimator))
+        blind = not attacks.declaration(self.attack).traits.gradient
+        estimator = None if blind else component_spec(self.estimator)
+        return stage(self.seed_label, attacks.create(self.attack, **self.parameters), estimator)
 
 
 def _assg(seed_label: str, steps: int, loss: str = "ce") -> Member:

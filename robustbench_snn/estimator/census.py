@@ -109,8 +109,8 @@ def take(target: Target, images: Tensor) -> Census:
         plain.run(images)
     except RuntimeError as error:
         raise UserError(
-            f"{type(target.model).__name__} cannot be run with a gradient recorded: {error} Only attacks that need none "
-            "can be tried: square, rays, spsa, noise"
+            f"{type(target.model).__name__} cannot be run with a gradient recorded: {error} Only attacks that need no "
+            "gradient can be tried: square, rays, spsa, noise"
         ) from error
     try:
         through = _Notes(target, through=True)
@@ -178,7 +178,9 @@ class _Notes(Reach):
                 logits = self.target(leaf, streams)
             before = self.target.loss_logits(logits)
             self.squashed, self.silent = before is not logits, not before.requires_grad
-        self.swappable = [self.target.model.get_submodule(name) for name in asked()]
+        plain = {module for event in self.events if event.depends and event.function is None for module in event.stack}
+        layers = [self.target.model.get_submodule(name) for name in asked()]
+        self.swappable = [layer for layer in layers if layer not in plain]  # one may ask, and then fire otherwise
         self.cuts = self.operations.cuts
 
     @property

@@ -176,13 +176,16 @@ class Reach:
 def by_sample(values: Tensor, batch: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """The values with the samples in the first dimension, and the way back.
 
-    (B, ...) stays; (T, B, ...) and (T B, ...), steps first as SpikingJelly has them, become (B, T, ...). Values of
-    another shape are taken as they are.
+    (B, ...) stays; (T, B, ...), (T B, ...) and (T, B N), in the order in which SpikingJelly flattens them, become
+    (B, T, ...). Values of another shape are taken as they are.
     """
-    if values.ndim and len(values) != batch and batch > 0:
-        if values.ndim > 1 and values.shape[1] == batch:
-            return values.transpose(0, 1), lambda slope: slope.transpose(0, 1)
-        if len(values) % batch == 0:
-            moved = values.reshape(-1, batch, *values.shape[1:]).transpose(0, 1)
-            return moved, lambda slope: slope.transpose(0, 1).reshape(values.shape)
-    return values, lambda slope: slope
+    shape = values.shape
+    if not values.ndim or shape[0] == batch or batch < 1:
+        return values, lambda slope: slope
+    if shape[0] % batch == 0:
+        wide = values.reshape(-1, batch, *shape[1:])
+    elif values.ndim > 1 and shape[1] % batch == 0:
+        wide = values if shape[1] == batch else values.reshape(shape[0], batch, -1, *shape[2:])
+    else:
+        return values, lambda slope: slope
+    return wide.transpose(0, 1), lambda slope: slope.transpose(0, 1).reshape(shape)

@@ -11,7 +11,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 from robustbench_snn.estimator.reach import Slope
 from robustbench_snn.estimator.surrogate import SteppedSpike
@@ -72,10 +71,8 @@ class ASSG(SpikeEstimator):
 
         def slope(membrane: Tensor, step: int) -> Tensor:
             rows = self._rows
-            if rows is None:  # a forward pass outside any attack
+            if rows is None or len(membrane) < len(rows):  # outside any attack; or samples that cannot be told apart
                 return self.derivative(membrane)
-            if len(membrane) < len(rows):
-                raise UserError("assg needs the batch in the first dimension of every neuron's input")
             if step == len(kept):
                 kept.append(membrane.new_zeros(2, 0, *membrane.shape[1:]))
             kept[step] = state = _grown(kept[step], int(rows[-1]) + 1)
