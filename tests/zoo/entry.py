@@ -24,7 +24,8 @@ class Entry:
         bares: models that decide nearly the same and can be attacked, for a masked one.
         stochastic: what the user would declare.
         refused: no robust accuracy is its own: it answers one image in two ways, or by its batch mates.
-        agrees: the first bare model names the same classes on clean images.
+        agrees: the first bare model names the same classes on clean images, nearly always.
+        same: it names the same classes on every image.
         learns: its accuracy on clean images is above 90 %.
         base: whose weights it is built from, in ``bases.py``; empty without any.
     """
@@ -36,6 +37,7 @@ class Entry:
     stochastic: bool = False
     refused: bool = False
     agrees: bool = True
+    same: bool = False
     learns: bool = True
     base: str = "lif"
 

@@ -59,7 +59,7 @@ def waves(images: Tensor, logits: Tensor) -> Tensor:
 
 
 def entry(name: str, build: Callable[[], nn.Module]) -> Entry:
-    return Entry(f"gradient: {name}", "gradient", lambda: build().eval(), (conv_lif,))
+    return Entry(f"gradient: {name}", "gradient", lambda: build().eval(), (conv_lif,), same=True)
 
 
 ENTRIES = (

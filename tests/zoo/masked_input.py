@@ -147,7 +147,7 @@ def binary() -> nn.Module:
 
 
 def entry(name: str, reading: Reading, *bares: Builder) -> Entry:
-    return Entry(f"input: {name}", "input", reads(reading), (*bares, conv_lif))
+    return Entry(f"input: {name}", "input", reads(reading), (*bares, conv_lif), same=not bares)
 
 
 ENTRIES = (
@@ -169,7 +169,7 @@ ENTRIES = (
     ),
     Entry("input: high-frequency guard", "input", reads(guarded), (reads(guarded), reads(smooth), conv_lif)),
     Entry("input: dim-pixel guard", "input", reads(undimmed), (reads(cleaned), passed(undimmed), conv_lif)),
-    Entry("input: nan off the grid", "input", NaNOffGrid, (conv_lif,)),
+    Entry("input: nan off the grid", "input", lambda: NaNOffGrid().eval(), (conv_lif,)),
     Entry("input: bernoulli", "input", drawn, (partial(trained, "rated"),), stochastic=True, base="rated"),
     Entry("input: black and white", "input", binary, (partial(trained, "binary"),), base="binary"),
 )

@@ -51,26 +51,32 @@ def top_alone(z: Tensor) -> Tensor:
     return z * (z == z.amax(1, keepdim=True)) + 10.0 * (z == z.amax(1, keepdim=True))
 
 
-def entry(name: str, dress: Dress, bare: Builder = conv_lif, *, agrees: bool = True, learns: bool = True) -> Entry:
-    return Entry(f"logits: {name}", "logits", answers(dress), (bare,), agrees=agrees, learns=learns)
+def entry(name: str, dress: Dress, *, agrees: bool = True, learns: bool = True) -> Entry:
+    """Decides otherwise than the bare model: where logits saturate, lose digits or tie."""
+    return Entry(f"logits: {name}", "logits", answers(dress), (conv_lif,), agrees=agrees, learns=learns)
+
+
+def monotone(name: str, dress: Dress) -> Entry:
+    """Decides as the bare model does, everywhere."""
+    return Entry(f"logits: {name}", "logits", answers(dress), (conv_lif,), same=True)
 
 
 ENTRIES = (
-    entry("times 50", lambda z: 50.0 * z),
-    entry("times 1e6", lambda z: 1e6 * z),
-    entry("over 1e6", lambda z: z / 1e6),
-    entry("over 1e30", lambda z: z / 1e30),
+    monotone("times 50", lambda z: 50.0 * z),
+    monotone("times 1e6", lambda z: 1e6 * z),
+    monotone("over 1e6", lambda z: z / 1e6),
+    monotone("over 1e30", lambda z: z / 1e30),
     entry("plus 1e4", lambda z: z + 1e4),
     entry("plus 1e6", lambda z: z + 1e6),
-    entry("softmax of 20 z", lambda z: (20.0 * z).softmax(1)),
-    entry("tanh of 50 z", lambda z: torch.tanh(50.0 * z), agrees=False, learns=False),
-    entry("tanh of 50 times the lead", lambda z: torch.tanh(50.0 * (z - z.topk(2, 1)[0].mean(1, keepdim=True)))),
+    monotone("softmax of 20 z", lambda z: (20.0 * z).softmax(1)),
+    entry("tanh of 50 z", lambda z: torch.tanh(50.0 * z), agrees=False),
+    monotone("tanh of 50 times the lead", lambda z: torch.tanh(50.0 * (z - z.topk(2, 1)[0].mean(1, keepdim=True)))),
     entry("rounded", lambda z: torch.round(z)),
     entry("rounded under no_grad", rounded_blind),
-    entry("one-hot", one_hot),
-    entry("one-hot by scatter", scattered),
-    entry("ranks", ranks),
-    entry("top alone", top_alone),
+    monotone("one-hot", one_hot),
+    monotone("one-hot by scatter", scattered),
+    monotone("ranks", ranks),
+    monotone("top alone", top_alone),
     entry("ties of a rate readout", lambda z: torch.round(4.0 * z.softmax(1)) / 4.0, agrees=False),
     entry("constant", lambda z: 0.0 * z, agrees=False, learns=False),
     entry("constant class", lambda z: 0.0 * z + torch.eye(10, device=z.device)[3], agrees=False, learns=False),

@@ -100,11 +100,11 @@ def half_reversed() -> nn.Module:
 def library(base: str, made: Callable[..., nn.Module], mode: str) -> Entry:
     """Neurons of SpikingJelly's that hand no gradient on in eval mode."""
     name, bares = f"spikes: spikingjelly's {base} in eval mode", (partial(trained, base),)
-    return Entry(name, "spikes", partial(dressed, made, base, mode), bares, base=base)
+    return Entry(name, "spikes", partial(dressed, made, base, mode), bares, base=base, same=True)
 
 
-def entry(name: str, made: Callable[..., nn.Module]) -> Entry:
-    return Entry(f"spikes: {name}", "spikes", partial(dressed, made), (conv_lif,))
+def entry(name: str, made: Callable[..., nn.Module], *, same: bool = True) -> Entry:
+    return Entry(f"spikes: {name}", "spikes", partial(dressed, made), (conv_lif,), same=same)
 
 
 def hand(name: str, spike: Spike) -> Entry:
@@ -121,10 +121,10 @@ ENTRIES = (
     hand("backward 1e-30", sloped(lambda u: torch.full_like(u, 1e-30))),
     hand("random backward", sloped(torch.randn_like)),
     hand("wrong sign above threshold", sloped(lambda u: -u.sign() * (1.0 - u.abs()).clamp_min(0.0))),
-    Entry("spikes: wrong sign in the first layer", "spikes", half_reversed, (conv_lif,)),
+    Entry("spikes: wrong sign in the first layer", "spikes", half_reversed, (conv_lif,), same=True),
     hand("nan backward", sloped(lambda u: torch.full_like(u, torch.nan))),
     entry("narrow surrogate", Narrow),
-    entry("rounded membrane", Membrane),
+    entry("rounded membrane", Membrane, same=False),
     entry("spikingjelly, own step", OwnStep),
     entry("spikingjelly, wrong sign above threshold", node(neuron.LIFNode, surrogate_function=Mirrored())),
     library("complementary_lif", node(neuron.ComplementaryLIFNode, "surrogate_function", "detach_reset"), "m"),

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
 from tests.attack_models import held_out
-from tests.zoo import ZOO, Entry, truth
+from tests.zoo import ZOO, Entry, shares
+from tests.zoo.truth import Plan
 
 torch.set_num_threads(1)
 
-SLOW = ("wide", "adversarial", "relu_adversarial", "spikformer", "tdformer", "stf", "rated", "attentive")
-"""Bases that take more than a moment to train; library neurons do as well, all together."""
-QUICK = ("lif", "relu", "binary", "soft_reset")
+QUICK = ("lif", "relu", "soft_reset")
+"""Bases that train in a moment; each of the others in a few, all together in a minute."""
 
 
 def marked(entry: Entry) -> object:
@@ -35,7 +35,7 @@ def test_names_are_unique_and_there_are_enough() -> None:
     assert all(entry.bares for entry in ZOO if not entry.honest)
 
 
-@pytest.mark.parametrize("entry", map(marked, ZOO))
+@pytest.mark.parametrize("entry", [marked(entry) for entry in ZOO])
 def test_entry_runs_and_decides_as_its_bare_model(entry: Entry) -> None:
     images, labels = held_out(96)
     model = entry.build()
@@ -46,26 +46,37 @@ def test_entry_runs_and_decides_as_its_bare_model(entry: Entry) -> None:
     assert (right > 0.9) == entry.learns
     if entry.bares and entry.agrees:
         bare = logits(entry.bares[0](), entry, images).argmax(1)
-        assert float((found.argmax(1) == bare).float().mean()) > 0.97
+        assert float((found.argmax(1) == bare).float().mean()) > 0.94
 
 
-@pytest.mark.parametrize("name", ["gradient: reversed", "logits: plus 1e4", "spikes: comparison", "input: detach"])
-def test_truth_is_that_of_the_bare_model(name: str) -> None:
-    """These masks change no decision, so that the attack that knows them leaves what it leaves of the bare model."""
-    images, labels = held_out(8)
-    by_name = {entry.name: entry for entry in ZOO}
-    masked, bare = by_name[name], by_name["lif"]
-    assert truth(masked, images, labels, 0.3) == truth(bare, images, labels, 0.3) == 0.0
-    assert truth(masked, images, labels, 1e-3) == 1.0
+@pytest.mark.parametrize(
+    "name",
+    ["lif", "gradient: reversed", "logits: times 1e6", "spikes: comparison", "input: detach", "input: 16 levels"],
+)
+def test_attack_that_knows_the_mask_gets_through_it(name: str) -> None:
+    images, labels = held_out(16)
+    (entry,) = (entry for entry in ZOO if entry.name == name)
+    plan: Plan = (("sa_pgd", {"steps": 10}, {"atan": {"alpha": 10.0}}), ("square", {"queries": 20}, "training"))
+    assert shares(entry, images, labels, 1e-3, plan).all()
+    assert not shares(entry, images, labels, 0.4, plan).any()
 
 
-def test_gradient_masks_leave_the_logits_as_they_are() -> None:
-    images, _ = held_out(16)
+def test_truth_of_a_constant_class_is_its_share() -> None:
+    """No attack moves it: what is right stays right, and what is wrong needs none."""
+    images, labels = held_out(48)
+    (entry,) = (entry for entry in ZOO if entry.name == "logits: constant class")
+    plan: Plan = (("sa_pgd", {"steps": 2}, "training"),)
+    assert torch.equal(shares(entry, images, labels, 0.4, plan), (labels == 3).float())
+
+
+def test_masks_that_claim_to_be_the_same_decide_alike_off_the_clean_images() -> None:
+    images, _ = held_out(64)
+    noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(1))
+    images = torch.cat([0.7 * images + 0.3 * noise, noise])
     for entry in ZOO:
-        if entry.kind == "gradient":
-            torch.testing.assert_close(
-                logits(entry.build(), entry, images), logits(entry.bares[0](), entry, images), rtol=0.0, atol=0.0
-            )
+        if entry.same and entry.base in QUICK:
+            answers = [logits(build(), entry, images).argmax(1) for build in (entry.build, entry.bares[0])]
+            assert torch.equal(*answers), entry.name
 
 
 def test_refused_entries_answer_one_image_in_two_ways() -> None:
