@@ -24,7 +24,7 @@ NOISES = 8
 """Steps of random signs that a step along the gradient must beat, all of them: by chance one sample in nine does."""
 REACHES = (1.0, 0.25)
 """Lengths of these steps, in radii of the ball."""
-USELESS = 0.5
+USELESS = 0.35
 """Gradients that beat noise on a smaller share of the samples lead nowhere."""
 BETTER = 0.2
 """Passing through what cuts the gradient is worth it where it helps a larger share of the samples by this much."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -102,6 +103,8 @@ def take(target: Target, images: Tensor) -> Census:
     Raises:
         UserError: if the model runs only without a gradient.
     """
+    if target.one_at_a_time:
+        images = images[:1]
     with torch.no_grad():
         target(images)  # whatever a model does at its first call only
     plain = _Notes(target, through=False)
@@ -158,7 +161,9 @@ class _Notes(Reach):
         self.events: list[_Event] = []
         self.binary: list[_Event] = []
         self.swappable: list[nn.Module] = []
-        self.steps = self.operated = self.cuts = 0
+        self._latest: deque[Tensor] = deque(maxlen=4)
+        self.operated: list[frozenset[nn.Module]] = []
+        self.steps = self.cuts = 0
         self.squashed = self.silent = False
 
     def run(self, images: Tensor) -> None:
@@ -178,16 +183,16 @@ class _Notes(Reach):
                 logits = self.target(leaf, streams)
             before = self.target.loss_logits(logits)
             self.squashed, self.silent = before is not logits, not before.requires_grad
-        plain = {module for event in self.events if event.depends and event.function is None for module in event.stack}
         layers = [self.target.model.get_submodule(name) for name in asked()]
-        self.swappable = [layer for layer in layers if layer not in plain]  # one may ask, and then fire otherwise
+        self.swappable = [layer for layer in layers if not self._fires_otherwise(layer)]
         self.cuts = self.operations.cuts
 
     @property
     def spikes(self) -> int:
         """How many slopes an estimator gives, beyond those of swapped neurons."""
         found, swapped = self.firings(), set(self.swappable)
-        return self.operated + sum(event.function in found and not event.stack & swapped for event in self.events)
+        fired = [event.stack for event in self.events if event.function in found]
+        return sum(not stack & swapped for stack in [*self.operated, *fired])
 
     def firings(self) -> dict[Function, Firing]:
         """The simplest firing of each Function that explains all its calls, at least one of which tells it apart."""
@@ -210,20 +215,28 @@ class _Notes(Reach):
             found, same = firings(arguments, output), _same(arguments, output)
             if found and bool((output != output.flatten()[0]).any()):
                 self.varied.add(function)
+            if found:
+                self._latest.append(output.detach())
         self.hypotheses[function] = self.hypotheses.get(function, found) & found
         self.straight[function] = same if self.straight.get(function, same) == same else None
         if found:
             self._event(self.operations.recording and _depends(arguments), function)
 
-    def met(self, kind: str, depends: bool) -> None:
-        """A step of a plain operation."""
+    def met(self, kind: str, value: Tensor, result: Any, depends: bool) -> None:
+        """A step of a plain operation; one that repeats spikes, such as a reset's, is none of its own."""
         self.steps += depends
-        if kind == "comparison":
+        if kind != "comparison":
+            return
+        with torch._C.DisableTorchFunction():
+            repeats = _binary(value) or any(_repeat(result, spikes) for spikes in self._latest)
+            if not repeats and isinstance(result, Tensor):
+                self._latest.append(result.detach())
+        if not repeats:
             self._event(depends)
 
     def slope(self, membrane: Tensor) -> Tensor:
         """Counts."""
-        self.operated += 1
+        self.operated.append(self._around())
         return super().slope(membrane)
 
     def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
@@ -232,12 +245,25 @@ class _Notes(Reach):
             if self.running and not next(module.children(), None) and _fires(inputs, output):
                 self.binary.append(self._here(depends=True))
 
+    def _fires_otherwise(self, layer: nn.Module) -> bool:
+        """Whether a layer that asks for its surrogate function compares outside of it."""
+        return any(
+            event.depends
+            and event.function is None
+            and layer in event.stack
+            and layer.surrogate_function not in event.stack
+            for event in self.events
+        )
+
     def _event(self, depends: bool, function: Function | None = None) -> None:
         if not any(isinstance(module, Encoder) for _, module in self._stack):  # it declares its backward pass
             self.events.append(self._here(depends, function))
 
     def _here(self, depends: bool, function: Function | None = None) -> _Event:
-        return _Event(depends, self.place_name, frozenset(module for _, module in self._stack), function)
+        return _Event(depends, self.place_name, self._around(), function)
+
+    def _around(self) -> frozenset[nn.Module]:
+        return frozenset(module for _, module in self._stack)
 
 
 def _hooked(model: nn.Module) -> bool:
@@ -273,6 +299,14 @@ def _fires(inputs: Any, output: Any) -> bool:
     """Whether a module makes zeros and ones of something else."""
     given = next((value for value in inputs if isinstance(value, Tensor)), None) if isinstance(inputs, tuple) else None
     return _binary(output) and given is not None and given.is_floating_point() and not _binary(given)
+
+
+def _repeat(result: object, spikes: Tensor) -> bool:
+    """Whether a comparison says where spikes are, or are not."""
+    if not isinstance(result, Tensor) or result.shape != spikes.shape:
+        return False
+    fired = spikes > 0
+    return torch.equal(result > 0, fired) or torch.equal(result > 0, ~fired)
 
 
 def _binary(values: object) -> bool:

@@ -49,8 +49,8 @@ class Rule(Protocol):
     def batch(self) -> int:
         """Samples in this forward pass."""
 
-    def met(self, kind: str, depends: bool) -> None:
-        """An operation that steps; ``depends`` says whether a gradient by its input is recorded."""
+    def met(self, kind: str, value: Tensor, result: Any, depends: bool) -> None:
+        """An operation that steps; ``depends`` says whether a gradient by its input ``value`` is recorded."""
 
     def slope(self, membrane: Tensor) -> Tensor:
         """What stands for the derivative of a spike by u, of any shape."""
@@ -149,7 +149,7 @@ class HardOperations(TorchFunctionMode):
         above, below = (first, second) if name in GREATER else (second, first)
         if _floating(first) or _floating(second):
             depends = torch.is_grad_enabled() and (_needs(first) or _needs(second))
-            self.rule.met("comparison", depends)
+            self.rule.met("comparison", first if _floating(first) else second, result, depends)
             if depends and isinstance(result, Tensor):
                 drawn = any(isinstance(value, Tensor) and value in self._drawn for value in (first, second))
                 self._steps[result] = (above - below, drawn)
@@ -204,7 +204,7 @@ class HardOperations(TorchFunctionMode):
         result = func(*args, **kwargs)
         if _floating(args[0]) and _floating(result):
             depends = torch.is_grad_enabled() and args[0].requires_grad
-            self.rule.met("rounding", depends)
+            self.rule.met("rounding", args[0], result, depends)
             if depends and result.shape == args[0].shape:
                 return replace_gradient(result.detach(), args[0])
         return result
@@ -213,7 +213,7 @@ class HardOperations(TorchFunctionMode):
         result = func(*args, **kwargs)
         if _floating(args[0]):
             depends = torch.is_grad_enabled() and args[0].requires_grad
-            self.rule.met("comparison", depends)
+            self.rule.met("comparison", args[0], result, depends)
             if depends:
                 height = 2.0 if name in ("sign", "sgn") else 1.0
                 slope = height * self.rule.slope(args[0].detach())

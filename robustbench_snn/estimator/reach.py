@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn.estimator.hard_operations import HardOperations
-from robustbench_snn.estimator.spike_functions import Firing, Function, observed
+from robustbench_snn.estimator.spike_functions import Firing, Function, Replacement, observed
 from robustbench_snn.model.swapping import swapped
 from robustbench_snn.model.target import Target
 
@@ -90,7 +90,7 @@ class Reach:
         """Whether a neuron runs whose surrogate function is swapped."""
         return any(module in self.reached.neurons for _, module in self._stack)
 
-    def called(self, function: Function, arguments: Sequence[Any], output: Any) -> Callable[[Tensor], Tensor] | None:
+    def called(self, function: Function, arguments: Sequence[Any], output: Any) -> Replacement | None:
         """See :class:`robustbench_snn.estimator.spike_functions.Observer`."""
         if not self.running or self.inside_swapped():
             return None
@@ -99,17 +99,12 @@ class Reach:
             self.given += 1
             with torch._C.DisableTorchFunction():
                 slope = firing.slope(arguments, output, self._slope)
-            return lambda gradient: gradient * slope
+            return Replacement(firing.argument, lambda gradient: gradient * slope)
         if self.through and function in self.reached.straight:
-            return lambda gradient: gradient
+            return Replacement(self.reached.straight[function], lambda gradient: gradient, alone=True)
         return None
 
-    def place(self, function: Function) -> int:
-        """See :class:`robustbench_snn.estimator.spike_functions.Observer`."""
-        firing = self.reached.firings.get(function)
-        return self.reached.straight[function] if firing is None else firing.argument
-
-    def met(self, kind: str, depends: bool) -> None:
+    def met(self, kind: str, value: Tensor, result: Any, depends: bool) -> None:
         """See :class:`robustbench_snn.estimator.hard_operations.Rule`."""
 
     def slope(self, membrane: Tensor) -> Tensor:

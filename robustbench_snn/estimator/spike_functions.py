@@ -75,6 +75,8 @@ def firings(arguments: Sequence[Any], output: object) -> set[Firing]:
     if not tensors or not output.numel():
         return set()
     first = tensors[0]
+    if torch.equal(arguments[first].detach(), output.detach()):
+        return set()  # given back as it came
     others = [i for i, value in enumerate(arguments) if i > first and (_floating(value) or _number(value))]
     values = output.detach().unique() if output.numel() < 1 << 22 else output.detach().flatten()[: 1 << 20].unique()
     if len(values) > 64 or not torch.equal(values, values.round()):
@@ -100,17 +102,26 @@ def _safely(firing: Firing, arguments: Sequence[Any], output: Tensor) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Replacement:
+    """Another backward pass for one call of a Function.
+
+    Attributes:
+        argument: position of the argument whose gradient is replaced.
+        gradient: the gradient by the output to that by this argument.
+        alone: the other arguments get none; else they keep their own.
+    """
+
+    argument: int
+    gradient: Callable[[Tensor], Tensor]
+    alone: bool = False
+
+
 class Observer(Protocol):
     """What is told of every call of a Function."""
 
-    def called(self, function: Function, arguments: Sequence[Any], output: Any) -> Callable[[Tensor], Tensor] | None:
-        """One call; returns the replacement of the gradient by its membrane, or None to leave it alone.
-
-        The replacement maps the gradient by the spikes to that by the membrane potential.
-        """
-
-    def place(self, function: Function) -> int:
-        """Position of the argument whose gradient is replaced."""
+    def called(self, function: Function, arguments: Sequence[Any], output: Any) -> Replacement | None:
+        """One call; returns another backward pass for it, or None to leave it alone."""
 
 
 class _Active(local):
@@ -165,7 +176,7 @@ def _patch(kind: Function) -> dict[str, Any]:
     def ask(context: Any, arguments: Sequence[Any], output: Any) -> None:
         observer = _active.observer
         if observer is not None and (replacement := observer.called(kind, arguments, output)) is not None:
-            context.replaced_gradient = observer.place(kind), replacement
+            context.replacement = replacement
 
     def told_forward(context: Any, *arguments: Any) -> Any:
         output = forward(context, *arguments)
@@ -178,13 +189,13 @@ def _patch(kind: Function) -> dict[str, Any]:
         return result
 
     def told_backward(context: Any, *gradients: Any) -> Any:
-        place, replacement = getattr(context, "replaced_gradient", (0, None))
+        replacement: Replacement | None = getattr(context, "replacement", None)
         if replacement is None:
             return backward(context, *gradients)
-        wanted = context.needs_input_grad
-        others = [index for index, needed in enumerate(wanted) if needed and index != place]
+        wanted, place = context.needs_input_grad, replacement.argument
+        others = not replacement.alone and any(needed for index, needed in enumerate(wanted) if index != place)
         found = list(_tuple(backward(context, *gradients))) if others else [None] * len(wanted)
-        found[place] = replacement(gradients[0]) if wanted[place] else None
+        found[place] = replacement.gradient(gradients[0]) if wanted[place] else None
         return tuple(found)
 
     told_forward.original = told_setup.original = forward  # type: ignore[attr-defined]

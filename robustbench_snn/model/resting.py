@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class RestingState:
             except RuntimeError:
                 raise UserError(f"{type(model).__name__} cannot be run on a few images: {error}") from error
         found = cls(tuple(_changed(model, before)))
-        left = found.leftovers()
+        left = found.leftovers({id(module._buffers) for module in model.modules()})
         found.restore()
         if not left:
             return found
@@ -72,14 +72,18 @@ class RestingState:
             "puts it at rest, reset=lambda model: ..., or give a model that has not been run"
         )
 
-    def leftovers(self) -> list[str]:
-        """What looks like an earlier batch's: a tensor of several rows, not all zero, like the one after a pass."""
+    def leftovers(self, buffers: Set[int]) -> list[str]:
+        """What looks like an earlier batch's: a tensor of several rows, not all zero, like the one after a pass.
+
+        A buffer that keeps its shape is none, such as a running mean.
+        """
         found = []
         for holder, name, saved in self.slots:
             now = holder.get(name)
             if not (isinstance(saved, Tensor) and isinstance(now, Tensor)) or not 0 < saved.ndim == now.ndim:
                 continue
-            if len(saved) > 1 and saved.shape[1:] == now.shape[1:] and bool(saved.any()):
+            rows = len(saved) > 1 and (len(saved) != len(now) or id(holder) not in buffers)
+            if rows and saved.shape[1:] == now.shape[1:] and bool(saved.any()):
                 found.append(name)
         return found
 
