@@ -10,7 +10,7 @@ from robustbench_snn.registry import attacks
 from robustbench_snn.registry.spec import TRAINING, AttackSpec, EstimatorSpec
 
 
-@register_evaluation("attack", version=1)
+@register_evaluation("attack", version=2)
 class AttackByName(AttackEvaluation):
     """Robust accuracy under one attack of ``rbsnn list attacks``, best iterate.
 

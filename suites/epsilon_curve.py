@@ -13,11 +13,12 @@ from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.evaluation.correctness import tie_flags
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.registry.spec import named_in
 
 
-@register_evaluation("epsilon_curve", version=2)  # 1 had the column of the largest eps beside the mean of all
+@register_evaluation("epsilon_curve", version=3)  # see the changelog
 class EpsilonCurve(Evaluation):
     """How robust accuracy falls as the ball grows, and the area under that curve.
 
@@ -58,7 +59,7 @@ class EpsilonCurve(Evaluation):
             )
             clean = cascade.robust_accuracy
             points: list[dict[str, Any]] = []
-            shares = [cascade.clean_share]
+            shares, argmax = [cascade.clean_share], [cascade.clean_argmax_share]
             smallest = torch.full((len(subject.samples),), torch.inf)
             smallest[cascade.broken_by != SURVIVED] = 0.0
             for eps in self.eps:
@@ -68,13 +69,23 @@ class EpsilonCurve(Evaluation):
                 fallen = (cascade.broken_by != SURVIVED) & smallest.isinf()
                 smallest[fallen] = eps
                 shares.append(cascade.share.clone())  # the next radius lowers it in place
+                argmax.append(cascade.argmax_share.clone())
                 points.append({"eps": eps, "accuracy": cascade.robust_accuracy, "broken": int(fallen.sum())})
         heights = [clean, *(point["accuracy"] for point in points)]
-        height = np.trapezoid(torch.stack(shares).double().numpy(), [0.0, *self.eps], axis=0) / self.eps[-1]
+        height, by_argmax = (
+            np.trapezoid(torch.stack(columns).double().numpy(), [0.0, *self.eps], axis=0) / self.eps[-1]
+            for columns in (shares, argmax)
+        )
         area = float(height.mean())
         return Outcome(
-            metrics={"accuracy": area, "area": area, "clean_accuracy": clean, "largest_eps_accuracy": heights[-1]},
+            metrics={
+                "accuracy": area,
+                "argmax_accuracy": float(by_argmax.mean()),
+                "area": area,
+                "clean_accuracy": clean,
+                "largest_eps_accuracy": heights[-1],
+            },
             columns={"correct": height, "smallest_eps": smallest.numpy()},
             details={"norm": self.norm, "tier": self.tier, "curve": [{"eps": 0.0, "accuracy": clean}, *points]},
-            flags=["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else [],
+            flags=(["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else []) + tie_flags(cascade.tied),
         )

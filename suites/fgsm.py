@@ -12,7 +12,7 @@ from robustbench_snn.registry.spec import TRAINING, EstimatorSpec
 from robustbench_snn.suites.attacks.fgsm import FGSM
 
 
-@register_evaluation("fgsm", version=2)  # 1 let samples of a stochastic model leave after R wrong draws
+@register_evaluation("fgsm", version=3)  # see the changelog
 class FGSMEvaluation(AttackEvaluation):
     """Robust accuracy under the fast gradient sign method (arXiv:1412.6572).
 

@@ -15,7 +15,7 @@ from robustbench_snn.registry.spec import TRAINING, EstimatorSpec
 from robustbench_snn.suites.attacks.pgd import PGD
 
 
-@register_evaluation("pgd", version=2)  # 1 let samples of a stochastic model leave after R wrong draws
+@register_evaluation("pgd", version=3)  # see the changelog
 class PGDEvaluation(AttackEvaluation):
     """Robust accuracy under projected gradient descent (arXiv:1706.06083), best iterate.
 

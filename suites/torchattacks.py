@@ -16,7 +16,7 @@ from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.evaluation.correctness import correct
+from robustbench_snn.evaluation.correctness import argmax_correct, correct, tie_flags, tied
 from robustbench_snn.parameters import Epsilon
 from robustbench_snn.randomness import key_of
 
@@ -26,7 +26,7 @@ BLOCK = 64
 
 @register_evaluation(
     "torchattacks",
-    version=1,
+    version=2,
     presets={
         "torchattacks.FGSM": {"attack": "FGSM"},
         "torchattacks.PGD": {"attack": "PGD"},
@@ -77,17 +77,21 @@ class Torchattacks(Evaluation):
             attack = self._attack(subject)
             for batch in subject.samples.batches(BLOCK, subject.device):
                 adversarial = self._perturb(attack, batch, subject)
-                shares.append(_share_right(subject, batch, adversarial, draws))
+                shares.append(_shares(subject, batch, adversarial, draws))
                 sizes.append(Ball(1.0, self.norm).size(adversarial, batch.images).cpu())
                 if len(images) * BLOCK < self.keep_images:
                     images.append(torch.stack([batch.images, adversarial]).cpu())
                 subject.progress(sum(map(len, shares)), len(subject.samples))
-        share, size = torch.cat(shares).numpy(), torch.cat(sizes).numpy()
-        flags = ["torchattacks_autoattack"] if self.attack == "AutoAttack" else []
+        right, argmax, ties = torch.cat(shares).unbind(1)
+        share, size = right.numpy(), torch.cat(sizes).numpy()
+        flags = (["torchattacks_autoattack"] if self.attack == "AutoAttack" else []) + tie_flags(ties)
         outside = 0 if self.eps is None else int((size > self.eps * (1 + 1e-6) + 1e-6).sum())
         pairs = torch.cat(images, 1)[:, : self.keep_images].numpy() if images else None
         return Outcome(
-            metrics={"accuracy": float(share.astype(np.float64).mean())},
+            metrics={
+                "accuracy": float(share.astype(np.float64).mean()),
+                "argmax_accuracy": float(argmax.double().mean()),
+            },
             columns={"correct": share if draws > 1 else share == 1.0, "size": size},
             details={"norm": self.norm, "largest": float(size.max()), "outside": outside},
             flags=[*flags, "outside_ball"] if outside else flags,
@@ -122,10 +126,15 @@ class Torchattacks(Evaluation):
         return adversarial.detach()
 
 
-def _share_right(subject: Subject, batch: Batch, images: Tensor, draws: int) -> Tensor:
-    right = torch.zeros(len(batch), device=images.device)
+def _shares(subject: Subject, batch: Batch, images: Tensor, draws: int) -> Tensor:
+    """Shares of the draws that were right, right by argmax, and wrong by a tie alone, (B, 3).
+
+    An image that is not finite is a failed attack: the clean one stands for it.
+    """
+    images = torch.where(images.flatten(1).isfinite().all(1).reshape(-1, 1, 1, 1), images, batch.images)
+    counts = torch.zeros(len(batch), 3, device=images.device)
     for draw in range(draws):
         with torch.no_grad():
             logits = subject.target(images, batch.random(subject.seed, "evaluation", "report", draw))
-            right += correct(logits, batch.labels) & images.flatten(1).isfinite().all(1)
-    return (right / draws).cpu()
+        counts += torch.stack([test(logits, batch.labels) for test in (correct, argmax_correct, tied)], 1)
+    return (counts / draws).cpu()

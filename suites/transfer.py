@@ -16,7 +16,7 @@ from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 
 
-@register_evaluation("transfer", version=2)  # 1 seeded each source by its name in the table
+@register_evaluation("transfer", version=3)  # see the changelog
 class TransferEvaluation(AttackEvaluation):
     """One row of the transfer matrix: each other model of the suite as the source, this one as the target.
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.attack.ball import Ball
+from robustbench_snn.attack.guarded import DISTANCES, broken, inside, patched
 from robustbench_snn.attack.losses import LOSSES, Loss, LossName, StepLoss
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.correctness import correct, margin
@@ -49,8 +50,8 @@ class GradientAnswer(Answer):
     """What the model said, and which way the loss rises.
 
     Attributes:
-        loss: (n,), of those not fooled.
-        gradient: (n, C, H, W), the loss by the pixels, under the estimator in force; the mean over draws.
+        loss: (n,), of those not fooled; -inf where it is not finite, so that it beats no other.
+        gradient: (n, C, H, W), the loss by the pixels, under the estimator in force; the mean over draws; finite.
     """
 
     loss: Tensor
@@ -82,6 +83,7 @@ class ActiveSet:
         best: (B, C, H, W), the best image so far of every sample of the batch; the clean one to begin with.
         fooled: bool (B,), who has left.
         queries: int64 (B,), forward passes spent on each sample.
+        repaired: int64 (B,), how often a sample's gradient had pixels that were not finite; see :meth:`gradient`.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class ActiveSet:
         self.best = batch.images.clone()
         self.fooled = torch.zeros_like(batch.labels, dtype=torch.bool)
         self.queries = torch.zeros_like(batch.labels)
+        self.repaired = torch.zeros_like(batch.labels)
         self._rate = torch.full_like(batch.labels, torch.inf, dtype=torch.float32)
         self._margin = torch.full_like(self._rate, torch.inf)
         self._asked = 0
@@ -133,15 +136,30 @@ class ActiveSet:
     def gradient(self, images: Tensor, loss: LossName | Loss = "ce", *extra: Tensor) -> GradientAnswer:
         """Asks about images, one for each active sample; the same forward pass gives the answer and the gradient.
 
+        A model may be differentiable inside [0, 1] and not on its border: sqrt(x) has no slope at 0. Where pixels of
+        a gradient are not finite, it is taken again from an image slightly further inside, for those pixels alone;
+        what is not finite there either is 0.
+
         Args:
             images: (n, C, H, W), admissible.
             loss: a name, or a function of (logits, labels, *extra).
             extra: more arguments of the loss, one row a sample.
         """
-        parts = [self._gradient(chunk, images, loss, extra) for chunk in self.chunks()]
+        parts = [self._guarded(chunk, images, loss, extra) for chunk in self.chunks()]
         logits, values, slopes = (torch.cat(list(column)) for column in zip(*parts, strict=True))
         kept = self._note(images, logits)
         return GradientAnswer(logits[kept].mean(1), kept, values[kept], slopes[kept])
+
+    def ascent(self, gradient: Tensor) -> Tensor:
+        """The unit step along a gradient (n, C, H, W); along random signs where a sample's is all zero.
+
+        Standing still would be the worst thing to do: where one image has no gradient, another may have one.
+        """
+        flat = (gradient == 0).flatten(1).all(1).reshape(-1, 1, 1, 1)
+        if flat.any():
+            signs = self.random.fold("signs", self._asked).signs(*gradient.shape[1:])
+            gradient = torch.where(flat, signs, gradient)
+        return self.ball.ascent(gradient)
 
     def note(self, images: Tensor) -> Answer:
         """Asks about images, one for each active sample, without a gradient."""
@@ -189,18 +207,42 @@ class ActiveSet:
         for begin in range(0, len(self), self.batch_size):
             yield slice(begin, min(begin + self.batch_size, len(self)))
 
-    def _gradient(
+    def _guarded(
         self, chunk: slice, images: Tensor, loss: LossName | Loss, extra: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (n, draws, K), loss (n,) and gradient (n, C, H, W) of one chunk."""
-        leaf = images[chunk].detach().requires_grad_()
+        """Logits (n, draws, K), loss (n,) and gradient (n, C, H, W) of one chunk; the gradient finite."""
+        logits, values, slope = self._gradient(chunk, images[chunk], loss, extra)
+        values = torch.where(values.isfinite(), values, -torch.inf)
+        found = broken(slope)
+        self.repaired[self.rows[chunk][found]] += 1
+        for distance in DISTANCES:
+            if not len(found):
+                break
+            rows = found + chunk.start
+            again = self._gradient(rows, inside(images[rows], distance), loss, extra, frozen=True)[2]
+            slope[found] = patched(slope[found], again)
+            self.queries[self.rows[rows]] += self.draws
+            found = broken(slope)
+        return logits, values, torch.where(slope.isfinite(), slope, 0.0)
+
+    def _gradient(
+        self,
+        chunk: slice | Tensor,
+        images: Tensor,
+        loss: LossName | Loss,
+        extra: tuple[Tensor, ...],
+        *,
+        frozen: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (n, draws, K), loss (n,) and gradient (n, C, H, W) as the model gives it, of some active samples."""
+        leaf = images.detach().requires_grad_()
         function = LOSSES[loss] if isinstance(loss, str) else loss
         by_step = isinstance(function, StepLoss)
         arguments = (self.labels[chunk], *(values[chunk] for values in extra))
         answers, total, slope = [], torch.zeros_like(leaf[:, 0, 0, 0]), torch.zeros_like(leaf)
         with torch.enable_grad():
             for draw in range(self.draws):
-                answer = self._forward(leaf, chunk, draw, by_step=by_step)
+                answer = self._forward(leaf, chunk, draw, by_step=by_step, frozen=frozen)
                 values = function(answer if by_step else self.target.loss_logits(answer), *arguments)
                 with self._state(chunk, frozen=True):  # a checkpointed model runs its parts again here
                     slope += input_gradient(values.sum(), leaf)
@@ -208,18 +250,22 @@ class ActiveSet:
                 answers.append((self._read(answer) if by_step else answer).detach())
         return torch.stack(answers, 1), total.detach() / self.draws, slope / self.draws
 
-    def _forward(self, images: Tensor, chunk: slice, draw: int, *, by_step: bool = False) -> Tensor:
+    def _forward(
+        self, images: Tensor, chunk: slice | Tensor, draw: int, *, by_step: bool = False, frozen: bool = False
+    ) -> Tensor:
         if self.target.one_at_a_time and len(images) > 1:
-            rows = range(chunk.start, chunk.stop)
+            rows = torch.arange(len(self))[chunk].tolist()
             single = [slice(row, row + 1) for row in rows]
-            return torch.cat([self._forward(images[i : i + 1], one, draw) for i, one in enumerate(single)])
+            return torch.cat(
+                [self._forward(images[i : i + 1], one, draw, frozen=frozen) for i, one in enumerate(single)]
+            )
         streams = None
         if self.target.stochastic:
             streams = self.random[chunk].fold("eot", self._asked, draw)
-        with self._state(chunk, frozen=draw > 0):
+        with self._state(chunk, frozen=frozen or draw > 0):
             return self.target.step_logits(images, streams) if by_step else self.target(images, streams)
 
-    def _state(self, chunk: slice, *, frozen: bool) -> AbstractContextManager[None]:
+    def _state(self, chunk: slice | Tensor, *, frozen: bool) -> AbstractContextManager[None]:
         return nullcontext() if self.state is None else self.state.rows(self.rows[chunk], frozen=frozen)
 
     def _read(self, step_logits: Tensor) -> Tensor:
@@ -236,6 +282,7 @@ class ActiveSet:
         flat = logits.reshape(-1, classes)
         rate = correct(flat, labels).reshape(samples, draws).float().mean(1)
         score = margin(flat, labels).reshape(samples, draws).mean(1)
+        score = torch.where(score.isnan(), torch.inf, score)  # a NaN would keep its image for good
         admissible = self.ball.contains(images, self.clean)
         if queries is not None:
             admissible &= queries > 0

@@ -14,9 +14,9 @@ from torch import Tensor
 from robustbench_snn.attack.active_set import ActiveSet, RowState
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.contract import Attack
+from robustbench_snn.attack.judge import Judge, Verdict
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.contract import Subject
-from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.model.target import Target
 
 CLEAN = 0
@@ -73,6 +73,7 @@ class StageReport:
         queries: forward passes, in samples.
         seconds: wall time.
         unverified: samples that it claimed and a fresh forward pass did not confirm.
+        repaired: samples with a gradient that was not finite somewhere; see :meth:`ActiveSet.gradient`.
     """
 
     name: str
@@ -82,6 +83,7 @@ class StageReport:
     queries: int
     seconds: float
     unverified: int
+    repaired: int = 0
 
     def row(self) -> dict[str, Any]:
         """As a record holds it; without wall time, which no two runs share."""
@@ -103,6 +105,9 @@ class Cascade:
     Attributes:
         share: float32 (N,), share of judging draws that are right; 0 or 1 for deterministic models.
         clean_share: the same on clean images.
+        clean_argmax_share: as ``argmax_share``, on clean images.
+        argmax_share: as ``share``, of the same images and draws, where argmax decides ties.
+        tied: float32 (N,), share of those draws that are wrong by a tie alone.
         broken_by: int16 (N,): CLEAN, SURVIVED, or the number of the stage, counted from 1.
         queries: int64 (N,), forward passes spent on each sample.
         images: adversarial images by position, of the first ``keep_images`` samples.
@@ -122,10 +127,10 @@ class Cascade:
         samples = self.subject.samples
         draws = self.judging_draws if self.subject.target.stochastic else 1
         self._judge = Judge(self.subject, self.ball, draws, self.selecting)
-        share = [self._judge.judge(batch.images, batch) for batch in self._batches(torch.arange(len(samples)))]
-        self._select = torch.cat([select for select, _ in share])
-        self.clean_share = torch.cat([report for _, report in share])
-        self.share = self.clean_share.clone()
+        clean = [self._judge.judge(batch.images, batch) for batch in self._batches(torch.arange(len(samples)))]
+        found = Verdict.joined(clean)
+        self._select, self.share, self.argmax_share, self.tied = found.select, found.right, found.argmax, found.tied
+        self.clean_share, self.clean_argmax_share = found.right.clone(), found.argmax.clone()
         self.broken_by = torch.full((len(samples),), SURVIVED, dtype=torch.int16)
         self.broken_by[self._select == 0] = CLEAN
         self.queries = torch.zeros(len(samples), dtype=torch.int64)
@@ -150,11 +155,12 @@ class Cascade:
     def attack(self, stage: Stage) -> StageReport:
         """Runs one stage on the samples still standing and verifies what it claims."""
         begun, left = time.perf_counter(), self.standing
-        number, unverified, queries = len(self.reports) + 1, 0, int(self.queries.sum())
+        number, unverified, repaired, queries = len(self.reports) + 1, 0, 0, int(self.queries.sum())
         done = len(self.subject.samples) - len(left)
         for batch in self._batches(left, 1 if stage.stateful else WINDOW):
             active = self._run(stage, batch)
             unverified += self._judge_claims(active, batch, number)
+            repaired += int((active.repaired > 0).sum())
             done += len(batch)
             self.subject.progress(done, len(self.subject.samples))
         report = StageReport(
@@ -165,6 +171,7 @@ class Cascade:
             queries=int(self.queries.sum()) - queries,
             seconds=time.perf_counter() - begun,
             unverified=unverified,
+            repaired=repaired,
         )
         self.reports.append(report)
         return report
@@ -175,9 +182,8 @@ class Cascade:
         fallen = (other.broken_by > 0) & (self.broken_by == SURVIVED)
         self.broken_by[fallen] = other.broken_by[fallen] + offset
         self.images |= {row: image for row, image in other.images.items() if row < len(fallen) and bool(fallen[row])}
-        lower = other._select < self._select
-        self._select = torch.where(lower, other._select, self._select)
-        self.share = torch.where(lower, other.share, self.share)
+        found = Verdict(other._select, other.share, other.argmax_share, other.tied)
+        self._lower(torch.arange(len(self.share)), found)
         self.queries += other.queries
         self.reports += [replace(report, robust_accuracy=self.robust_accuracy) for report in other.reports]
         return self
@@ -205,56 +211,25 @@ class Cascade:
         """Judges the attack's best images afresh; returns how many claims did not hold."""
         rows = batch.positions
         self.queries[rows] += active.queries.cpu()
-        select, report = self._judge.judge_all(active.best, batch, self.subject.batch_size)
-        lower = select < self._select[rows]
-        self._select[rows] = torch.where(lower, select, self._select[rows])
-        self.share[rows] = torch.where(lower, report, self.share[rows])
-        self.broken_by[rows[select == 0]] = number
+        found = self._judge.judge_all(active.best, batch, self.subject.batch_size)
+        lower = self._lower(rows, found)
+        self.broken_by[rows[found.select == 0]] = number
         for row, position in enumerate(rows.tolist()):
             if position < self.keep_images and (lower[row] or position not in self.images):
                 self.images[position] = active.best[row].cpu()
-        return 0 if self.subject.target.stochastic else int((active.fooled.cpu() & (select > 0)).sum())
+        return 0 if self.subject.target.stochastic else int((active.fooled.cpu() & (found.select > 0)).sum())
 
-
-@dataclass(frozen=True)
-class Judge:
-    """Judges images in fresh forward passes, under the model's own backward pass and new random draws.
-
-    For a stochastic model two sets of draws are made: one selects the worst image of several attacks, and K others
-    report, so that choosing the worst of many does not lower the reported number by chance. Where several attacks
-    compete, selecting takes more draws: what noise chooses is not the strongest image.
-    """
-
-    subject: Subject
-    ball: Ball
-    draws: int
-    selecting: int = 1
-
-    def judge(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Share of right answers on the selecting and the reporting draws, float32 (B,) each, on the CPU.
-
-        An image that is not admissible fools nobody: its share is 1.
-        """
-        legal = self.ball.contains(images, batch.images)
-        images = torch.where(legal.reshape(-1, 1, 1, 1), images, batch.images)
-        shares = []
-        for purpose in ("select", "report") if self.subject.target.stochastic else ("report",):
-            right = torch.zeros(len(batch), device=images.device)
-            draws = self.draws * (self.selecting if purpose == "select" else 1)
-            for draw in range(draws):
-                streams = batch.random(self.subject.seed, "evaluation", purpose, draw)
-                with torch.no_grad():
-                    right += correct(self.subject.target(images, streams), batch.labels)
-            shares.append(torch.where(legal, right / draws, 1.0).cpu())
-        return shares[0], shares[-1]
-
-    def judge_all(self, images: Tensor, batch: Batch, size: int) -> tuple[Tensor, Tensor]:
-        """:meth:`judge` in batches of ``size``."""
-        parts = [
-            self.judge(images[begin : begin + size], batch.part(slice(begin, begin + size)))
-            for begin in range(0, len(batch), size)
-        ]
-        return torch.cat([select for select, _ in parts]), torch.cat([report for _, report in parts])
+    def _lower(self, rows: Tensor, found: Verdict) -> Tensor:
+        """Takes over what was found of some samples where it is worse than all before; where that is, bool."""
+        lower = found.select < self._select[rows]
+        for name, values in (
+            ("_select", found.select),
+            ("share", found.right),
+            ("argmax_share", found.argmax),
+            ("tied", found.tied),
+        ):
+            getattr(self, name)[rows[lower]] = values[lower]
+        return lower
 
 
 def breakdown(reports: Sequence[StageReport]) -> list[Mapping[str, Any]]:

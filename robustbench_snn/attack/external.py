@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robustbench_snn.attack.ball import Ball
-from robustbench_snn.attack.cascade import Judge
+from robustbench_snn.attack.judge import Judge
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome, Subject
+
+HALF_LEVEL = 0.5 / 255.0
+"""How far rounding to 8 bits moves a pixel at most."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,12 @@ class ExternalSet:
     Attributes:
         ids: int64 (M,), ids of the evaluation samples that the images were made from.
         images: float32 (M, C, H, W) in [0, 1].
+        grey_levels: whether they were stored as 8-bit pixels, which rounds each by up to half a grey level.
     """
 
     ids: Tensor
     images: Tensor
+    grey_levels: bool = False
 
     @classmethod
     def load(cls, path: str | Path) -> ExternalSet:
@@ -47,15 +52,23 @@ class ExternalSet:
         ids, images = found["ids"], found["images"]
         if images.ndim != 4 or ids.shape != images.shape[:1] or len(set(ids.tolist())) != len(ids):
             raise UserError(f"{path}: ids {ids.shape} must name the rows of images {images.shape}, each once")
-        pixels = torch.from_numpy(images.astype(np.float32))
-        return cls(torch.from_numpy(ids.astype(np.int64)), pixels / 255.0 if images.dtype == np.uint8 else pixels)
+        pixels, grey = torch.from_numpy(images.astype(np.float32)), images.dtype == np.uint8
+        return cls(torch.from_numpy(ids.astype(np.int64)), pixels / 255.0 if grey else pixels, grey)
+
+    def around(self, ball: Ball) -> Ball:
+        """The ball that its images must lie in: half a grey level wider in every pixel, if they are 8-bit."""
+        if not self.grey_levels:
+            return ball
+        pixels = self.images[:1].numel()
+        return Ball(ball.eps + HALF_LEVEL * (1.0 if ball.norm == "linf" else pixels**0.5), ball.norm)
 
 
 def score(external: ExternalSet, subject: Subject, ball: Ball, before: Mapping[str, Any], draws: int = 20) -> Outcome:
     """Robust accuracy of a stored result, lowered by what an external set breaks.
 
     Images that are not finite, outside [0, 1] or outside the ball, and samples that the set does not hold, count as
-    failed attacks. A stochastic model is judged over fresh draws.
+    failed attacks. A set of 8-bit pixels may leave the ball by half a grey level in each: rounding an image of the
+    ball does that. A stochastic model is judged over fresh draws.
 
     Args:
         external: the set.
@@ -74,6 +87,7 @@ def score(external: ExternalSet, subject: Subject, ball: Ball, before: Mapping[s
     unknown = [sample for sample in external.ids.tolist() if sample not in rows]
     if unknown:
         raise UserError(f"{len(unknown)} ids of the external set are not among the samples, the first is {unknown[0]}")
+    eps, ball = ball.eps, external.around(ball)
     judge = Judge(subject, ball, draws if subject.target.stochastic else 1)
     share, rejected, position = kept.clone(), 0, 0
     order = torch.tensor([rows[sample] for sample in external.ids.tolist()], dtype=torch.int64)
@@ -86,12 +100,12 @@ def score(external: ExternalSet, subject: Subject, ball: Ball, before: Mapping[s
                     f"external images are {tuple(images.shape[1:])}, samples {tuple(batch.images.shape[1:])}"
                 )
             rejected += int((~ball.contains(images, batch.images)).sum())
-            _, found = judge.judge(images, batch)
+            found = judge.judge(images, batch).right
             share[batch.positions] = torch.minimum(share[batch.positions], found)
     whole = not subject.target.stochastic
     return Outcome(
         metrics={"accuracy": float(share.double().mean()), "before": float(kept.double().mean())},
         columns={"correct": (share == 1.0).numpy() if whole else share.numpy()},
-        details={"images": len(order), "rejected": rejected, "lowered": int((share < kept).sum()), "eps": ball.eps},
+        details={"images": len(order), "rejected": rejected, "lowered": int((share < kept).sum()), "eps": eps},
         flags=["external_rejected"] if rejected else [],
     )

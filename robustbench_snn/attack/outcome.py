@@ -10,6 +10,7 @@ import torch
 
 from robustbench_snn.attack.cascade import Cascade, breakdown
 from robustbench_snn.evaluation.contract import Outcome
+from robustbench_snn.evaluation.correctness import tie_flags
 
 
 def cascade_outcome(
@@ -19,10 +20,16 @@ def cascade_outcome(
 
     ``accuracy`` of a stochastic model is the mean over samples and evaluation draws, and ``correct`` the share of
     each sample's draws that were right; the majority vote (a tie is wrong) and the worst of all draws stand beside.
+    ``argmax_accuracy`` is of the same images where argmax decides ties, as most published code does; the attacks
+    stop at a tie, so that it is an upper bound.
     """
     share = cascade.share
     votes, all_right = (share > 0.5).numpy(), (share == 1.0).numpy()
-    metrics = {"accuracy": cascade.robust_accuracy, "clean_accuracy": float(cascade.clean_share.double().mean())}
+    metrics = {
+        "accuracy": cascade.robust_accuracy,
+        "argmax_accuracy": float(cascade.argmax_share.double().mean()),
+        "clean_accuracy": float(cascade.clean_share.double().mean()),
+    }
     columns: dict[str, Any] = {
         "correct": votes,
         "broken_by": cascade.broken_by.numpy(),
@@ -34,6 +41,7 @@ def cascade_outcome(
     found = list(flags)
     if any(report.unverified for report in cascade.reports):
         found.append("unverified")
+    found += tie_flags(cascade.tied)
     arrays: dict[str, Any] = {}
     if cascade.keep_images:
         kept = torch.arange(min(cascade.keep_images, len(share)))

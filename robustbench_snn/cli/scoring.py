@@ -19,12 +19,17 @@ def add_to(app: typer.Typer) -> None:
 def score(
     suite: Annotated[str, typer.Argument(help="The suite that the stored result is of.")],
     record: Annotated[str, typer.Argument(help="Key of the stored attack's record, or its first characters.")],
-    images: Annotated[Path, typer.Argument(help="An .npz with ids (M,) and images (M, C, H, W).")],
+    images: Annotated[
+        Path, typer.Argument(help="An .npz with ids (M,) and images (M, C, H, W), uint8 on 0..255 or float in [0, 1].")
+    ],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="As of rbsnn run. Repeatable.")] = None,
     store: Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Lower a stored robust accuracy by what adversarial images from outside break; it never rises."""
+    """Lower a stored robust accuracy by what adversarial images from outside break; it never rises.
+
+    Images of 8-bit pixels may be half a grey level further from the clean ones than eps, in every pixel.
+    """
     from robustbench_snn.attack.ball import Ball
     from robustbench_snn.attack.external import ExternalSet
     from robustbench_snn.attack.external import score as lowered

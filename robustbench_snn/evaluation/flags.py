@@ -24,6 +24,12 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "Some logits were not finite, on the clean images or on those that an attack or a corruption made. They "
             "count as wrong answers: a low number here may say that the model breaks down, not that it was fooled."
         ),
+        "ties": (
+            "More than 1 % of the samples are wrong only because another class shares the top logit with theirs: a tie "
+            "counts as a wrong answer. Readouts that count spikes, k/T, tie often at small T. accuracy counts ties as "
+            "wrong; argmax_accuracy stands beside it and lets the lowest of the top classes answer, and NaN counts as "
+            "-inf there. Attacks stop at a tie, so that argmax_accuracy under attack is an upper bound."
+        ),
         "non_finite_weights": (
             "Some weights or buffers of the model are not finite: its training diverged, or its file is damaged. "
             "Train again with a lower learning rate; no number of this model means anything."

@@ -20,8 +20,10 @@ from robustbench_snn.registry import attacks, evaluations
 from robustbench_snn.testing.models import make_task
 from robustbench_snn.testing.results import CheckResult, check_component, require
 from robustbench_snn.testing.subject import samples_for, small_target, untouched
-from robustbench_snn.testing.watching import CountingTarget, Masked, WatchedSet
+from robustbench_snn.testing.watching import CountingTarget, Masked, ScaledTarget, WatchedSet
 
+SCALES = (50.0, 1e-6, 1e6)
+"""What logits are multiplied by: one number for all of them changes no prediction, and must change no attack."""
 EPS: Mapping[Norm, float] = {"linf": 0.05, "l2": 0.5}
 """A radius at which attacks on the kit's model fool some samples and not others."""
 
@@ -178,6 +180,20 @@ class AttackConformance:
         require(bool((active.queries > 0).all()), "samples were attacked and no query was counted for them")
         total = int(active.queries.sum())
         require(total <= target.seen, f"{total} queries are counted, and only {target.seen} images were shown")
+
+    def test_independent_of_scale(self) -> None:
+        """Logits 50 or a million times as large, or as small, leave robust accuracy where it was, within one sample."""
+        target = small_target()
+        samples = samples_for(target, 16)
+        norm = self.norms()[0]
+        plain = int(self.attack(target, samples, norm, 0.5 * EPS[norm]).fooled.sum())
+        for scale in SCALES:
+            found = int(self.attack(ScaledTarget(target, scale), samples, norm, 0.5 * EPS[norm]).fooled.sum())
+            require(
+                abs(found - plain) <= 1,
+                f"{norm}: fools {plain} of 16 samples, and {found} once the logits are multiplied by {scale:g}; "
+                "use a loss without a scale ('ce', 'margin', 'dlr', 'tet') and normalised steps",
+            )
 
     def test_without_a_gradient(self) -> None:
         """A model whose gradient is zero, or that has none, is attacked in vain and without a crash."""

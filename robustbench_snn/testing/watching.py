@@ -64,6 +64,28 @@ class CountingTarget(Target):
         return super().step_logits(images, random, timesteps=timesteps)
 
 
+class ScaledTarget(Target):
+    """A target whose logits are all multiplied by one number, which changes no prediction.
+
+    Attributes:
+        scale: positive.
+    """
+
+    def __init__(self, target: Target, scale: float) -> None:
+        super().__init__(target.model, stochastic=target.stochastic)
+        self.scale = scale
+
+    def __call__(self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None) -> Tensor:
+        """See :meth:`Target.__call__`."""
+        return self.scale * super().__call__(images, random, timesteps=timesteps)
+
+    def step_logits(
+        self, images: Tensor, random: SampleRandom | None = None, *, timesteps: int | None = None
+    ) -> Tensor:
+        """See :meth:`Target.step_logits`."""
+        return self.scale * super().step_logits(images, random, timesteps=timesteps)
+
+
 class Masked(nn.Module):
     """Five classes by brightness, with an input gradient of zero, or cut off from its input."""
 

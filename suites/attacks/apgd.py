@@ -13,6 +13,7 @@ from robustbench_snn.attack.ball import norms_of_samples, per_sample
 from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.losses import LossName, targeted_dlr, targeted_margin
 from robustbench_snn.attack.rows import Rows
+from robustbench_snn.suites.attacks._targets import likely_targets
 
 RHO = 0.75
 """A step size is kept while the loss rose in more than this share of the steps since the last checkpoint."""
@@ -22,7 +23,7 @@ MOMENTUM = 0.75
 
 @register_attack(
     "apgd",
-    version=1,
+    version=2,
     presets={"apgd_ce": {"loss": "ce"}, "apgd_dlr": {"loss": "dlr"}, "apgd_t": {"loss": "targeted"}},
 )
 class APGD(Attack):
@@ -36,7 +37,8 @@ class APGD(Attack):
     Args:
         steps: gradient steps; AutoAttack takes 100.
         restarts: runs from fresh random starts, each on the samples that are left.
-        loss: what is maximised; ``targeted`` is the targeted difference of logits ratio.
+        loss: what is maximised; ``targeted`` is the targeted difference of logits ratio, ``ce`` free of the logits'
+            scale, and ``plain_ce`` the authors' own.
         targets: how many wrong classes the targeted form tries.
     """
 
@@ -48,13 +50,9 @@ class APGD(Attack):
     def run(self, active: ActiveSet) -> None:
         """Runs every restart, and every target class, on those still standing."""
         if self.loss == "targeted":
-            answer = active.note(active.clean)
-            wrong = answer.logits.scatter(1, active.labels[:, None], -torch.inf)
-            ranked = torch.zeros(len(active.best), wrong.shape[1], dtype=torch.int64, device=wrong.device)
-            ranked[active.rows] = wrong.argsort(dim=1, descending=True, stable=True)
-            for rank in active.steps(min(self.targets, wrong.shape[1] - 1)):
+            for rank, targets in enumerate(likely_targets(active, self.targets)):
                 for restart in active.steps(self.restarts):
-                    self._climb(active, f"{rank} {restart}", ranked[:, rank])
+                    self._climb(active, f"{rank} {restart}", targets)
         else:
             for restart in active.steps(self.restarts):
                 self._climb(active, restart, None)
@@ -66,7 +64,7 @@ class APGD(Attack):
 
     def _climb(self, active: ActiveSet, label: object, targets: Tensor | None) -> None:
         """One run from one random start; ``targets`` holds a class for every sample of the batch."""
-        ball, images = active.ball, far_start(active, label)
+        images = far_start(active, label)
         period, least, shrink = (max(int(share * self.steps), 1) for share in (0.22, 0.06, 0.03))
         state, since = Rows(), 0
         for step in active.steps(self.steps + 1):
@@ -77,7 +75,7 @@ class APGD(Attack):
             (images,) = answer.survivors(images)
             state.cut(answer.kept)
             if step == 0:
-                state = _begin(images, answer.loss, answer.gradient, 2.0 * ball.eps)
+                state = _begin(images, answer.loss, answer.gradient, 2.0 * active.ball.eps)
             else:
                 _compare(state, images, answer.loss, answer.gradient)
                 since += 1
@@ -86,7 +84,7 @@ class APGD(Attack):
                     period, since = max(period - shrink, least), 0
             if step == self.steps:
                 return
-            ahead = active.project(state.images + state.step_size * ball.ascent(state.gradient))
+            ahead = active.project(state.images + state.step_size * active.ascent(state.gradient))
             share = MOMENTUM if step else 1.0
             moved = state.images + share * (ahead - state.images) + (1.0 - share) * (state.images - state.before)
             state.before, images = state.images, active.project(moved)

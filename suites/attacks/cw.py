@@ -11,18 +11,20 @@ from torch import Tensor
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import norms_of_samples
 from robustbench_snn.attack.contract import Attack, register_attack
-from robustbench_snn.attack.losses import negative_margin
+from robustbench_snn.attack.losses import TEMPERATURE, negative_margin, unit
 from robustbench_snn.attack.rows import Rows
 from robustbench_snn.errors import UserError
 
 
-@register_attack("cw", version=1, norms=("l2",))
+@register_attack("cw", version=2, norms=("l2",))
 class CarliniWagner(Attack):
     r"""Minimises size and margin together, in the space of w with x = (tanh w + 1) / 2.
 
     .. math:: \min_w \lVert x(w) - x \rVert_2^2 + c \max(z_y - \max_{i \ne y} z_i, -\kappa)
 
     with Adam, for each c of a binary search by sample: c grows tenfold until some iterate fools, then is bisected.
+    The logits z are brought to a range of 20 first, each sample's its own, so that c and kappa mean the same for
+    every model [inferred: the authors take them as they are, and would need another first c where they are small].
     Iterates may lie outside the ball; those inside count, and so does the smallest fooling one after projection.
 
     Args:
@@ -30,7 +32,7 @@ class CarliniWagner(Attack):
         search: values of c tried.
         initial: the first c.
         rate: learning rate of Adam.
-        confidence: kappa, in logits.
+        confidence: kappa, in logits of range 20.
     """
 
     steps: PositiveInt = 100
@@ -68,7 +70,7 @@ class CarliniWagner(Attack):
         )
 
         def loss(logits: Tensor, labels: Tensor) -> Tensor:
-            return negative_margin(logits, labels).clamp_max(self.confidence)
+            return negative_margin(TEMPERATURE * unit(logits), labels).clamp_max(self.confidence)
 
         for step in active.steps(self.steps):
             images = (_stable(torch.tanh, state.w) + 1.0) / 2.0

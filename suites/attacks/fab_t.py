@@ -9,13 +9,16 @@ from torch import Tensor
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.attack.contract import Attack, register_attack
+from robustbench_snn.attack.losses import TEMPERATURE, unit
 
 
-@register_attack("fab_t", version=1)
+@register_attack("fab_t", version=2)
 class FABT(Attack):
     """The implementation of torchattacks, with AutoAttack's settings: nine target classes, one start.
 
-    Looks for the nearest decision boundary; what lies within the ball counts. On SNNs it adds little to APGD.
+    Looks for the nearest decision boundary; what lies within the ball counts. On SNNs it adds little to APGD. Its code
+    ignores pixels whose gradient is below 1e-8, so it is given logits of range 20, each sample's its own: the
+    boundaries are where they were.
 
     Args:
         steps: iterations for each target class; AutoAttack takes 100.
@@ -37,7 +40,7 @@ class FABT(Attack):
         from torchattacks import FAB
 
         attack = FAB(
-            AsModule(active.target),
+            _Scaled(active.target),
             norm="Linf" if active.ball.norm == "linf" else "L2",
             eps=active.ball.eps,
             steps=self.steps,
@@ -48,3 +51,11 @@ class FABT(Attack):
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             images: Tensor = attack(active.clean[chunk], active.labels[chunk])
         return images.detach()
+
+
+class _Scaled(AsModule):
+    """The model, with logits of one range."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
+        return TEMPERATURE * unit(super().forward(images))

@@ -7,7 +7,7 @@ from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.losses import LossName
 
 
-@register_attack("fgsm", version=1)
+@register_attack("fgsm", version=2)
 class FGSM(Attack):
     r"""One step of full size along the gradient.
 
@@ -22,4 +22,4 @@ class FGSM(Attack):
     def run(self, active: ActiveSet) -> None:
         """One gradient, one answer."""
         answer = active.gradient(active.clean, self.loss)
-        active.note(active.project(active.clean + active.ball.eps * active.ball.ascent(answer.gradient)))
+        active.note(active.project(active.clean + active.ball.eps * active.ascent(answer.gradient)))

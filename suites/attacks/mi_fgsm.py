@@ -12,7 +12,7 @@ from robustbench_snn.attack.losses import LossName
 from robustbench_snn.parameters import Epsilon
 
 
-@register_attack("mi_fgsm", version=1)
+@register_attack("mi_fgsm", version=2)
 class MIFGSM(Attack):
     r"""Steps along an accumulated gradient; its examples transfer well.
 
@@ -39,5 +39,5 @@ class MIFGSM(Attack):
             images, momentum = answer.survivors(images, momentum)
             # the mean in place of the sum scales m, and neither its sign nor its direction
             momentum = self.decay * momentum + answer.gradient / (mean_of_samples(answer.gradient.abs()) + 1e-30)
-            images = active.project(images + alpha * active.ball.ascent(momentum))
+            images = active.project(images + alpha * active.ascent(momentum))
         active.note(images)

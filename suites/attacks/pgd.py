@@ -10,7 +10,7 @@ from robustbench_snn.attack.losses import LossName
 from robustbench_snn.parameters import Epsilon
 
 
-@register_attack("pgd", version=1, presets={"eot_pgd": {}})
+@register_attack("pgd", version=2, presets={"eot_pgd": {}})
 class PGD(Attack):
     r"""Many small steps along the gradient, each projected back into the ball; every iterate counts.
 
@@ -41,5 +41,5 @@ class PGD(Attack):
             for _ in active.steps(self.steps):
                 answer = active.gradient(images, self.loss)
                 (images,) = answer.survivors(images)
-                images = active.project(images + alpha * active.ball.ascent(answer.gradient))
+                images = active.project(images + alpha * active.ascent(answer.gradient))
             active.note(images)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,7 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
+from robustbench_snn.attack.ball import Ball
+from robustbench_snn.attack.external import ExternalSet, score
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.evaluation.correctness import tie_flags
+from robustbench_snn.model.target import Target
 from robustbench_snn.suites.snn_standard import SNNStandard
 from tests.attack_models import Linear, held_out, trained
 
@@ -188,19 +196,13 @@ def test_diagnostics_catch_a_saturated_surrogate() -> None:
     assert "foreign_gradients_stronger" in flags
 
 
-def test_external_sets_only_lower_a_result(tmp_path: object) -> None:
-    from robustbench_snn.attack.ball import Ball
-    from robustbench_snn.attack.external import ExternalSet, score
-    from robustbench_snn.dataset.samples import ArraySamples
-    from robustbench_snn.evaluation.contract import Subject
-    from robustbench_snn.model.target import Target
-
+def test_external_sets_only_lower_a_result(tmp_path: Path) -> None:
     model, images, labels = linear_set(8)
     samples = ArraySamples(images, labels, torch.arange(100, 108))
     worst = evaluate(model, images, labels, [{"pgd": {"eps": 0.2, "keep_images": 8}}])[0]
     adversarial = worst.arrays["adversarial"].copy()
     adversarial[0] = 2.0  # not admissible
-    path = tmp_path / "set.npz"  # type: ignore[operator]
+    path = tmp_path / "set.npz"
     np.savez(path, ids=np.arange(100, 108)[::-1], images=adversarial[::-1])
     found = score(ExternalSet.load(path), Subject(Target(model), samples), Ball(0.2), {"correct": np.ones(8, bool)})
     expected = worst.columns["correct"].copy()
@@ -212,6 +214,115 @@ def test_external_sets_only_lower_a_result(tmp_path: object) -> None:
     np.savez(path, images=adversarial)
     with pytest.raises(UserError, match="lacks ids"):
         ExternalSet.load(path)
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.2), ("l2", 0.5)])
+def test_an_external_set_of_8_bit_pixels_may_be_half_a_grey_level_off(
+    tmp_path: Path, norm: Literal["linf", "l2"], eps: float
+) -> None:
+    """Rounding an image of the ball puts it up to half a level outside; a float set has no such excuse."""
+    model, images, labels = linear_set(8)
+    (worst,) = evaluate(model, images, labels, [{"pgd": {"eps": eps, "norm": norm, "keep_images": 8}}])
+    levels = np.round(worst.arrays["adversarial"] * 255).astype(np.uint8)
+    subject = Subject(Target(model), ArraySamples(images, labels, torch.arange(8)))
+    found = {}
+    further = levels.astype(np.int64) + np.where(levels > images.numpy() * 255, 1, -1)
+    sets: dict[str, np.ndarray[Any, Any]] = {
+        "uint8": levels,
+        "float": (levels / 255.0).astype(np.float32),
+        "too far": further.astype(np.uint8),
+    }
+    for name, pixels in sets.items():
+        np.savez(tmp_path / "set.npz", ids=np.arange(8), images=pixels)
+        external = ExternalSet.load(tmp_path / "set.npz")
+        found[name] = score(external, subject, Ball(eps, norm), {"correct": np.ones(8, bool)})
+        assert found[name].details["eps"] == eps
+    outside = ~Ball(eps, norm).contains(torch.tensor(sets["float"]), images)
+    assert outside.any(), "or the slack is not needed"
+    assert found["uint8"].details["rejected"] == 0
+    assert found["uint8"].metrics["accuracy"] == pytest.approx(worst.accuracy, abs=1 / 8)
+    assert found["float"].details["rejected"] == int(outside.sum())
+    assert found["too far"].details["rejected"] >= 4
+
+
+class Ties(nn.Module):
+    """Logits of whole spikes, k / 2: the first samples tie with a lower class, the next with a higher, one is NaN."""
+
+    def __init__(self, lower: int, higher: int, nan: int) -> None:
+        super().__init__()
+        self.counts = lower, higher, nan
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        place = (images.flatten(1).amax(1) * 100).round().long()
+        lower, higher, nan = self.counts
+        logits = torch.tensor([0.0, 1.0, 0.0]).repeat(len(images), 1) + self.weight * images.flatten(1).sum(1)[:, None]
+        logits[place < lower, 0] = 1.0
+        logits[(place >= lower) & (place < lower + higher), 2] = 1.0
+        logits[(place >= lower + higher) & (place < lower + higher + nan), 0] = torch.nan
+        return logits
+
+
+@pytest.mark.parametrize("entry", ["clean", {"pgd": {"eps": 1e-6, "steps": 1}}, {"torchattacks.FGSM": {"eps": 1e-6}}])
+def test_ties_and_nan_are_wrong_and_argmax_says_what_it_would_have_said(entry: Any) -> None:
+    images = (torch.arange(20.0) / 100).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2).contiguous()
+    labels = torch.ones(20, dtype=torch.int64)
+    (found,) = evaluate(Ties(3, 2, 1), images, labels, [entry])
+    assert found.metrics["accuracy"] == pytest.approx(14 / 20)
+    assert found.metrics["argmax_accuracy"] == pytest.approx(17 / 20), "three ties go to class 0, NaN is no answer"
+    assert "ties" in found.flags
+    assert "non_finite_logits" in found.flags
+    (clear,) = evaluate(Ties(0, 0, 2), images, labels, [entry])
+    assert "ties" not in clear.flags, "NaN is no tie"
+    assert clear.metrics["accuracy"] == pytest.approx(0.9)
+    assert clear.metrics["argmax_accuracy"] == 1.0
+
+
+def test_one_tie_in_a_hundred_raises_no_flag() -> None:
+    assert tie_flags(torch.eye(100)[0]) == []
+    assert tie_flags(torch.eye(99)[0]) == ["ties"]
+
+
+def test_the_graz_ensemble_is_below_each_of_its_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = held_out(24)
+    rules = {"triangle 0.5": {"triangle": {"gamma": 0.5}}, "exp_d 2": {"exp_d": {"gamma": 2.0}}, "bptr": "bptr"}
+    attack = {"pgd": {"steps": 4, "loss": "plain_ce"}}
+    union, *single = evaluate(
+        trained(),
+        images,
+        labels,
+        [
+            {"graz_ensemble": {"eps": 0.12, "attack": "pgd", "steps": 4}},
+            *({"attack": {"attack": attack, "eps": 0.12, "estimator": rule}} for rule in rules.values()),
+        ],
+    )
+    assert all(union.accuracy <= one.accuracy for one in single)
+    assert union.accuracy < min(one.accuracy for one in single), "or the other rules add nothing"
+    assert set(rules) <= set(union.details["rules"])
+    assert len(set(union.details["rules"]) - {"activation"}) == 18
+    titles = [title.split()[0] for title in union.details["rules"]]
+    assert [titles.count(name) for name in ("triangle", "rectangle", "exp", "exp_d", "ste", "bptr")] == [
+        5,
+        5,
+        3,
+        3,
+        1,
+        1,
+    ]
+
+
+def test_the_graz_ensemble_tries_the_images_of_the_activation_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model whose rules see no gradient falls to the images of its twin, which has one."""
+    from robustbench_snn.suites import graz_ensemble
+
+    model, images, labels = linear_set()
+    entry = {"graz_ensemble": {"eps": 0.1, "attack": "fgsm"}}
+    (plain,) = evaluate(model, images, labels, [{"fgsm": {"eps": 0.1}}])
+    monkeypatch.setattr(graz_ensemble, "activation_twin", lambda target: Target(model))
+    (found,) = evaluate(Masked(model), images, labels, [entry])
+    assert found.details["rules"] == ["triangle 0.25", "activation"], "no neurons: one rule is as good as eighteen"
+    assert found.accuracy <= plain.accuracy
+    assert found.details["stages"][1]["broken"] > found.details["stages"][0]["broken"]
 
 
 def test_stf_paper_is_marked_and_clamps_in_normalised_space() -> None:
@@ -236,7 +347,6 @@ def test_own_autoattack_is_near_the_official_one() -> None:
     pyautoattack = pytest.importorskip("pyautoattack")
     from robustbench_snn.attack.as_module import AsModule
     from robustbench_snn.evaluation.correctness import correct
-    from robustbench_snn.model.target import Target
 
     model, images, labels = linear_set(48, classes=10)
     (ours,) = evaluate(model, images, labels, [{"autoattack": {"eps": 0.1}}])

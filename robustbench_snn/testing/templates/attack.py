@@ -26,5 +26,5 @@ class TemplateName(Attack):
             answer = active.gradient(images, "ce")
             (images,) = answer.survivors(images)
             size = active.ball.eps / (step + 1)
-            images = active.project(images + size * active.ball.ascent(answer.gradient))
+            images = active.project(images + size * active.ascent(answer.gradient))
         active.note(images)

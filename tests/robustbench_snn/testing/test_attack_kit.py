@@ -105,6 +105,14 @@ class TooManyQueries(Attack):
         active.take(active.clean, logits, torch.full_like(active.labels, 10))
 
 
+class HasAScale(Attack):
+    """The textbook cross-entropy, which large logits leave no gradient."""
+
+    def run(self, active: ActiveSet) -> None:
+        answer = active.gradient(active.clean, "plain_ce")
+        active.note(active.project(active.clean + active.ball.eps * active.ball.ascent(answer.gradient)))
+
+
 class NeedsAGradient(Attack):
     def run(self, active: ActiveSet) -> None:
         gradient = active.gradient(active.clean).gradient
@@ -160,6 +168,7 @@ BROKEN: list[tuple[type[Attack], set[str]]] = [
     (ByBatchMates, {"independent of batch mates"}),
     (NoQueries, {"counts queries"}),
     (TooManyQueries, {"counts queries"}),
+    (HasAScale, {"independent of scale"}),
     (NeedsAGradient, {"without a gradient"}),
     (NeedsThreeClasses, {"two classes"}),
     (NeedsSomebody, {"everybody falls at once"}),

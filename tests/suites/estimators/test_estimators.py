@@ -37,6 +37,8 @@ def input_gradient(model: nn.Module, images: Tensor, labels: Tensor, spec: Any =
         ({"triangle": {"gamma": 0.5}}, lambda u: (u / 0.5 - u * u.abs() / 0.5).mul(0.5 / 0.5) * (u.abs() < 0.5)),
         ({"rectangle": {"width": 0.5}}, lambda u: u.clamp(-0.25, 0.25) / 0.5),
         ("ste", lambda u: u),
+        ({"exp": {"gamma": 2.0}}, lambda u: u.sign() * (1 - torch.exp(-2.0 * u.abs())) / 2.0),
+        ({"exp_d": {"gamma": 0.5}}, lambda u: 0.3 * u.sign() * (1 - torch.exp(-0.5 * u.abs())) / 0.5),
     ],
 )
 def test_derivatives_are_those_of_their_primitives(spec: object, primitive: object) -> None:
@@ -167,6 +169,30 @@ def test_pdsg_widens_with_the_spread_so_far() -> None:
         expected[t] = carry / 2.0
         carry = carry / 2.0
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "over"),
+    [((3, 5, 4, 4), (2, 3)), ((3, 6, 5), (1,)), ((3, 5), (1,)), ((3, 5, 1, 1), (1, 2, 3)), ((3, 1, 5), (1, 2))],
+    ids=["maps", "tokens", "features", "one place", "one token"],
+)
+def test_pdsg_has_a_spread_for_every_channel_of_every_sample(shape: tuple[int, ...], over: tuple[int, ...]) -> None:
+    """Channels of maps are dimension 1, those of tokens the last; with one place each, all neurons are one channel."""
+    estimator = make("pdsg")
+    assert isinstance(estimator, SpikeEstimator)
+    spike: Any = estimator.surrogate(nn.Module())
+    generator, seen = torch.Generator().manual_seed(0), []
+    sizes = 1.0 + 0.3 * torch.arange(3 * 5.0).reshape(3, 5)  # of a spread that differs by sample and channel
+    wide = sizes[:, None] if len(shape) == 3 else sizes.reshape(3, 5, *[1] * (len(shape) - 2))
+    for _ in range(3):
+        u = wide * torch.randn(shape, generator=generator) - 0.3
+        seen.append(u)
+        leaf = u.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(spike(leaf).sum(), leaf)
+        steps = torch.stack(seen)
+        sigma = steps.std([0, *(axis + 1 for axis in over)], unbiased=False, keepdim=True)[0]
+        expected = torch.distributions.Normal(sigma / 2, sigma).log_prob(u).exp()
+        torch.testing.assert_close(slope, expected)
 
 
 def test_assg_follows_its_moving_averages_by_sample() -> None:
