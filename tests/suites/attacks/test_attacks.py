@@ -38,6 +38,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "apgd_t": {"steps": 5, "targets": 2},
     "fab_t": {"steps": 2, "targets": 1},
     "square": {"queries": 40},
+    "rays": {"queries": 80},
     "spsa": {"steps": 5, "directions": 16, "alpha": 0.1, "delta": 0.02},
     "cw": {"steps": 12, "search": 3, "rate": 0.05},
     "noise": {"tries": 3},
@@ -95,6 +96,7 @@ STRONG: dict[str, dict[str, Any]] = {
     "apgd_t": {"steps": 30, "targets": 2},
     "fab_t": {"steps": 20, "targets": 2},
     "square": {"queries": 600},
+    "rays": {"queries": 600},
     "spsa": {"steps": 20, "directions": 32},
     "cw": {"steps": 100},
 }

@@ -21,6 +21,7 @@ FEW: Mapping[str, Mapping[str, Any]] = {
     "fab_t": {"steps": 2, "targets": 1},
     "mi_fgsm": {"steps": 3},
     "pgd": {"steps": 3},
+    "rays": {"queries": 60},
     "sa_pgd": {"steps": 4},
     "spsa": {"steps": 2, "directions": 3},
     "square": {"queries": 30},
