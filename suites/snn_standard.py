@@ -10,22 +10,37 @@ from pydantic import PositiveInt
 
 from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.evaluation import AttackEvaluation
+from robustbench_snn.attack.examination import USELESS, examine, passing_through
 from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
-from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, doubled, last, members
+from robustbench_snn.attack.standard_set import (
+    NOT_FOR_PUBLICATION,
+    SET_VERSION,
+    Member,
+    Tier,
+    doubled,
+    last,
+    members,
+)
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.registry.spec import named_in
+from robustbench_snn.suites._gradient_free import COMPONENTS as GRADIENT_FREE
+from robustbench_snn.suites._gradient_free import gradient_free_stages
 from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 
 FALL = 0.01
-"""Another doubling follows one that lowered robust accuracy by more than this."""
+"""A doubling is quiet when it lowers robust accuracy by no more than this."""
+QUIET = 2
+"""Quiet doublings in a row that end the search: after a single one, later ones still broke samples."""
+BLIND_SHARE = 0.02
+"""Share of the samples that a black box may break after all white-box members, before the gradients are doubted."""
 
 
 @register_evaluation(
     "snn_standard",
-    version=2,  # 1 had Square in L-infinity only, and left samples of stochastic models after R wrong draws
+    version=3,  # 2 had the members of set version 1, and took every gradient as it came
     presets={
         "snn_quick": {"tier": "quick"},
         "snn_fast": {"tier": "fast"},
@@ -33,16 +48,20 @@ FALL = 0.01
     },
 )
 class SNNStandard(AttackEvaluation):
-    """Robust accuracy under the standard SNN attack set.
+    """Robust accuracy under the standard SNN attack set, version 2.
 
-    PGD-10; SA-PGD-100 under ASSG(0.45) with CE, three starts, then with the margin loss; SA-PGD-100 under ATan(10)
-    and under rectangle 0.5; APGD-CE and APGD-T, 100 iterations, under the training surrogate; SA-PGD-100 under
-    HART, RGA and BPTR; the convergence rule; Square with 5,000 queries; transfer from the models
-    in ``transfer_from``. Each attacks only what all before it left standing.
+    MEMBERS
 
-    Convergence rule: SA-PGD under ASSG with twice the steps of the run before, 200 to begin with; when robust
-    accuracy falls by more than one point, twice as many again, up to ``most_steps``. ``details.convergence`` says
-    where it stopped, and the flag ``not_converged`` that it had to.
+    Before it attacks, it examines: whether steps along the gradient beat steps of random signs, where the model makes
+    its spikes, and whether it cuts its gradient off. Where passing through such a cut (BPDA, Athalye et al., 2018,
+    arXiv:1802.00420) helps, all members do; where no gradient leads anywhere, attacks that need none come first and
+    are more: Square, transfer from the model's twin with ReLUs and from a student of its answers, RayS for hard
+    labels. So they are where Square breaks more than 2 % of the samples after all others. ``details.examination`` says
+    what was found and done.
+
+    Convergence rule: SA-PGD under ASSG with twice the steps of the run before, 200 to begin with, by turns of two
+    losses and levels, until two doublings in a row lower robust accuracy by no more than a point each, or
+    ``most_steps``. ``details.convergence`` says where it stopped, and the flag ``not_converged`` that it had to.
 
     Tiers: ``quick`` (PGD-10) and ``fast`` are for development and never a claim; ``extended`` adds 1,000-step
     attacks under all estimators.
@@ -69,42 +88,67 @@ class SNNStandard(AttackEvaluation):
 
     def components(self) -> Iterable[tuple[str, str]]:
         """See :meth:`Evaluation.components`."""
-        chosen = (*members(self.tier), doubled(200), *last(self.tier))
+        chosen = (*members(self.tier), *(doubled(200 * 2**turn) for turn in range(2)), *last(self.tier))
         transfer = [("attacks", "mi_fgsm")] if self.transfer_from else []
-        return [*super().components(), *named_in(chosen), *transfer]
+        return [*super().components(), *named_in(chosen), *GRADIENT_FREE, *transfer]
 
     def run(self, subject: Subject) -> Outcome:
-        """Runs the cascade.
+        """Examines the model, and runs the cascade.
 
         Raises:
             UserError: if ``transfer_from`` names a model that the suite does not have.
         """
         self._check_peers(subject)
-        with subject.target.frozen():
-            first = members(self.tier)
-            cascade = self.cascade(subject, len(first) + len(self._sources(subject)))
-            for member in first:
-                cascade.attack(member.stage())
-            convergence = self._converge(cascade) if self.tier in ("standard", "extended") else None
-            for member in last(self.tier):
-                cascade.attack(member.stage())
-            self._transfer(cascade, subject)
+        target, full = subject.target, self.tier in ("standard", "extended")
+        with target.frozen():
+            found = examine(subject, self.ball, self.draws)
+            with passing_through(target, found.passes_through):
+                first = members(self.tier, spiking=found.census.spiking)
+                cascade = self.cascade(subject, len(first) + len(self._sources(subject)))
+                useless = found.useful < USELESS
+                if useless and full:
+                    self._gradient_free(cascade, subject)
+                for member in first:
+                    cascade.attack(member.stage())
+                convergence = self._converge(cascade, spiking=found.census.spiking) if full else None
+                blind = sum(self._blind(cascade, member) for member in last(self.tier)) if not useless else 0
+                suspect = blind > max(1, BLIND_SHARE * len(subject.samples))
+                if suspect and full:
+                    self._gradient_free(cascade, subject, but=len(last(self.tier)))
+                self._transfer(cascade, subject)
         return cascade_outcome(
             cascade,
-            details={"tier": self.tier, "set_version": 1, "convergence": convergence},
-            flags=self._flags(convergence),
+            details={
+                "tier": self.tier,
+                "set_version": SET_VERSION,
+                "examination": found.row(),
+                "convergence": convergence,
+                "broken_by_black_box_only": blind,
+            },
+            flags=[*found.flags, *(["black_box_beats_white_box"] if suspect else []), *self._flags(convergence)],
         )
 
-    def _converge(self, cascade: Cascade) -> dict[str, Any]:
+    def _gradient_free(self, cascade: Cascade, subject: Subject, but: int = 0) -> None:
+        for one in gradient_free_stages(subject, self.ball)[but:]:
+            cascade.attack(one)
+
+    @staticmethod
+    def _blind(cascade: Cascade, member: Member) -> int:
+        """How many samples a black box breaks that nothing before it has."""
+        report = cascade.attack(member.stage())
+        return report.broken if member.blind else 0
+
+    def _converge(self, cascade: Cascade, *, spiking: bool) -> dict[str, Any]:
         """The convergence rule; see the class."""
-        steps, history = 100, [{"steps": 100, "robust_accuracy": cascade.robust_accuracy}]
-        fall = 1.0
-        while fall > FALL and 2 * steps <= self.most_steps:
+        steps, quiet, history = 100, 0, [{"steps": 100, "robust_accuracy": cascade.robust_accuracy}]
+        while quiet < QUIET and 2 * steps <= self.most_steps and len(cascade.standing):
             steps *= 2
-            cascade.attack(doubled(steps).stage())
+            cascade.attack(doubled(steps, spiking=spiking).stage())
             fall = history[-1]["robust_accuracy"] - cascade.robust_accuracy
+            quiet = quiet + 1 if fall <= FALL else 0
             history.append({"steps": steps, "robust_accuracy": cascade.robust_accuracy})
-        return {"stopped_at": steps, "last_fall": fall, "converged": fall <= FALL, "history": history}
+        converged = quiet == QUIET or not len(cascade.standing)
+        return {"stopped_at": steps, "quiet": quiet, "converged": converged, "history": history}
 
     def _transfer(self, cascade: Cascade, subject: Subject) -> None:
         for name in self._sources(subject):

@@ -100,18 +100,19 @@ def examine(subject: Subject, ball: Ball, draws: int = 1) -> Examination:
     batch = next(subject.samples.batches(min(SAMPLES, len(subject.samples)), subject.device))
     found = census_of(target, batch.images[:8])
     assert found is not None
-    with _through(target, False):
+    with passing_through(target, False):
         own = _uphill(subject, batch, ball, None, draws)
         reached = _uphill(subject, batch, ball, ESTIMATOR, draws) if found.spiking or found.beyond else own
     through = reached
     if found.cut:
-        with _through(target, True):
+        with passing_through(target, True):
             through = _uphill(subject, batch, ball, ESTIMATOR, draws)
     return Examination(own, reached, through, found, _huge(target, batch))
 
 
 @contextmanager
-def _through(target: Target, value: bool) -> Iterator[None]:
+def passing_through(target: Target, value: bool) -> Iterator[None]:
+    """Lets estimators pass the gradient through what cuts it while inside, or not."""
     before, target.through = target.through, value
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from robustbench_snn.attack.cascade import Stage
@@ -12,6 +12,8 @@ from robustbench_snn.registry import attacks
 from robustbench_snn.registry.spec import component_spec
 
 Tier = Literal["quick", "fast", "standard", "extended"]
+SET_VERSION = 2
+"""Raised whenever the members of ``standard``, or when they run, change."""
 NOT_FOR_PUBLICATION: tuple[Tier, ...] = ("quick", "fast")
 
 
@@ -31,24 +33,43 @@ class Member:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     estimator: str | Mapping[str, Any] = "training"
 
+    @property
+    def identity(self) -> str:
+        """What it does, whatever it is called."""
+        return repr((self.attack, sorted(self.parameters.items()), component_spec(self.estimator)))
+
+    @property
+    def blind(self) -> bool:
+        """Whether the attack needs no gradient."""
+        return not attacks.declaration(self.attack).traits.gradient
+
     def components(self) -> Iterable[tuple[str, str]]:
         """Kind and name of what it is made of."""
         return [("attacks", self.attack), ("estimators", component_spec(self.estimator).name)]
 
     def stage(self) -> Stage:
         """Builds it."""
-        blind = not attacks.declaration(self.attack).traits.gradient
-        estimator = None if blind else component_spec(self.estimator)
+        estimator = None if self.blind else component_spec(self.estimator)
         return stage(self.seed_label, attacks.create(self.attack, **self.parameters), estimator)
 
 
-def _assg(seed_label: str, steps: int, loss: str = "ce") -> Member:
-    return Member(seed_label, "sa_pgd", {"steps": steps, "loss": loss}, {"assg": {"level": 0.45}})
+def _sa_pgd(name: str, steps: int, estimator: str | Mapping[str, Any], **parameters: Any) -> Member:
+    return Member(f"sa_pgd-{steps} {name}", "sa_pgd", {"steps": steps, **parameters}, estimator)
 
 
-def doubled(steps: int) -> Member:
-    """A member of the convergence rule."""
-    return _assg(f"sa_pgd-{steps} assg", steps)
+def _assg(level: float) -> Mapping[str, Any]:
+    return {"assg": {"level": level}}
+
+
+ATAN = {"atan": {"alpha": 10.0}}
+
+
+def doubled(steps: int, *, spiking: bool = True) -> Member:
+    """A member of the convergence rule: cross-entropy at one level of ASSG, the margin at another, by turns."""
+    even = (steps // 100).bit_length() % 2 == 0  # 200, 800, ...
+    if even:
+        return _fitted(_sa_pgd("assg", steps, _assg(0.45)), spiking)
+    return _fitted(_sa_pgd("assg-0.35, margin", steps, _assg(0.35), loss="margin"), spiking)
 
 
 _FIRST = Member("pgd-10", "pgd", {"steps": 10})
@@ -56,24 +77,18 @@ _SQUARE = Member("square-5000", "square", {"queries": 5000})
 
 _FAST = (
     _FIRST,
-    _assg("sa_pgd-50 assg", 50),
-    Member("sa_pgd-50 atan-10", "sa_pgd", {"steps": 50}, {"atan": {"alpha": 10.0}}),
+    _sa_pgd("assg", 50, _assg(0.45)),
+    _sa_pgd("atan-10", 50, ATAN),
     Member("square-500", "square", {"queries": 500}),
 )
 
 _STANDARD = (
     _FIRST,
-    _assg("sa_pgd-100 assg", 100),
-    _assg("sa_pgd-100 assg, restart 2", 100),
-    _assg("sa_pgd-100 assg, restart 3", 100),
-    _assg("sa_pgd-100 assg, margin", 100, "margin"),
-    Member("sa_pgd-100 atan-10", "sa_pgd", {"steps": 100}, {"atan": {"alpha": 10.0}}),
-    Member("sa_pgd-100 rectangle-0.5", "sa_pgd", {"steps": 100}, {"rectangle": {"width": 0.5}}),
+    _sa_pgd("assg", 100, _assg(0.45)),
+    _sa_pgd("assg, margin", 100, _assg(0.45), loss="margin"),
+    _sa_pgd("assg-0.35", 100, _assg(0.35)),
+    _sa_pgd("atan-10, targeted", 50, ATAN, loss="targeted"),
     Member("apgd_ce-100", "apgd_ce", {"steps": 100}),
-    Member("apgd_t-100", "apgd_t", {"steps": 100}),
-    Member("sa_pgd-100 hart", "sa_pgd", {"steps": 100}, "hart"),
-    Member("sa_pgd-100 rga", "sa_pgd", {"steps": 100}, "rga"),
-    Member("sa_pgd-100 bptr", "sa_pgd", {"steps": 100}, "bptr"),
 )
 
 _MORE: tuple[tuple[str, str | Mapping[str, Any]], ...] = (
@@ -93,23 +108,39 @@ _MORE: tuple[tuple[str, str | Mapping[str, Any]], ...] = (
 )
 
 
-def members(tier: Tier) -> tuple[Member, ...]:
+def members(tier: Tier, *, spiking: bool = True) -> tuple[Member, ...]:
     """The cascade of a tier, without the convergence rule and what follows it.
 
-    ``standard`` is frozen as version 1 of the set: a change makes a new version.
+    ``standard`` is frozen as version 2 of the set: a change makes a new version.
+
+    Args:
+        tier: which.
+        spiking: False for a model without spikes, on which no estimator has an effect: members that differ in nothing
+            else are then one.
     """
     match tier:
         case "quick":
-            return (_FIRST,)
+            chosen: tuple[Member, ...] = (_FIRST,)
         case "fast":
-            return _FAST
+            chosen = _FAST
         case "standard":
-            return _STANDARD
+            chosen = _STANDARD
         case "extended":
-            wide = tuple(Member(f"sa_pgd-1000 {name}", "sa_pgd", {"steps": 1000}, spec) for name, spec in _MORE)
-            return (*_STANDARD, _assg("sa_pgd-1000 assg", 1000), *wide)
+            wide = tuple(_sa_pgd(name, 1000, spec) for name, spec in (("assg", _assg(0.45)), *_MORE))
+            chosen = (*_STANDARD, *wide)
+    fitted = [_fitted(member, spiking) for member in chosen]
+    return tuple({member.identity: member for member in reversed(fitted)}.values())[::-1]
 
 
 def last(tier: Tier) -> tuple[Member, ...]:
     """What follows the convergence rule: Square, the slowest, on what nothing else broke."""
     return (_SQUARE,) if tier in ("standard", "extended") else ()
+
+
+def _fitted(member: Member, spiking: bool) -> Member:
+    """The member for a model without spikes: under the model's own gradient, and called so."""
+    if spiking or member.estimator == "training":
+        return member
+    loss = member.parameters.get("loss")
+    label = f"{member.attack}-{member.parameters['steps']}{f' {loss}' if loss else ''}"
+    return replace(member, seed_label=label, estimator="training")
