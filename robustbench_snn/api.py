@@ -195,7 +195,8 @@ def _ids(sample_ids: ArrayLike | Tensor, count: int) -> Tensor:
 
 def _check_classes(target: Target, samples: ArraySamples) -> None:
     with torch.no_grad():
-        classes = target(samples.images(torch.arange(1)).to(target.device), None).shape[1]
+        batch = next(samples.subset(torch.arange(1)).batches(1, str(target.device)))
+        classes = target(batch.images, batch.random("classes")).shape[1]
     low, high = int(samples.labels.min()), int(samples.labels.max())
     if low < 0 or high >= classes:
         raise UserError(

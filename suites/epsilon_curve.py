@@ -11,6 +11,7 @@ from pydantic import PositiveInt
 
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
+from robustbench_snn.attack.examination import examine, passing_through
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.evaluation.correctness import tie_flags
@@ -54,6 +55,8 @@ class EpsilonCurve(Evaluation):
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade at each eps, smallest first."""
         with subject.target.frozen():
+            found = examine(subject, Ball(self.eps[-1], self.norm), self.draws)
+            chosen = (*members(self.tier, spiking=found.census.spiking), *last(self.tier))
             cascade = Cascade(
                 subject, Ball(self.eps[0], self.norm), self.draws, self.judging_draws, selecting=SELECTING
             )
@@ -64,8 +67,9 @@ class EpsilonCurve(Evaluation):
             smallest[cascade.broken_by != SURVIVED] = 0.0
             for eps in self.eps:
                 cascade.widen(Ball(eps, self.norm))
-                for member in (*members(self.tier), *last(self.tier)):
-                    cascade.attack(member.stage())
+                with passing_through(subject.target, found.passes_through):
+                    for member in chosen:
+                        cascade.attack(member.stage())
                 fallen = (cascade.broken_by != SURVIVED) & smallest.isinf()
                 smallest[fallen] = eps
                 shares.append(cascade.share.clone())  # the next radius lowers it in place
@@ -86,6 +90,15 @@ class EpsilonCurve(Evaluation):
                 "largest_eps_accuracy": heights[-1],
             },
             columns={"correct": height, "smallest_eps": smallest.numpy()},
-            details={"norm": self.norm, "tier": self.tier, "curve": [{"eps": 0.0, "accuracy": clean}, *points]},
-            flags=(["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else []) + tie_flags(cascade.tied),
+            details={
+                "norm": self.norm,
+                "tier": self.tier,
+                "examination": found.row(),
+                "curve": [{"eps": 0.0, "accuracy": clean}, *points],
+            },
+            flags=[
+                *(["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else []),
+                *found.flags,
+                *tie_flags(cascade.tied),
+            ],
         )

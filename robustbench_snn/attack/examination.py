@@ -16,7 +16,7 @@ from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.estimator.census import Census, census_of
 from robustbench_snn.estimator.contract import estimating
 from robustbench_snn.evaluation.contract import Subject
-from robustbench_snn.model.target import Target
+from robustbench_snn.model.target import Target, Through
 
 SAMPLES = 32
 """How many samples are looked at."""
@@ -38,7 +38,9 @@ class Examination:
     Attributes:
         own: share of the samples on which the model's own gradient beats noise.
         reached: the same with spikes reached wherever they are made, under ASSG.
-        through: the same, passing through what cuts the gradient; equal to ``reached`` where nothing does.
+        through: the same, passing through what cuts the gradient, the better of two ways; equal to ``reached`` where
+            nothing cuts it.
+        way: the better way to pass through.
         census: where the model makes its spikes.
         huge: share of the samples whose logits differ by so much that a cross-entropy of them has no gradient left,
             or by so little that it does not tell the classes apart.
@@ -47,13 +49,14 @@ class Examination:
     own: float
     reached: float
     through: float
+    way: Through
     census: Census
     huge: float
 
     @property
-    def passes_through(self) -> bool:
-        """Whether attacks should pass through what cuts the gradient."""
-        return self.through >= self.reached + BETTER
+    def passes_through(self) -> Through:
+        """Whether attacks should pass through what cuts the gradient, and how."""
+        return self.way if self.through >= self.reached + BETTER else Through.NO
 
     @property
     def useful(self) -> float:
@@ -76,7 +79,7 @@ class Examination:
             "own": self.own,
             "reached": self.reached,
             "through": self.through,
-            "passes_through": self.passes_through,
+            "passes_through": self.passes_through.name.lower(),
             "unreached": list(self.census.unreached),
             "squashed": self.census.squashed,
             "spikes": self.census.spikes,
@@ -100,18 +103,20 @@ def examine(subject: Subject, ball: Ball, draws: int = 1) -> Examination:
     batch = next(subject.samples.batches(min(SAMPLES, len(subject.samples)), subject.device))
     found = census_of(target, batch.images[:8])
     assert found is not None
-    with passing_through(target, False):
+    with passing_through(target, Through.NO):
         own = _uphill(subject, batch, ball, None, draws)
         reached = _uphill(subject, batch, ball, ESTIMATOR, draws) if found.spiking or found.beyond else own
-    through = reached
-    if found.cut:
-        with passing_through(target, True):
-            through = _uphill(subject, batch, ball, ESTIMATOR, draws)
-    return Examination(own, reached, through, found, _huge(target, batch))
+    through, way = reached, Through.NO
+    for level in (Through.VALUES, Through.ALL) if found.cut else ():
+        with passing_through(target, level):
+            share = _uphill(subject, batch, ball, ESTIMATOR, draws)
+        if share >= through + BETTER:
+            through, way = share, level
+    return Examination(own, reached, through, way, found, _huge(target, batch))
 
 
 @contextmanager
-def passing_through(target: Target, value: bool) -> Iterator[None]:
+def passing_through(target: Target, value: Through) -> Iterator[None]:
     """Lets estimators pass the gradient through what cuts it while inside, or not."""
     before, target.through = target.through, value
     try:

@@ -23,11 +23,12 @@ from spikingjelly.activation_based.neuron import (
 from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.estimator.hard_operations import zeros_and_ones
 from robustbench_snn.estimator.reach import Reach, Reached
 from robustbench_snn.estimator.spike_functions import Firing, Function, firings, functions, observed
 from robustbench_snn.estimator.watched import watching
 from robustbench_snn.model.encoder import Encoder
-from robustbench_snn.model.target import Target
+from robustbench_snn.model.target import Target, Through
 from robustbench_snn.randomness import SampleRandom
 
 LIF = (LIFNode, ParametricLIFNode, IFNode, SimpleLIFNode, SimpleIFNode)
@@ -106,8 +107,8 @@ def take(target: Target, images: Tensor) -> Census:
     if target.one_at_a_time:
         images = images[:1]
     with torch.no_grad():
-        target(images)  # whatever a model does at its first call only
-    plain = _Notes(target, through=False)
+        target(images, _streams(images))  # whatever a model does at its first call only
+    plain = _Notes(target, Through.NO)
     try:
         plain.run(images)
     except RuntimeError as error:
@@ -116,7 +117,7 @@ def take(target: Target, images: Tensor) -> Census:
             "gradient can be tried: square, rays, spsa, noise"
         ) from error
     try:
-        through = _Notes(target, through=True)
+        through = _Notes(target, Through.ALL)
         through.run(images)
     except RuntimeError:  # what was detached for a reason, such as a change in place, has no gradient
         through = plain
@@ -153,7 +154,7 @@ class _Event:
 class _Notes(Reach):
     """A forward pass that is only looked at."""
 
-    def __init__(self, target: Target, *, through: bool) -> None:
+    def __init__(self, target: Target, through: Through) -> None:
         super().__init__(target, Reached(), None, lambda layer: lambda u, step: torch.ones_like(u), through=through)
         self.hypotheses: dict[Function, set[Firing]] = {}
         self.varied: set[Function] = set()
@@ -168,7 +169,6 @@ class _Notes(Reach):
 
     def run(self, images: Tensor) -> None:
         """Looks at one forward pass."""
-        streams = SampleRandom.for_samples("probe", sample_ids=range(len(images)), device=images.device)
         neurons = [
             module
             for module in self.target.model.modules()
@@ -180,7 +180,7 @@ class _Notes(Reach):
             stack.enter_context(observed(functions(), self))
             with torch.enable_grad():
                 leaf = images.detach().clone().requires_grad_()
-                logits = self.target(leaf, streams)
+                logits = self.target(leaf, _streams(images))
             before = self.target.loss_logits(logits)
             self.squashed, self.silent = before is not logits, not before.requires_grad
         layers = [self.target.model.get_submodule(name) for name in asked()]
@@ -266,6 +266,10 @@ class _Notes(Reach):
         return frozenset(module for _, module in self._stack)
 
 
+def _streams(images: Tensor) -> SampleRandom:
+    return SampleRandom.for_samples("probe", sample_ids=range(len(images)), device=images.device)
+
+
 def _hooked(model: nn.Module) -> bool:
     """Whether some module changes gradients as they pass."""
     return any(module._backward_hooks or module._backward_pre_hooks for module in model.modules())
@@ -312,5 +316,4 @@ def _repeat(result: object, spikes: Tensor) -> bool:
 def _binary(values: object) -> bool:
     if not isinstance(values, Tensor) or not values.is_floating_point() or values.numel() < 2:
         return False
-    ones = values == 1
-    return bool((ones | (values == 0)).all()) and bool(ones.any()) and not bool(ones.all())
+    return zeros_and_ones(values) and bool(values.any()) and not bool(values.all())

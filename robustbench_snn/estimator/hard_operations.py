@@ -17,6 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from robustbench_snn.model.coding_gradients import replace_gradient
+from robustbench_snn.model.target import Through
 
 GREATER = frozenset({"ge", "gt", "greater", "greater_equal", "__ge__", "__gt__"})
 LESS = frozenset({"le", "lt", "less", "less_equal", "__le__", "__lt__"})
@@ -42,8 +43,8 @@ class Rule(Protocol):
         """Whether the model is running now, with a gradient wanted."""
 
     @property
-    def through(self) -> bool:
-        """Whether what cuts the gradient (detach, no_grad, hooks) is passed through."""
+    def through(self) -> Through:
+        """Whether what cuts the gradient is passed through."""
 
     @property
     def batch(self) -> int:
@@ -134,6 +135,8 @@ class HardOperations(TorchFunctionMode):
         if name in LEAVES:
             return func(first.detach(), *args[1:], **kwargs)
         if name not in ("detach", "detach_", "register_hook") and func != _DATA:
+            return NotImplemented
+        if name != "register_hook" and self.rule.through == Through.VALUES and zeros_and_ones(first):
             return NotImplemented
         self.cuts += 1
         if name == "register_hook":
@@ -257,6 +260,11 @@ class HardOperations(TorchFunctionMode):
         if isinstance(args[0], Tensor) and args[0] in self._before and isinstance(result, Tensor):
             self._before[result] = func(self._before[args[0]], *args[1:], **kwargs)
         return result
+
+
+def zeros_and_ones(values: Tensor) -> bool:
+    """Whether every element is 0 or 1."""
+    return bool(((values == 0) | (values == 1)).all())
 
 
 def _floating(value: object) -> bool:

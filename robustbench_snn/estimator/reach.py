@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from robustbench_snn.estimator.hard_operations import HardOperations
 from robustbench_snn.estimator.spike_functions import Firing, Function, Replacement, observed
 from robustbench_snn.model.swapping import swapped
-from robustbench_snn.model.target import Target
+from robustbench_snn.model.target import Target, Through
 
 Slope = Callable[[Tensor, int], Tensor]
 """One place's slope: u (B, ...) and the step, counted from 0, to what stands for ds/du."""
@@ -50,14 +50,20 @@ class Reach:
         reached: what makes its spikes.
         slopes: the estimator's; None leaves autograd Functions alone and only helps operations that have no slope.
         helper: slopes of such operations, where ``slopes`` is None.
-        through: pass through what cuts the gradient.
+        through: whether to pass through what cuts the gradient.
 
     Attributes:
         given: slopes given in the present forward pass.
     """
 
     def __init__(
-        self, target: Target, reached: Reached, slopes: Slopes | None, helper: Slopes, *, through: bool = False
+        self,
+        target: Target,
+        reached: Reached,
+        slopes: Slopes | None,
+        helper: Slopes,
+        *,
+        through: Through = Through.NO,
     ) -> None:
         self.target = target
         self.reached = reached

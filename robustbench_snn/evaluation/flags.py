@@ -38,6 +38,21 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "The model gives one and the same class for all of the first samples, whose labels differ: it predicts a "
             "constant, which no attack can change. Look at its training before anything else."
         ),
+        "useless_gradients": (
+            "Steps along the gradient lower the margin no better than steps of random signs do, on most of the first "
+            "samples, even with spikes reached wherever they are made and what cuts the gradient passed through. "
+            "Attacks that need no gradient ran first, and they are weaker: read the number as an upper bound. Give the "
+            "model a backward pass."
+        ),
+        "spikes_not_reached": (
+            "Some module makes spikes in a way that no gradient estimator reaches: compiled or scripted code, or a "
+            "kernel of its own. Attacks follow the model's own gradient there. details.examination names the modules."
+        ),
+        "scale_dependent": (
+            "The model's logits are so far apart, or so close together, that single precision leaves a plain "
+            "cross-entropy no gradient to speak of. The attacks here divide each sample's logits by their range, and "
+            "are not fooled; numbers of other toolboxes for this model may be. Divide the logits by a constant."
+        ),
         "accuracy_rises_with_eps": (
             "Robust accuracy is higher at a larger eps. A larger ball holds every image of a smaller one, so the "
             "attack at the larger eps failed: more steps, more restarts, another estimator."
@@ -51,8 +66,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "The attack is broken for this model, most often because its gradients are masked."
         ),
         "black_box_beats_white_box": (
-            "Square, which sees no gradient, broke more than 1 % of the samples that the white-box attack could not: "
-            "the usual sign of masked gradients. Do not quote the white-box number; run snn_standard."
+            "Square, which sees no gradient, broke more than 2 % of the samples that no white-box attack before it "
+            "could: the usual sign of masked gradients. The number holds what Square broke, and may still be too high."
         ),
         "noise_beats_attack": (
             "Random noise of the same size left fewer samples standing than the attack did. The attack follows a "
@@ -98,8 +113,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "as survivors. A deterministic model must not do this: look for state that reset does not clear."
         ),
         "not_converged": (
-            "The convergence rule of snn_standard stopped at its limit while robust accuracy was still falling by "
-            "more than a point with every doubling of steps. The true number is lower; raise most_steps."
+            "The convergence rule of snn_standard stopped at its limit before two doublings of steps in a row had "
+            "lowered robust accuracy by no more than a point each. The true number is lower; raise most_steps."
         ),
         "not_for_publication": (
             "A quick form of the attack set, for development. Its number is an upper bound that may be far too high; "

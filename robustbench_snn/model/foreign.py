@@ -85,7 +85,9 @@ class Foreign:
         if steps is None:
             logits: Tensor = self.model(images)
             return logits
-        if any(isinstance(part, StepModule) and part.step_mode == "m" for part in self.model.modules()):
+        if any(
+            isinstance(part, StepModule) and getattr(part, "step_mode", "m") == "m" for part in self.model.modules()
+        ):
             sequence: Tensor = self.model(images.expand(steps, *images.shape).contiguous())
             return sequence.mean(0)
         return torch.stack([self.model(images) for _ in range(steps)]).mean(0)
@@ -96,11 +98,10 @@ class Foreign:
         if (self.stochastic, self.timesteps) in known:
             return
         with torch.no_grad(), _own_draws(images.device):
-            if self.model not in _rest:
-                with self._counted() as calls:
-                    rest = RestingState.find(self.model, lambda: self._steps(images, self.timesteps), self.reset)
-                self._check_steps(calls)
-                _rest[self.model] = rest
+            with self._counted() as calls:
+                rest = RestingState.find(self.model, lambda: self._steps(images, self.timesteps), self.reset)
+            self._check_steps(calls)
+            _rest.setdefault(self.model, rest)
             if not self.stochastic:
                 self._check_repeats(images)
         known.add((self.stochastic, self.timesteps))

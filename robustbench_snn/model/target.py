@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from enum import IntEnum
 from threading import RLock
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,18 @@ from robustbench_snn.model.neurons import spiking_neurons
 from robustbench_snn.model.padding import pad_batch
 from robustbench_snn.model.resting import Reset
 from robustbench_snn.randomness import SampleRandom
+
+
+class Through(IntEnum):
+    """What estimators do where a model cuts its gradient off: detach, no_grad, hooks."""
+
+    NO = 0
+    """They stop there."""
+    VALUES = 1
+    """They pass through, but leave detached what is 0 or 1 everywhere: spikes that reset a membrane."""
+    ALL = 2
+    """They pass through everything."""
+
 
 _locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
 _locks_lock = RLock()
@@ -61,7 +74,7 @@ class Target:
         reset: puts a model of another making at rest, where no probe can find what it keeps.
 
     Attributes:
-        through: estimators pass the gradient through what cuts it: detach, no_grad, hooks.
+        through: whether estimators pass the gradient through what cuts it.
         running_batch: samples of the latest call, padding included.
         calls: how often it was called; a call may run the model for several steps.
         exit: maps an answer to the last finite layer before its rounding or squashing, while an estimator knows it.
@@ -82,7 +95,7 @@ class Target:
         self.stochastic: bool = stochastic if stochastic is not None else bool(ours and model.stochastic)
         self.timesteps: int | None = model.timesteps if isinstance(model, Classifier) else timesteps
         self._foreign = Foreign(model, stochastic=self.stochastic, timesteps=timesteps, reset=reset)
-        self.through = False
+        self.through = Through.NO
         self.running_batch = 0
         self.calls = 0
         self.exit: Callable[[Tensor], Tensor] | None = None

@@ -55,7 +55,8 @@ def test_fast_set_is_below_each_of_its_members() -> None:
 def test_convergence_rule_doubles_while_accuracy_falls() -> None:
     class Falling:
         def __init__(self) -> None:
-            self.accuracies, self.steps = [0.5, 0.4, 0.3, 0.295], list[str]()
+            self.accuracies, self.steps = [0.5, 0.4, 0.395, 0.3, 0.295, 0.29], list[str]()
+            self.standing = [0]
 
         @property
         def robust_accuracy(self) -> float:
@@ -65,13 +66,15 @@ def test_convergence_rule_doubles_while_accuracy_falls() -> None:
             self.steps.append(stage.name)  # type: ignore[attr-defined]
 
     cascade = Falling()
-    found = SNNStandard(eps=0.1)._converge(cascade)  # type: ignore[arg-type]
-    assert cascade.steps == ["sa_pgd-200 assg", "sa_pgd-400 assg", "sa_pgd-800 assg"]
-    assert found["stopped_at"] == 800
+    found = SNNStandard(eps=0.1, most_steps=3200)._converge(cascade, spiking=True)  # type: ignore[arg-type]
+    margin = "assg-0.35, margin"
+    names = ["sa_pgd-200 assg", f"sa_pgd-400 {margin}", "sa_pgd-800 assg", f"sa_pgd-1600 {margin}", "sa_pgd-3200 assg"]
+    assert cascade.steps == names, "a single quiet doubling, 400, does not end it"
+    assert found["stopped_at"] == 3200
     assert found["converged"]
     cascade.steps.clear()
     capped = SNNStandard(eps=0.1, most_steps=400)
-    stopped = capped._converge(cascade)  # type: ignore[arg-type]
+    stopped = capped._converge(cascade, spiking=True)  # type: ignore[arg-type]
     assert not stopped["converged"]
     assert capped._flags(stopped) == ["not_converged"]
 

@@ -16,7 +16,7 @@ from robustbench_snn.estimator.census import take
 from robustbench_snn.estimator.contract import SpikeEstimator, estimating
 from robustbench_snn.estimator.spike_functions import Firing, firings, functions
 from robustbench_snn.model.input_gradient import input_gradient
-from robustbench_snn.model.target import Target
+from robustbench_snn.model.target import Target, Through
 
 STEPS = 3
 IMAGES = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -124,7 +124,7 @@ class Slope(SpikeEstimator):
         return 1.0 / (1.0 + membrane.abs())
 
 
-def gradient(model: nn.Module, estimator: SpikeEstimator | None = None, *, through: bool = False) -> Tensor:
+def gradient(model: nn.Module, estimator: SpikeEstimator | None = None, *, through: Through = Through.NO) -> Tensor:
     target = Target(model.eval())
     target.through = through
     leaf = IMAGES.clone().requires_grad_()
@@ -154,7 +154,7 @@ def test_what_is_cut_off_is_named_and_reached_through_the_cut(name: str) -> None
     assert census.cut
     assert census.unreached == ("",), "the model itself, which has no parts that fire"
     assert not gradient(model, Slope()).any()
-    found = gradient(model, Slope(), through=True)
+    found = gradient(model, Slope(), through=Through.ALL)
     assert float((found * EXPECTED).sum() / found.norm() / EXPECTED.norm()) > 0.5  # the reset has a gradient now, too
     assert not gradient(model, Slope()).any(), "all is restored"
 

@@ -1,0 +1,91 @@
+"""Gradients that lead somewhere are told from those that do not, before an attack relies on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robustbench_snn import evaluate
+from robustbench_snn.attack.ball import Ball
+from robustbench_snn.attack.examination import Examination, examine
+from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.model.target import Target, Through
+from tests.attack_models import held_out, held_out_samples, trained
+
+
+class Wrapped(nn.Module):
+    """A trained network with something before and behind it."""
+
+    def __init__(
+        self, before: Callable[[Tensor], Tensor] = lambda x: x, behind: Callable[[Tensor], Tensor] = lambda z: z
+    ) -> None:
+        super().__init__()
+        self.model, self.before, self.behind = trained(), before, behind
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.behind(self.model(self.before(images)))
+
+
+def looked_at(model: nn.Module) -> Examination:
+    target = Target(model.eval())
+    with target.frozen():
+        return examine(Subject(target, held_out_samples(32)), Ball(0.1))
+
+
+def one_hot(logits: Tensor) -> Tensor:
+    return nn.functional.one_hot(logits.argmax(1), 10).float()
+
+
+def by_hand(images: Tensor) -> Tensor:
+    return torch.from_numpy(images.detach().numpy().copy())
+
+
+def test_an_honest_model_passes() -> None:
+    found = looked_at(trained())
+    assert min(found.own, found.reached) > 0.9
+    assert found.passes_through == Through.NO
+    assert found.flags == []
+
+
+@pytest.mark.parametrize(
+    ("model", "own", "through"),
+    [
+        (Wrapped(before=Tensor.detach), 0.2, True),
+        (Wrapped(before=lambda x: (x * 15.0).round() / 15.0), 0.3, False),
+        (Wrapped(behind=one_hot), 0.1, False),
+        (Wrapped(behind=lambda z: (50.0 * z).tanh()), 0.2, False),
+    ],
+    ids=["detached", "16 levels", "one-hot", "saturated"],
+)
+def test_what_hides_the_gradient_is_got_around(model: nn.Module, own: float, through: bool) -> None:
+    found = looked_at(model)
+    assert found.own <= own
+    assert found.useful > 0.8
+    assert found.passes_through == (Through.VALUES if through else Through.NO)
+    assert "useless_gradients" not in found.flags
+
+
+def test_what_no_gradient_gets_through_is_flagged() -> None:
+    found = looked_at(Wrapped(before=by_hand))
+    assert found.useful < 0.2
+    assert found.flags == ["useless_gradients"]
+
+
+@pytest.mark.parametrize(("scale", "flagged"), [(1e6, True), (1e-6, True), (3.0, False)])
+def test_logits_out_of_scale_are_flagged(scale: float, flagged: bool) -> None:
+    assert ("scale_dependent" in looked_at(Wrapped(behind=lambda z: z * scale)).flags) == flagged
+
+
+def test_attacks_pass_through_where_it_helps_and_the_record_says_so() -> None:
+    images, labels = held_out(16)
+    plain, masked = (
+        evaluate(model, images, labels, [{"snn_fast": {"eps": 0.1}}])[0]
+        for model in (trained(), Wrapped(before=Tensor.detach))
+    )
+    assert masked.details["examination"]["passes_through"] == "values"
+    assert plain.details["examination"]["passes_through"] == "no"
+    assert masked.accuracy <= plain.accuracy + 1.5 / 16
+    assert masked.accuracy < masked.metrics["clean_accuracy"]
