@@ -63,6 +63,7 @@ def measured(entry: Entry, images: Tensor, labels: Tensor, eps: float) -> dict[s
     row["seconds"] = round(time.process_time() - begun, 1)
     begun = time.process_time()
     known = shares(entry, images, labels, eps)
+    row |= {"survivors": found.tolist(), "adaptive_survivors": known.tolist()}
     row |= {"adaptive": float(known.mean()), "truth": float(torch.minimum(known, found).mean())}
     return row | {"adaptive_seconds": round(time.process_time() - begun, 1)}
 

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from torch import nn
+from spikingjelly.activation_based import neuron
 
 from tests.attack_models import Noisy
-from tests.zoo.bases import NEURONS, conv_lif, dressed, trained
-from tests.zoo.entry import Entry
+from tests.zoo.bases import NEURONS, conv_lif, dressed, node, trained
+from tests.zoo.entry import Builder, Entry
 from tests.zoo.handwritten import Detached, HandATan, HandTriangle
 
+SOFT = node(neuron.LIFNode, tau=2.0, decay_input=False, v_reset=None)
+"""Library neurons that fire as those with the hand-written soft reset."""
 
-def honest(name: str, base: str, build: Callable[[], nn.Module] | None = None, *, stochastic: bool = False) -> Entry:
+
+def honest(name: str, base: str, build: Builder | None = None, *, stochastic: bool = False) -> Entry:
     """An entry that is its own bare model."""
     return Entry(name, "honest", build or partial(trained, base), stochastic=stochastic, base=base)
 
 
+def twin(name: str, build: Builder, bare: Builder = conv_lif, base: str = "lif") -> Entry:
+    """An entry that decides as one of library neurons does, which estimators can attack."""
+    return Entry(name, "honest", build, (bare,), same=True, base=base)
+
+
 ENTRIES = (
     honest("lif", "lif", conv_lif),
-    honest("lif, step by step", "lif", partial(conv_lif, "s")),
+    twin("lif, step by step", partial(conv_lif, "s")),
     honest("if", "if"),
     honest("plif", "plif"),
     honest("psn", "psn"),
     honest("gated lif", "gated_lif"),
     honest("wide lif", "wide"),
     honest("adversarial lif", "adversarial"),
-    honest("hand-written, triangle", "lif", partial(dressed, HandTriangle)),
-    honest("hand-written, atan", "lif", partial(dressed, HandATan)),
-    honest("hand-written, detach trick", "lif", partial(dressed, Detached)),
-    honest("hand-written, soft reset", "soft_reset"),
-    honest("hand-written, adversarial", "adversarial", partial(dressed, HandTriangle, "adversarial")),
+    twin("hand-written, triangle", partial(dressed, HandTriangle)),
+    twin("hand-written, atan", partial(dressed, HandATan)),
+    twin("hand-written, detach trick", partial(dressed, Detached)),
+    twin(
+        "hand-written, soft reset", partial(trained, "soft_reset"), partial(dressed, SOFT, "soft_reset"), "soft_reset"
+    ),
+    twin(
+        "hand-written, adversarial",
+        partial(dressed, HandTriangle, "adversarial"),
+        partial(trained, "adversarial"),
+        "adversarial",
+    ),
     honest("attention and dropout", "attentive"),
     honest("relu twin", "relu"),
     honest("adversarial relu twin", "relu_adversarial"),

@@ -44,6 +44,8 @@ SPIKING: Plan = (
     ("sa_pgd", {"steps": 100}, {"triangle": {"gamma": 1.0}}),
     ("sa_pgd", {"steps": 200, "loss": "margin"}, "assg"),
     ("sa_pgd", {"steps": 400}, "assg"),
+    ("sa_pgd", {"steps": 200, "restarts": 3}, {"assg": {"level": 0.4}}),
+    ("sa_pgd", {"steps": 400, "loss": "margin"}, {"atan": {"alpha": 5.0}}),
     ("apgd_t", {"steps": 100}, "training"),
     SEARCH,
 )
@@ -107,7 +109,7 @@ def shares(entry: Entry, images: Tensor, labels: Tensor, eps: float, plan: Plan 
     if entry.stochastic:
         return _stochastic(bares[0], ArraySamples(images, labels), eps, plan or STOCHASTIC)
     judged = Target(bares[0]() if entry.refused else entry.build())
-    if entry.same or entry.refused:
+    if entry.same or entry.refused or not entry.bares:
         key = (bares[0], tensor_digest({"images": images}), eps)
         found = None if plan else _worst.get(key)
         if found is None:
