@@ -1,6 +1,6 @@
 from .attack.active_set import ActiveSet as ActiveSet
-from .attack.active_set import Answer as Answer
-from .attack.active_set import GradientAnswer as GradientAnswer
+from .attack.answers import Answer as Answer
+from .attack.answers import GradientAnswer as GradientAnswer
 from .attack.ball import Ball as Ball
 from .attack.ball import Norm as Norm
 from .attack.contract import Attack as Attack

@@ -11,7 +11,7 @@ from torch import Tensor
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.evaluation.correctness import correct
+from robustbench_snn.evaluation.correctness import argmax_correct, correct
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
 
@@ -21,7 +21,7 @@ PGD_EPS = 8 / 255
 PGD_ALPHA = 2 / 255
 
 
-@register_evaluation("stf_paper", version=1)
+@register_evaluation("stf_paper", version=2)
 class STFPaper(Evaluation):
     """FGSM and PGD as the STF authors' code runs them (arXiv:2508.00387, code): not comparable with anything else.
 
@@ -62,18 +62,17 @@ class STFPaper(Evaluation):
                     found.setdefault(f"pgd_{steps}", []).append(self._judge(space, images, batch, subject))
                 done += len(batch)
                 subject.progress(done, len(subject.samples))
-        columns = {name: torch.cat(parts) for name, parts in found.items()}
-        return self._outcome(columns)
+        shares = {name: torch.cat(parts, 1) for name, parts in found.items()}
+        columns, by_argmax = ({name: share[row] for name, share in shares.items()} for row in (0, 1))
+        return self._outcome(columns, float(_averages(by_argmax)[0].double().mean()))
 
-    def _outcome(self, columns: dict[str, Tensor]) -> Outcome:
-        kinds = {kind: [c for name, c in columns.items() if name.startswith(kind)] for kind in ("fgsm", "pgd")}
-        means = {kind: torch.stack(parts).mean(0) for kind, parts in kinds.items()}
-        right = (means["fgsm"] + means["pgd"]) / 2
+    def _outcome(self, columns: dict[str, Tensor], argmax_accuracy: float) -> Outcome:
+        right, means = _averages(columns)
         metrics = {name: float(column.double().mean()) for name, column in columns.items()}
         metrics |= {f"{kind}_average": float(mean.double().mean()) for kind, mean in means.items()}
         kept: dict[str, Any] = {name: column.numpy() for name, column in columns.items()}
         return Outcome(
-            metrics={"accuracy": float(right.double().mean()), **metrics},
+            metrics={"accuracy": float(right.double().mean()), "argmax_accuracy": argmax_accuracy, **metrics},
             columns={"correct": right.numpy(), **kept},
             details={"protocol": "perturbed and clamped to [0, 1] after normalisation; last iterate"},
             flags=["paper_protocol"],
@@ -82,12 +81,20 @@ class STFPaper(Evaluation):
 
     def _judge(self, space: Normalised, images: Tensor, batch: Batch, subject: Subject) -> Tensor:
         draws = self.judging_draws if subject.target.stochastic else 1
-        right = torch.zeros(len(batch), device=images.device)
+        counts = torch.zeros(2, len(batch), device=images.device)
         for draw in range(draws):
             with torch.no_grad():
                 streams = batch.random(subject.seed, "evaluation", "report", draw)
-                right += correct(subject.target(space.raw(images), streams), batch.labels)
-        return (right / draws).cpu()
+                logits = subject.target(space.raw(images), streams)
+            counts += torch.stack([test(logits, batch.labels) for test in (correct, argmax_correct)])
+        return (counts / draws).cpu()
+
+
+def _averages(columns: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The average of the two averages, by sample, and those."""
+    kinds = {kind: [c for name, c in columns.items() if name.startswith(kind)] for kind in ("fgsm", "pgd")}
+    means = {kind: torch.stack(parts).mean(0) for kind, parts in kinds.items()}
+    return (means["fgsm"] + means["pgd"]) / 2, means
 
 
 class Normalised:

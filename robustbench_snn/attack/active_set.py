@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from robustbench_snn.attack.answers import Answer, GradientAnswer
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.guarded import DISTANCES, broken, inside, patched
 from robustbench_snn.attack.losses import LOSSES, Loss, LossName, StepLoss
@@ -26,36 +26,6 @@ class RowState(Protocol):
 
     def rows(self, rows: Tensor, *, frozen: bool) -> AbstractContextManager[None]:
         """The next forward pass is of these rows; ``frozen`` leaves what is kept as it is."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model said of the active samples.
-
-    Attributes:
-        logits: (n, K) of those not fooled; the mean over the draws of a stochastic model.
-        kept: int64 (n,), where they stood among the samples that were asked about.
-    """
-
-    logits: Tensor
-    kept: Tensor
-
-    def survivors(self, *state: Tensor) -> tuple[Tensor, ...]:
-        """Per-sample state, one row a sample asked about, cut down to those not fooled."""
-        return tuple(values[self.kept] for values in state)
-
-
-@dataclass(frozen=True)
-class GradientAnswer(Answer):
-    """What the model said, and which way the loss rises.
-
-    Attributes:
-        loss: (n,), of those not fooled; -inf where it is not finite, so that it beats no other.
-        gradient: (n, C, H, W), the loss by the pixels, under the estimator in force; the mean over draws; finite.
-    """
-
-    loss: Tensor
-    gradient: Tensor
 
 
 class ActiveSet:

@@ -11,7 +11,7 @@ from torch import Tensor
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import norms_of_samples, per_sample
 from robustbench_snn.attack.contract import Attack, register_attack
-from robustbench_snn.attack.losses import LossName, targeted_dlr, targeted_margin
+from robustbench_snn.attack.losses import Loss, LossName, targeted_dlr, targeted_margin
 from robustbench_snn.attack.rows import Rows
 from robustbench_snn.suites.attacks._targets import likely_targets
 
@@ -52,26 +52,18 @@ class APGD(Attack):
         if self.loss == "targeted":
             for rank, targets in enumerate(likely_targets(active, self.targets)):
                 for restart in active.steps(self.restarts):
-                    self._climb(active, f"{rank} {restart}", targets)
+                    self._climb(active, f"{rank} {restart}", towards, targets)
         else:
             for restart in active.steps(self.restarts):
-                self._climb(active, restart, None)
+                self._climb(active, restart, self.loss)
 
-    @staticmethod
-    def _towards(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-        loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
-        return loss(logits, labels, targets)
-
-    def _climb(self, active: ActiveSet, label: object, targets: Tensor | None) -> None:
-        """One run from one random start; ``targets`` holds a class for every sample of the batch."""
+    def _climb(self, active: ActiveSet, label: object, loss: LossName | Loss, *targets: Tensor) -> None:
+        """One run from one random start; ``targets`` holds a class for every sample of the batch, if any."""
         images = far_start(active, label)
         period, least, shrink = (max(int(share * self.steps), 1) for share in (0.22, 0.06, 0.03))
         state, since = Rows(), 0
         for step in active.steps(self.steps + 1):
-            if targets is None:
-                answer = active.gradient(images, "ce" if self.loss == "targeted" else self.loss)
-            else:
-                answer = active.gradient(images, self._towards, targets[active.rows])
+            answer = active.gradient(images, loss, *(classes[active.rows] for classes in targets))
             (images,) = answer.survivors(images)
             state.cut(answer.kept)
             if step == 0:
@@ -88,6 +80,12 @@ class APGD(Attack):
             share = MOMENTUM if step else 1.0
             moved = state.images + share * (ahead - state.images) + (1.0 - share) * (state.images - state.before)
             state.before, images = state.images, active.project(moved)
+
+
+def towards(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """The targeted DLR loss, and where that is undefined the plain margin."""
+    loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
+    return loss(logits, labels, targets)
 
 
 def far_start(active: ActiveSet, label: object) -> Tensor:

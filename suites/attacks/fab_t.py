@@ -9,6 +9,7 @@ from torch import Tensor
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.attack.contract import Attack, register_attack
+from robustbench_snn.attack.guarded import DISTANCES, inside
 from robustbench_snn.attack.losses import TEMPERATURE, unit
 
 
@@ -40,7 +41,7 @@ class FABT(Attack):
         from torchattacks import FAB
 
         attack = FAB(
-            _Scaled(active.target),
+            _Guarded(active.target),
             norm="Linf" if active.ball.norm == "linf" else "L2",
             eps=active.ball.eps,
             steps=self.steps,
@@ -53,9 +54,10 @@ class FABT(Attack):
         return images.detach()
 
 
-class _Scaled(AsModule):
-    """The model, with logits of one range."""
+class _Guarded(AsModule):
+    """The model a hair's breadth inside [0, 1], where its gradients are finite, with logits of one range."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
-        return TEMPERATURE * unit(super().forward(images))
+        """Logits (B, K) of images (B, C, H, W) in [0, 1]; the gradient passes as if they had not been moved."""
+        moved = images + (inside(images, DISTANCES[0]) - images).detach()
+        return TEMPERATURE * unit(super().forward(moved))

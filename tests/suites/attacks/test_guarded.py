@@ -62,6 +62,7 @@ def active_set(model: nn.Module, count: int, batch_size: int = 64) -> ActiveSet:
         ("mi_fgsm", {"steps": 10}),
         ("apgd_ce", {"steps": 10}),
         ("sa_pgd", {"steps": 10}),
+        ("fab_t", {"steps": 5, "targets": 2}),
     ],
 )
 def test_pixels_without_a_slope_protect_nobody(name: str, parameters: dict[str, int], norm: str) -> None:
