@@ -83,7 +83,9 @@ def test_own_pgd_asks_a_third_as_often(benchmark: Any, other: str, data: str, ep
 
     def own() -> float:
         nonlocal queries
-        found = evaluate(model, images, labels, [{"pgd": {"eps": eps, "steps": 50}}], batch_size=256)[0]
+        found = evaluate(
+            model, images, labels, [{"pgd": {"eps": eps, "steps": 50, "loss": "plain_ce"}}], batch_size=256
+        )[0]
         queries = sum(stage["queries"] for stage in found.details["stages"])
         return found.accuracy
 
