@@ -56,7 +56,7 @@ class EpsilonCurve(Evaluation):
         """Runs the cascade at each eps, smallest first."""
         with subject.target.frozen():
             found = examine(subject, Ball(self.eps[-1], self.norm), self.draws)
-            chosen = (*members(self.tier, spiking=found.census.spiking), *last(self.tier))
+            chosen = (*members(self.tier, spiking=found.census.spiking, lif=found.census.lif), *last(self.tier))
             cascade = Cascade(
                 subject, Ball(self.eps[0], self.norm), self.draws, self.judging_draws, selecting=SELECTING
             )

@@ -13,6 +13,9 @@ from robustbench_snn.attack.cascade import Stage
 from robustbench_snn.attack.contract import Attack
 from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.stages import stage
+from robustbench_snn.attack.twin import relu_twin
+from robustbench_snn.estimator.census import census_of
+from robustbench_snn.estimator.contract import make
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import attacks
@@ -59,14 +62,19 @@ class GrazEnsemble(AttackEvaluation):
 
     def run(self, subject: Subject) -> Outcome:
         """Runs all rules."""
-        twin = activation_twin(subject.target)
-        stages = list(self._stages(subject.target, twin))
+        twin = relu_twin(subject.target)
+        stages = list(self._stages(subject, twin))
         with nullcontext() if twin is None else twin.frozen():
             outcome = self.run_stages(subject, *stages)
         return replace(outcome, details={**outcome.details, "rules": [rule.name for rule in stages]})
 
-    def _stages(self, target: Target, twin: Target | None) -> Iterator[Stage]:
-        for rule in RULES if target.neurons else RULES[:1]:
+    def _stages(self, subject: Subject, twin: Target | None) -> Iterator[Stage]:
+        few = next(subject.samples.batches(8, subject.device))
+        with subject.target.frozen():
+            census = census_of(subject.target, few.images)
+        assert census is not None
+        fitting = [rule for rule in RULES if census.lif or not make(rule).needs_lif]
+        for rule in fitting if census.spiking else RULES[:1]:
             title = " ".join([rule.name, *(f"{value:g}" for value in rule.parameters.values())])
             yield stage(f"graz {self.attack} {title}", self._attack(), rule, title=title)
         if twin is not None:
@@ -78,13 +86,3 @@ class GrazEnsemble(AttackEvaluation):
             parameters["loss"] = "plain_ce"
         attack: Attack = attacks.create(self.attack, **parameters)
         return attack
-
-
-def activation_twin(target: Target) -> Target | None:
-    """The network with ReLUs in place of its neurons; None where there is no way to make one."""
-    try:
-        from robustbench_snn.attack.twin import relu_twin  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        return None
-    twin: Target | None = relu_twin(target)
-    return twin

@@ -103,7 +103,7 @@ class SNNStandard(AttackEvaluation):
         with target.frozen():
             found = examine(subject, self.ball, self.draws)
             with passing_through(target, found.passes_through):
-                first = members(self.tier, spiking=found.census.spiking)
+                first = members(self.tier, spiking=found.census.spiking, lif=found.census.lif)
                 cascade = self.cascade(subject, len(first) + len(self._sources(subject)))
                 useless = found.useful < USELESS
                 if useless and full:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from robustbench_snn.attack.cascade import Stage
 from robustbench_snn.attack.stages import stage
-from robustbench_snn.registry import attacks
+from robustbench_snn.registry import attacks, estimators
 from robustbench_snn.registry.spec import component_spec
 
 Tier = Literal["quick", "fast", "standard", "extended"]
@@ -37,6 +37,11 @@ class Member:
     def identity(self) -> str:
         """What it does, whatever it is called."""
         return repr((self.attack, sorted(self.parameters.items()), component_spec(self.estimator)))
+
+    @property
+    def needs_lif(self) -> bool:
+        """Whether its estimator is defined for LIF, PLIF and IF neurons alone."""
+        return bool(estimators.get(component_spec(self.estimator).name).implementation.needs_lif)
 
     @property
     def blind(self) -> bool:
@@ -108,7 +113,7 @@ _MORE: tuple[tuple[str, str | Mapping[str, Any]], ...] = (
 )
 
 
-def members(tier: Tier, *, spiking: bool = True) -> tuple[Member, ...]:
+def members(tier: Tier, *, spiking: bool = True, lif: bool = True) -> tuple[Member, ...]:
     """The cascade of a tier, without the convergence rule and what follows it.
 
     ``standard`` is frozen as version 2 of the set: a change makes a new version.
@@ -117,6 +122,7 @@ def members(tier: Tier, *, spiking: bool = True) -> tuple[Member, ...]:
         tier: which.
         spiking: False for a model without spikes, on which no estimator has an effect: members that differ in nothing
             else are then one.
+        lif: False for a model with other neurons than LIF, PLIF and IF: estimators of those alone are left out.
     """
     match tier:
         case "quick":
@@ -128,7 +134,7 @@ def members(tier: Tier, *, spiking: bool = True) -> tuple[Member, ...]:
         case "extended":
             wide = tuple(_sa_pgd(name, 1000, spec) for name, spec in (("assg", _assg(0.45)), *_MORE))
             chosen = (*_STANDARD, *wide)
-    fitted = [_fitted(member, spiking) for member in chosen]
+    fitted = [_fitted(member, spiking) for member in chosen if lif or not spiking or not member.needs_lif]
     return tuple({member.identity: member for member in reversed(fitted)}.values())[::-1]
 
 

@@ -66,12 +66,16 @@ class Census:
         Raises:
             UserError: where an estimator needs LIF neurons, and the model fires by others too.
         """
-        if lif_only:
-            other = [module for module in self.reached.neurons if type(module) not in LIF]  # a subclass may differ
-            if other or self.reached.firings or self.spikes:
-                what = type(other[0]).__name__ if other else "spikes made outside of SpikingJelly's neurons"
-                raise UserError(f"this estimator is defined for LIF, PLIF and IF neurons, not for {what}; leave it out")
+        if lif_only and not self.lif:
+            other = [type(module).__name__ for module in self.reached.neurons if type(module) not in LIF]
+            what = other[0] if other else "spikes made outside of SpikingJelly's neurons"
+            raise UserError(f"this estimator is defined for LIF, PLIF and IF neurons, not for {what}; leave it out")
         return list(self.reached.neurons)
+
+    @property
+    def lif(self) -> bool:
+        """Whether all spikes are those of LIF, PLIF and IF neurons; a subclass may differ from its base."""
+        return not self.spikes and all(type(module) in LIF for module in self.reached.neurons)
 
     @property
     def spiking(self) -> bool:

@@ -323,7 +323,7 @@ def test_the_graz_ensemble_tries_the_images_of_the_activation_twin(monkeypatch: 
     model, images, labels = linear_set()
     entry = {"graz_ensemble": {"eps": 0.1, "attack": "fgsm"}}
     (plain,) = evaluate(model, images, labels, [{"fgsm": {"eps": 0.1}}])
-    monkeypatch.setattr(graz_ensemble, "activation_twin", lambda target: Target(model))
+    monkeypatch.setattr(graz_ensemble, "relu_twin", lambda target: Target(model))
     (found,) = evaluate(Masked(model), images, labels, [entry])
     assert found.details["rules"] == ["triangle 0.25", "activation"], "no neurons: one rule is as good as eighteen"
     assert found.accuracy <= plain.accuracy
