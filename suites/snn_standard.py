@@ -50,7 +50,11 @@ BLIND_SHARE = 0.02
 class SNNStandard(AttackEvaluation):
     """Robust accuracy under the standard SNN attack set, version 2.
 
-    MEMBERS
+    PGD-10; SA-PGD-100 under ASSG(0.45) with CE, two starts, and with the margin loss; under ASSG(0.425) with CE; under
+    ATan(10) with the margin loss; SA-PGD-50 under ASSG(0.45) towards each of the nine likeliest wrong classes;
+    APGD-CE-100 under the training surrogate; the convergence rule; Square with 2,000 queries; transfer from the models
+    in ``transfer_from``. Each attacks only what all before it left standing. On a model without spikes all follow its
+    own gradient, and members that would be the same run once.
 
     Before it attacks, it examines: whether steps along the gradient beat steps of random signs, where the model makes
     its spikes, and whether it cuts its gradient off. Where passing through such a cut (BPDA, Athalye et al., 2018,

@@ -66,33 +66,31 @@ def _assg(level: float) -> Mapping[str, Any]:
     return {"assg": {"level": level}}
 
 
-ATAN = {"atan": {"alpha": 10.0}}
-
-
 def doubled(steps: int, *, spiking: bool = True) -> Member:
     """A member of the convergence rule: cross-entropy at one level of ASSG, the margin at another, by turns."""
-    even = (steps // 100).bit_length() % 2 == 0  # 200, 800, ...
-    if even:
+    if (steps // 100).bit_length() % 2 == 0:  # 200, 800, ...
         return _fitted(_sa_pgd("assg", steps, _assg(0.45)), spiking)
-    return _fitted(_sa_pgd("assg-0.35, margin", steps, _assg(0.35), loss="margin"), spiking)
+    return _fitted(_sa_pgd("assg-0.425, margin", steps, _assg(0.425), loss="margin"), spiking)
 
 
 _FIRST = Member("pgd-10", "pgd", {"steps": 10})
-_SQUARE = Member("square-5000", "square", {"queries": 5000})
+_SQUARE = Member("square-2000", "square", {"queries": 2000})
 
 _FAST = (
     _FIRST,
     _sa_pgd("assg", 50, _assg(0.45)),
-    _sa_pgd("atan-10", 50, ATAN),
+    _sa_pgd("atan-10", 50, {"atan": {"alpha": 10.0}}),
     Member("square-500", "square", {"queries": 500}),
 )
 
 _STANDARD = (
     _FIRST,
     _sa_pgd("assg", 100, _assg(0.45)),
+    _sa_pgd("assg, restart 2", 100, _assg(0.45)),
     _sa_pgd("assg, margin", 100, _assg(0.45), loss="margin"),
-    _sa_pgd("assg-0.35", 100, _assg(0.35)),
-    _sa_pgd("atan-10, targeted", 50, ATAN, loss="targeted"),
+    _sa_pgd("assg-0.425", 100, _assg(0.425)),
+    _sa_pgd("atan-10, margin", 100, {"atan": {"alpha": 10.0}}, loss="margin"),
+    _sa_pgd("assg, targeted", 50, _assg(0.45), loss="targeted"),
     Member("apgd_ce-100", "apgd_ce", {"steps": 100}),
 )
 

@@ -67,7 +67,7 @@ def test_convergence_rule_doubles_while_accuracy_falls() -> None:
 
     cascade = Falling()
     found = SNNStandard(eps=0.1, most_steps=3200)._converge(cascade, spiking=True)  # type: ignore[arg-type]
-    margin = "assg-0.35, margin"
+    margin = "assg-0.425, margin"
     names = ["sa_pgd-200 assg", f"sa_pgd-400 {margin}", "sa_pgd-800 assg", f"sa_pgd-1600 {margin}", "sa_pgd-3200 assg"]
     assert cascade.steps == names, "a single quiet doubling, 400, does not end it"
     assert found["stopped_at"] == 3200
