@@ -120,6 +120,8 @@ def test_membranes_of_an_earlier_batch_are_cleared_by_the_library_s_reset_or_ref
 @pytest.mark.parametrize("box", [lambda v: v, lambda v: [None, v], lambda v: {"mem": v}, lambda v: (v, (v,))])
 def test_leftovers_are_told_from_what_a_layer_merely_notes(rows: int, box: Callable[[Tensor], Any]) -> None:
     class Notes(nn.Module):
+        mem: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.register_buffer("mem", torch.zeros(0))
