@@ -71,16 +71,19 @@ class TrainedModels:
 
     def _load(self, cell: TrainCell, key: str) -> Target:
         model: nn.Module
+        timesteps = None
         if isinstance(cell.model, PluginEntry):
             model = self.plugin_model(cell.model, cell)
             self._check_weights(model, cell, key)
-            stochastic = bool(models.get(cell.model.model.name).declaration.traits.stochastic)
+            traits = models.get(cell.model.model.name).declaration.traits
+            stochastic, timesteps = bool(traits.stochastic), cell.model.timesteps if traits.raw else None
         else:
             model = classifier = self.classifier(cell.model, cell)
             load_normalized_weights(classifier, self._store.weights(key))
             stochastic = classifier.stochastic
         model = model.to(self._settings.device).eval()
-        return Target(model, stochastic=stochastic, checkpointing=self._settings.checkpointing)
+        checkpointing = self._settings.checkpointing
+        return Target(model, stochastic=stochastic, checkpointing=checkpointing, timesteps=timesteps)
 
     def _check_weights(self, model: nn.Module, cell: TrainCell, key: str) -> None:
         """A plug-in's model is built anew by every run: it must be the one whose weights are in the record.

@@ -56,9 +56,11 @@ class ModelTraits:
 
     Attributes:
         stochastic: two forwards of one image differ.
+        raw: it runs one step a call, or takes (T, B, C, H, W), and the package runs its steps.
     """
 
     stochastic: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

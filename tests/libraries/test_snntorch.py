@@ -80,7 +80,7 @@ def rsynaptic(size: int) -> nn.Module:
 
 def reset_mem(model: nn.Module) -> None:
     for part in model.modules():
-        if hasattr(part, "reset_mem"):
+        if isinstance(part, snn.SpikingNeuron):
             part.reset_mem()
 
 

@@ -29,6 +29,12 @@ def elsewhere(task, *, width: int = 8):
     torch.manual_seed(0)
     return Net()
 
+@register_model("net", version=1, raw=True)
+def net(task):
+    """A raw net, whose steps the package runs."""
+    pixels = task.channels * task.height * task.width
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, task.classes), neuron.IFNode(v_threshold=0.2))
+
 @register_model("ann", version=1)
 def ann(task):
     """No neurons at all."""
@@ -47,6 +53,7 @@ def test_models_of_a_plugin_are_evaluated_as_they_come(rbsnn: RunCommand, tmp_pa
                 "models": [
                     {"name": "snn", "model": {"elsewhere": {"width": 4}}},
                     {"name": "ann", "model": "ann", "seeds": [0, 1]},
+                    {"name": "raw", "model": "net", "timesteps": 3},
                 ],
                 "evaluations": ["clean", {"pgd": {"eps": "8/255", "steps": 2}}],
             }
@@ -55,11 +62,11 @@ def test_models_of_a_plugin_are_evaluated_as_they_come(rbsnn: RunCommand, tmp_pa
     found = rbsnn("run", "suite.yaml", "--plugin", "mine.py", "--publish")
     assert found.returncode == 0, found.stderr
     rows = json.loads((tmp_path / "results/foreign/v1.0/table.json").read_text())["rows"]
-    assert [row["model"] for row in rows] == ["snn", "ann"]
+    assert [row["model"] for row in rows] == ["snn", "ann", "raw"]
     for row in rows:
         assert row["cells"]["pgd"]["accuracy"] <= row["cells"]["clean"]["accuracy"]
         assert row["seeds"] == [0]  # nothing is trained, so seeds would repeat the same model
     again = rbsnn("run", "suite.yaml", "--plugin", "mine.py")
     assert again.returncode == 0
-    assert "6 from before" in " ".join(again.stderr.split())
+    assert "9 from before" in " ".join(again.stderr.split())
     assert rbsnn("run", "suite.yaml").returncode == 2  # without the plug-in its models are unknown

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from spikingjelly.activation_based import neuron
 from torch import nn
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution.models import TrainedModels
 from robustbench_snn.execution.session import Session
 from robustbench_snn.model.task import Task
 from robustbench_snn.model.whole import register_model
@@ -57,3 +59,31 @@ def test_other_weights_than_those_recorded_are_refused(tmp_path: Path) -> None:
         assert {record.weights_sha256 for record in again} == {again[0].weights_sha256}
     finally:
         SCALE[0] = 1.0
+
+
+@register_model("raw_net", version=1, raw=True)
+def raw_net(task: Task) -> nn.Module:
+    """One step a call."""
+    pixels = task.channels * task.height * task.width
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, task.classes), neuron.IFNode(v_threshold=0.3))
+
+
+def test_the_steps_of_a_raw_net_are_run_for_it(tmp_path: Path) -> None:
+    suite = {
+        "name": "raw",
+        "dataset": {"name": "digits", "limit": 8},
+        "timesteps": 3,
+        "models": [{"name": "mine", "model": "raw_net"}],
+        "evaluations": ["clean"],
+    }
+    plan, store = make_plan(parse_suite(suite), dataset := load_dataset("digits", limit=8)), Store(tmp_path)
+    assert [record.status for _, record in run_here(Session(plan, store, RunSettings()))] == ["done", "done"]
+    target = TrainedModels(plan, store, RunSettings()).target(plan.cells[0])
+    images = dataset.test.images(torch.arange(8))
+    assert isinstance(target.model, nn.Sequential)
+    current, v, spikes = target.model[:2](images), torch.zeros(8, 10), torch.zeros(8, 10)
+    for _ in range(3):
+        v = v + current
+        spikes, v = spikes + (v >= 0.3), v * (v < 0.3)
+    assert spikes.any()
+    torch.testing.assert_close(target(images), spikes / 3)
