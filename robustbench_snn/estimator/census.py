@@ -106,8 +106,13 @@ def take(target: Target, images: Tensor) -> Census:
     """Runs the model twice, once as it is and once through what cuts its gradient, and notes every step.
 
     Raises:
-        UserError: if the model runs only without a gradient.
+        UserError: if the model runs only without a gradient, or holds TorchScript.
     """
+    if any(isinstance(module, torch.jit.ScriptModule) for module in target.model.modules()):
+        raise UserError(
+            f"{type(target.model).__name__} holds TorchScript, into which nothing can look: pass the module that it was "
+            "scripted or traced from. Only attacks without an estimator can be tried: pgd, square, rays, spsa, noise"
+        )
     if target.one_at_a_time:
         images = images[:1]
     with torch.no_grad():

@@ -205,6 +205,13 @@ def test_a_model_whose_spikes_change_from_call_to_call_is_refused() -> None:
         gradient(model, Another())
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_torchscript_is_refused() -> None:
+    model = torch.jit.trace(nn.Sequential(nn.Flatten(), nn.Linear(16, 5)), IMAGES)  # type: ignore[no-untyped-call]
+    with pytest.raises(UserError, match="holds TorchScript"):
+        take(Target(nn.Sequential(model)), IMAGES)
+
+
 def test_what_a_function_does_is_told_from_its_values() -> None:
     u = torch.tensor([-0.6, 0.0, 0.4, 0.9, 2.2])
     assert firings((u,), (u >= 0).float()) == {Firing(0, None, "u >= 0")}

@@ -78,7 +78,7 @@ def test_the_steps_of_a_raw_net_are_run_for_it(tmp_path: Path) -> None:
     }
     plan, store = make_plan(parse_suite(suite), dataset := load_dataset("digits", limit=8)), Store(tmp_path)
     assert [record.status for _, record in run_here(Session(plan, store, RunSettings()))] == ["done", "done"]
-    target = TrainedModels(plan, store, RunSettings()).target(plan.cells[0])
+    target = TrainedModels(plan, store, RunSettings()).target(plan.train[0])
     images = dataset.test.images(torch.arange(8))
     assert isinstance(target.model, nn.Sequential)
     current, v, spikes = target.model[:2](images), torch.zeros(8, 10), torch.zeros(8, 10)
