@@ -207,7 +207,7 @@ def test_a_model_whose_spikes_change_from_call_to_call_is_refused() -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_torchscript_is_refused() -> None:
-    model = torch.jit.trace(nn.Sequential(nn.Flatten(), nn.Linear(16, 5)), IMAGES)  # type: ignore[no-untyped-call]
+    model = torch.jit.trace(nn.Sequential(nn.Flatten(), nn.Linear(16, 5)), IMAGES)
     with pytest.raises(UserError, match="holds TorchScript"):
         take(Target(nn.Sequential(model)), IMAGES)
 
