@@ -10,6 +10,7 @@ from pydantic import PositiveInt
 
 from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.evaluation import AttackEvaluation
+from robustbench_snn.attack.examination import COMPONENTS as EXAMINATION
 from robustbench_snn.attack.examination import USELESS, examine, passing_through
 from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
@@ -94,7 +95,7 @@ class SNNStandard(AttackEvaluation):
         """See :meth:`Evaluation.components`."""
         chosen = (*members(self.tier), *(doubled(200 * 2**turn) for turn in range(2)), *last(self.tier))
         transfer = [("attacks", "mi_fgsm")] if self.transfer_from else []
-        return [*super().components(), *named_in(chosen), *GRADIENT_FREE, *transfer]
+        return [*super().components(), *EXAMINATION, *named_in(chosen), *GRADIENT_FREE, *transfer]
 
     def run(self, subject: Subject) -> Outcome:
         """Examines the model, and runs the cascade.
