@@ -56,7 +56,7 @@ def test_convergence_rule_doubles_while_accuracy_falls() -> None:
     class Falling:
         def __init__(self) -> None:
             self.accuracies, self.steps = [0.5, 0.4, 0.395, 0.3, 0.295, 0.29], list[str]()
-            self.standing = [0]
+            self.standing, self.share = [0], torch.ones(1000)
 
         @property
         def robust_accuracy(self) -> float:
