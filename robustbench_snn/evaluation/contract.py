@@ -79,6 +79,9 @@ class Evaluation(Parameterized, ABC):
     places: ClassVar[frozenset[str]] = frozenset()
     """Parameters that only say where files are; in the key :meth:`content` stands for them."""
 
+    from_suite: ClassVar[tuple[str, ...]] = ()
+    """Parameters that an entry may leave out where an attack beside it states them: ``eps``, and the norm with it."""
+
     @property
     def needs_peers(self) -> bool:
         """Whether the suite's other models must be trained first, with the parameters given."""
