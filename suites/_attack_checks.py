@@ -21,7 +21,7 @@ from robustbench_snn.suites.attacks.sa_pgd import SAPGD
 from robustbench_snn.suites.attacks.square import Square
 
 POINT = 0.01
-MORE_STARTS = 2
+MORE_STARTS = 4
 COMPONENTS = (("attacks", "square"), ("attacks", "noise"))
 """Kinds and names of what runs here besides the union."""
 FLAGS = (
@@ -152,7 +152,7 @@ class AttackChecks:
             cascade.attack(member)
         after = cascade.robust_accuracy
         self.found |= {"all": before, "all_and_more_starts": after}
-        self.flag("restarts_matter", self.above(before, after, 5 * POINT))
+        self.flag("restarts_matter", self.above(before, after, 10 * POINT))
 
     def black_box(self, cascade: Cascade) -> None:
         """What all white-box attacks together could not break, a blind search cannot either."""

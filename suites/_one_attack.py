@@ -16,9 +16,9 @@ from robustbench_snn.evaluation.correctness import correct
 from robustbench_snn.registry.spec import TRAINING, ComponentSpec
 from robustbench_snn.suites.attacks.sa_pgd import SAPGD
 
-RISE = 0.1
+RISE = 0.2
 """What twice the steps may add to the loss, as a share of all that it rose by."""
-GAP = 0.05
+GAP = 0.15
 FLAGS = ("loss_still_rising", "last_iterate_gap")
 """What :func:`course` may raise."""
 

@@ -16,7 +16,7 @@ NONE_STATED = "states no eps, and no attack beside it does (in its norm): write 
 def borrowed(evaluations: Sequence[ComponentSpec]) -> tuple[ComponentSpec, ...]:
     """The evaluations, with what some leave out filled in as if it had been written.
 
-    An evaluation that names ``eps`` in :attr:`Evaluation.from_suite` and states none takes that of the first attack
+    An evaluation that :attr:`Evaluation.borrows_ball` and states no eps takes that of the first attack
     beside it that states one, the first of a list, and the norm with it; a norm that it states itself must be that
     attack's. Attacks are the evaluations that have an ``eps`` and a ``norm``. Where there is none it stays as it is.
 
@@ -31,7 +31,7 @@ def lacks_eps(evaluation: ComponentSpec) -> bool:
     """Whether an evaluation states no eps, and would take that of an attack beside it."""
     component = _loaded(evaluation)
     lacking = component is not None and evaluation.parameters.get("eps") is None
-    return lacking and "eps" in component.implementation.from_suite
+    return lacking and component.implementation.borrows_ball
 
 
 def _filled(evaluation: ComponentSpec, lent: Sequence[tuple[Any, Any]]) -> ComponentSpec:
@@ -47,7 +47,7 @@ def _stated(evaluation: ComponentSpec) -> tuple[Any, Any] | None:
     """The first eps, as written, and the norm of an attack that states one."""
     component, eps = _loaded(evaluation), evaluation.parameters.get("eps")
     fields = {} if component is None else component.parameters.model_fields
-    if not {"eps", "norm"} <= set(fields) or component.implementation.from_suite:
+    if not {"eps", "norm"} <= set(fields) or component.implementation.borrows_ball:
         return None
     first = next(iter(eps), None) if isinstance(eps, list | tuple) else eps
     return None if first is None else (first, evaluation.parameters.get("norm", fields["norm"].default))

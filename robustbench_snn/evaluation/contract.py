@@ -79,8 +79,8 @@ class Evaluation(Parameterized, ABC):
     places: ClassVar[frozenset[str]] = frozenset()
     """Parameters that only say where files are; in the key :meth:`content` stands for them."""
 
-    from_suite: ClassVar[tuple[str, ...]] = ()
-    """Parameters that an entry may leave out where an attack beside it states them: ``eps``, and the norm with it."""
+    borrows_ball: ClassVar[bool] = False
+    """Whether an entry may leave out ``eps``, and takes that of an attack beside it then, with its norm."""
 
     @property
     def needs_peers(self) -> bool:

@@ -76,15 +76,15 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "it did, by more than one. The attacks follow gradients that lead nowhere."
         ),
         "restarts_matter": (
-            "Two more random starts of every attack lowered robust accuracy by more than 5 points below the union and "
-            "its form of twice the steps: a few starts are not enough here. Use snn_standard, or more restarts."
+            "Four more random starts of every attack lowered robust accuracy by more than 10 points below the union "
+            "and its form of twice the steps: a few starts are not enough here. Use snn_standard, or more restarts."
         ),
         "loss_still_rising": (
-            "With twice the steps, SA-PGD's mean loss at the end is higher, by more than XX % of all that it rose by. "
+            "With twice the steps, SA-PGD's mean loss at the end is higher, by more than 20 % of all that it rose by. "
             "It has not converged: double the steps until robust accuracy falls by less than a point."
         ),
         "last_iterate_gap": (
-            "SA-PGD's last iterate leaves more samples standing than its best one, by more than YY points. A number "
+            "SA-PGD's last iterate leaves more samples standing than its best one, by more than 15 points. A number "
             "that was taken from last iterates, as torchattacks' PGD reports, would be too high by that much."
         ),
         "foreign_gradients_stronger": (

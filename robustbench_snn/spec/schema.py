@@ -54,7 +54,7 @@ def _component_schema(registry: Registry[Any, Any], definitions: dict[str, Any])
     for name in registry:
         component = registry.get(name)
         parameters = _lift(component.parameters.model_json_schema(), definitions)
-        elsewhere = getattr(component.implementation, "from_suite", ())  # what other evaluations of the suite state
+        elsewhere = {"eps"} if getattr(component.implementation, "borrows_ball", False) else set()
         own = {
             "type": "object",
             "description": registry.declaration(name).summary,
