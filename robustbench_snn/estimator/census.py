@@ -200,8 +200,12 @@ class _Notes(Reach):
 
     def firings(self) -> dict[Function, Firing]:
         """The simplest firing of each Function that explains all its calls, at least one of which tells it apart."""
-        order = {"u >= 0": 0, "u > 0": 1, "round": 2, "floor": 3}
-        rank = lambda firing: (firing.threshold is not None, order[firing.step], firing.threshold or 0)  # noqa: E731
+        order = {"u >= 0": 0, "u > 0": 1, "round": 2, "floor": 3, "divide": 4}
+
+        def rank(firing: Firing) -> tuple[bool, bool, int, int]:
+            several = firing.step not in ("u >= 0", "u > 0")
+            return several, firing.threshold is not None, order[firing.step], firing.threshold or 0
+
         swapped = set(self.swappable)
         outside = {event.function for event in self.events if not event.stack & swapped} & self.varied
         return {kind: min(found, key=rank) for kind, found in self.hypotheses.items() if found and kind in outside}

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 Function = type[torch.autograd.Function]
-Step = Literal["u >= 0", "u > 0", "round", "floor"]
+Step = Literal["u >= 0", "u > 0", "round", "floor", "divide"]
 OURS = ("torch.", "robustbench_snn.")
 """Functions of these packages are what they say they are."""
 
@@ -29,7 +29,8 @@ class Firing:
     Attributes:
         argument: position of the membrane potential among the arguments.
         threshold: position of what is subtracted from it, if anything.
-        step: where it steps; ``round`` and ``floor`` count levels 0, 1, ..., up to the largest seen.
+        step: where it steps; ``round`` and ``floor`` count levels 0, 1, ..., up to the largest seen, and so does
+            ``divide``, how many thresholds fit into the membrane potential.
     """
 
     argument: int
@@ -51,20 +52,28 @@ class Firing:
                 spikes = (u >= 0).to(output.dtype)
             case "u > 0":
                 spikes = (u > 0).to(output.dtype)
-            case "round":
-                spikes = u.round().clamp_min(0.0).clamp_max(float(output.max()))
-            case "floor":
-                spikes = u.floor().clamp_min(0.0).clamp_max(float(output.max()))
+            case _:
+                spikes = self._levels(arguments, u).clamp_min(0.0).clamp_max(float(output.max()))
         return bool(torch.equal(spikes, output))
 
+    def _levels(self, arguments: Sequence[Any], u: Tensor) -> Tensor:
+        if self.step == "divide":
+            return torch.div(arguments[self.argument].detach(), arguments[self.threshold], rounding_mode="trunc")  # type: ignore[index]
+        return u.round() if self.step == "round" else u.floor()
+
     def slope(self, arguments: Sequence[Any], output: Tensor, derivative: Callable[[Tensor], Tensor]) -> Tensor:
-        """What stands for the output's derivative by u: one term for each threshold."""
+        """What stands for the output's derivative by u: that of the nearest step of a staircase.
+
+        One term, whose place follows from the element alone: a sum over all steps would have as many terms as the
+        batch's largest output.
+        """
         u = self.membrane(arguments)
         if self.step in ("u >= 0", "u > 0"):
             return derivative(u)
-        first = 0.5 if self.step == "round" else 1.0
-        levels = max(int(output.max()), 1)
-        return torch.stack([derivative(u - first - level) for level in range(levels)]).sum(0)
+        height = arguments[self.threshold] if self.step == "divide" else 1.0  # type: ignore[index]
+        above = u if self.step == "divide" else u - (0.5 if self.step == "round" else 1.0)
+        nearest = (above / height).round().minimum(output).maximum((output - 1.0).clamp_min(0.0))
+        return derivative(above - nearest * height)
 
 
 def firings(arguments: Sequence[Any], output: object) -> set[Firing]:
@@ -82,8 +91,10 @@ def firings(arguments: Sequence[Any], output: object) -> set[Firing]:
     if len(values) > 64 or not torch.equal(values, values.round()):
         return set()
     binary = bool(((values == 0) | (values == 1)).all())
-    steps: tuple[Step, ...] = ("u >= 0", "u > 0") if binary else ("round", "floor")
-    found = {Firing(first, threshold, step) for threshold in (None, *others) for step in steps}
+    single: tuple[Step, ...] = ("u >= 0", "u > 0") if binary else ()
+    several: tuple[Step, ...] = ("round", "floor")  # of one level, too: another call may have more
+    found = {Firing(first, threshold, step) for threshold in (None, *others) for step in (*single, *several)}
+    found |= {Firing(first, threshold, "divide") for threshold in others}
     return {firing for firing in found if _safely(firing, arguments, output.detach())}
 
 

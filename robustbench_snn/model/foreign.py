@@ -14,6 +14,7 @@ from spikingjelly.activation_based.base import StepModule
 from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.leftovers import rows_apart
 from robustbench_snn.model.neurons import reset as reset_spikingjelly
 from robustbench_snn.model.neurons import spiking_neurons
 from robustbench_snn.model.resting import Reset, RestingState
@@ -98,8 +99,15 @@ class Foreign:
         if (self.stochastic, self.timesteps) in known:
             return
         with torch.no_grad(), _own_draws(images.device):
+            few = images[: rows_apart(self.model, len(images))]
             with self._counted() as calls:
-                rest = RestingState.find(self.model, lambda: self._steps(images, self.timesteps), self.reset)
+
+                def run() -> Tensor:
+                    calls.clear()
+                    _seed(0)
+                    return self._steps(few, self.timesteps)
+
+                rest = RestingState.find(self.model, run, self.reset)
             self._check_steps(calls)
             _rest.setdefault(self.model, rest)
             if not self.stochastic:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, MutableMapping, Set
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.model.leftovers import Holder, heard, leftovers
 from robustbench_snn.model.neurons import reset as reset_spikingjelly
 
 RESETS = ("reset", "reset_mem", "reset_states", "reset_state", "reset_hidden", "n_reset")
@@ -19,7 +20,6 @@ _INNARDS = frozenset({*vars(nn.Module()), "_parameters", "_modules", "_buffers"}
 _ABSENT = object()
 _DEPTH = 4
 
-Holder = MutableMapping[str, Any]
 Reset = Callable[[nn.Module], object]
 
 
@@ -34,17 +34,17 @@ class RestingState:
     slots: tuple[tuple[Holder, str, Any], ...]
 
     @classmethod
-    def find(cls, model: nn.Module, run: Callable[[], object], reset: Reset | None = None) -> RestingState:
+    def find(cls, model: nn.Module, run: Callable[[], Tensor], reset: Reset | None = None) -> RestingState:
         """Runs the model, and puts it back.
 
         Args:
             model: looked at before and after.
-            run: one forward pass.
+            run: one forward pass, to logits that follow from the images and from what the model keeps.
             reset: puts the model at rest first; None takes the reset methods of known libraries where a membrane of
                 an earlier batch is still there.
 
         Raises:
-            UserError: if what an earlier batch left stays.
+            UserError: if the logits hear of what an earlier batch left, or the model cannot be run.
         """
         reset_spikingjelly(model)
         if reset is not None:
@@ -53,39 +53,23 @@ class RestingState:
         try:
             run()
         except RuntimeError as error:
-            if not _call_resets(model):
-                raise
-            before = _photograph(model)
-            try:
-                run()
-            except RuntimeError:
-                raise UserError(f"{type(model).__name__} cannot be run on a few images: {error}") from error
+            if reset is None and _call_resets(model):
+                return cls.find(model, run, reset=lambda _: None)
+            raise UserError(
+                f"{type(model).__name__} cannot be run on a few images: {error}. Should it hold the membranes of an "
+                "earlier batch, of another size, pass a function that puts it at rest, reset=lambda model: ..."
+            ) from error
         found = cls(tuple(_changed(model, before)))
-        left = found.leftovers({id(module._buffers) for module in model.modules()})
+        left = leftovers(found.slots, {id(module._buffers) for module in model.modules()})
         found.restore()
-        if not left:
+        if not left or not heard(left, run, found.restore):
             return found
         if reset is None and _call_resets(model):
             return cls.find(model, run, reset=lambda _: None)
         raise UserError(
-            f"{type(model).__name__} still holds the membranes of an earlier batch ({left[0]}): pass a function that "
-            "puts it at rest, reset=lambda model: ..., or give a model that has not been run"
+            f"{type(model).__name__} still holds the membranes of an earlier batch ({left[0].name}): pass a function "
+            "that puts it at rest, reset=lambda model: ..., or give a model that has not been run"
         )
-
-    def leftovers(self, buffers: Set[int]) -> list[str]:
-        """What looks like an earlier batch's: a tensor of several rows, not all zero, like the one after a pass.
-
-        A buffer that keeps its shape is none, such as a running mean.
-        """
-        found = []
-        for holder, name, saved in self.slots:
-            now = holder.get(name)
-            if not (isinstance(saved, Tensor) and isinstance(now, Tensor)) or not 0 < saved.ndim == now.ndim:
-                continue
-            rows = len(saved) > 1 and (len(saved) != len(now) or id(holder) not in buffers)
-            if rows and saved.shape[1:] == now.shape[1:] and bool(saved.any()):
-                found.append(name)
-        return found
 
     def restore(self) -> None:
         """Puts everything back; what a pass has made stays with whoever holds it."""

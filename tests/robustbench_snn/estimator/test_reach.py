@@ -209,10 +209,45 @@ def test_what_a_function_does_is_told_from_its_values() -> None:
     u = torch.tensor([-0.6, 0.0, 0.4, 0.9, 2.2])
     assert firings((u,), (u >= 0).float()) == {Firing(0, None, "u >= 0")}
     assert firings((u,), (u > 0).float()) == {Firing(0, None, "u > 0")}
-    assert firings((u, 0.5), (u >= 0.5).float()) == {Firing(0, 1, step) for step in ("u >= 0", "u > 0")}
+    either = {Firing(0, 1, step) for step in ("u >= 0", "u > 0", "divide")}
+    assert firings((u, 0.5), (u >= 0.5).float()) == {*either, Firing(0, None, "round")}
     assert firings((u,), u.round().clamp(0, 2)) == {Firing(0, None, "round")}
     assert firings((u,), u.floor().clamp(0, 2)) == {Firing(0, None, "floor")}
     assert firings((u,), u.relu()) == set()
     assert firings((u,), (u, u)) == set()
     three = Firing(0, None, "round").slope((u,), u.round().clamp(0, 2), lambda v: (v.abs() < 0.25).float())
     assert three.tolist() == [0.0, 0.0, 1.0, 0.0, 0.0], "jumps at 0.5 and 1.5"
+
+
+class Several(torch.autograd.Function):
+    """As many spikes as thresholds fit into the membrane potential."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, threshold: float) -> Tensor:
+        return (v > 0) * torch.div(v, threshold, rounding_mode="trunc")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0] * 0.0, None
+
+
+def test_several_spikes_in_one_step_take_the_slope_of_the_nearest_threshold() -> None:
+    v, threshold = torch.tensor([-0.9, 0.2, 0.29, 0.5, 0.75, 3.0]), 0.3
+    (firing,) = firings((v, threshold), spikes := Several.apply(v, threshold))
+    assert firing == Firing(0, 1, "divide")
+    found = firing.slope((v, threshold), spikes, lambda u: u)
+    torch.testing.assert_close(found, v - torch.tensor([0.3, 0.3, 0.3, 0.6, 0.6, 3.0]))
+    model = Net(lambda membrane: Several.apply(membrane, 0.3))
+    census = take(Target(model), IMAGES)
+    assert (census.spikes, census.unreached) == (STEPS, ())
+    assert gradient(model, Slope()).any()
+    assert not gradient(model).any()
+
+
+@pytest.mark.parametrize("firing", [Firing(0, None, "round"), Firing(0, None, "floor")])
+def test_a_staircase_has_the_same_slopes_whatever_the_batch(firing: Firing) -> None:
+    v = torch.rand(8, 5, generator=torch.Generator().manual_seed(0)) * torch.arange(1.0, 9.0)[:, None]
+    spikes = v.round() if firing.step == "round" else v.floor()
+    slope = Slope().derivative
+    alone = [firing.slope((v[row],), spikes[row], slope) for row in range(8)]
+    assert torch.equal(firing.slope((v,), spikes, slope), torch.stack(alone))

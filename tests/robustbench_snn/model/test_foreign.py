@@ -116,6 +116,52 @@ def test_membranes_of_an_earlier_batch_are_cleared_by_the_library_s_reset_or_ref
             assert torch.equal(told(IMAGES[:8]), IMAGES[:8].flatten(1))
 
 
+@pytest.mark.parametrize("rows", [8, 24])
+@pytest.mark.parametrize("box", [lambda v: v, lambda v: [None, v], lambda v: {"mem": v}, lambda v: (v, (v,))])
+def test_leftovers_are_told_from_what_a_layer_merely_notes(rows: int, box: Callable[[Tensor], Any]) -> None:
+    class Notes(nn.Module):
+        mem: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mem", torch.zeros(0))
+            self.noted: Any = None
+
+        def forward(self, images: Tensor) -> Tensor:
+            drive = images.flatten(1)
+            kept = self.mem if READS and self.mem.shape == drive.shape else torch.zeros_like(drive)
+            self.mem = kept + drive
+            self.noted = box(self.mem > 0.5)
+            return (self.mem > 2.0).float() + drive
+
+    READS: list[bool] = []
+    model = Notes().eval()
+    model(IMAGES[:rows])  # as training leaves it
+    expected = Notes().eval()(IMAGES[:rows])
+    assert torch.equal(Target(model)(IMAGES[:rows]), expected)
+    READS.append(True)
+    with pytest.raises(UserError, match=r"membranes of an earlier batch \(\w+\).*reset="):
+        Target(model, timesteps=1)(IMAGES[:rows])  # other steps are looked at anew
+
+
+def test_leftovers_that_do_not_fit_the_images_ask_for_a_reset() -> None:
+    class Kept(nn.Module):
+        state: Any = None
+
+        def forward(self, images: Tensor) -> Tensor:
+            drive = images.flatten(1)
+            self.state = [drive if self.state is None else self.state[0] + drive]
+            logits: Tensor = self.state[0]
+            return logits
+
+    model = Kept()
+    model(IMAGES[:24])
+    with pytest.raises(UserError, match=r"cannot be run on a few images.*reset="):
+        Target(model.eval())(IMAGES[:8])
+    found = Target(model, reset=lambda one: setattr(one, "state", None))(IMAGES[:8])
+    assert torch.equal(found, IMAGES[:8].flatten(1))
+
+
 def test_what_no_probe_finds_is_refused_until_a_reset_is_given() -> None:
     hidden: list[float] = [0.0]
 
