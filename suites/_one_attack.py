@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_snn.attack.active_set import ActiveSet, Answer, GradientAnswer
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.answers import Answer, GradientAnswer
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.losses import Loss, LossName
 from robustbench_snn.attack.stages import stage
