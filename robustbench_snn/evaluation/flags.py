@@ -11,8 +11,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
     {
         "zero_gradient": (
             "More than 1 % of the samples have an input gradient of exactly zero under the model's own backward pass. "
-            "Gradient attacks stand still there, which looks like robustness and is none. Look for an encoder or a "
-            "layer under no_grad, a rounding without a straight-through gradient, or a saturated surrogate; give the "
+            "Plain gradient attacks stand still there, which looks like robustness and is none. Look for an encoder or "
+            "a layer under no_grad, a rounding without a straight-through gradient, or a saturated surrogate; give the "
             "encoder a backward pass (BPDA) and evaluate again."
         ),
         "no_input_gradient": (
