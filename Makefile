@@ -5,6 +5,8 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 # Frost needs this package's photographs, and none of the code that it would otherwise bring along.
 TEXTURES := $(BIN)/python -m pip install --quiet --no-deps imagecorruptions-imaug==1.1.5
+# sinabs needs nothing of the chip tools that it would otherwise bring along.
+SINABS := $(BIN)/python -m pip install --quiet --no-deps sinabs==3.1.3
 SHELL := /bin/bash
 
 .PHONY: quickstart test lint schema clean
@@ -37,11 +39,13 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	$(TEXTURES)
+	$(SINABS)
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(TEXTURES)
+	$(SINABS)
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-test
 
 clean:
