@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.evaluation.checked import run_checked
 from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.model.target import Target
@@ -90,7 +91,7 @@ def evaluate(
         images: (N, C, H, W), float in [0, 1] or uint8 on 0..255.
         labels: (N,), class numbers.
         evaluations: names, or names with parameters: ``["clean", {"snn_standard": {"eps": "8/255"}}]``. A list of
-            eps gives one result each.
+            eps gives one result each; ``diagnostics`` without an eps takes the first that an attack beside it states.
         sample_ids: (N,), whole numbers, one a sample and all different; rows 0 to N - 1 if None. Random numbers follow
             from them, so that a permuted set with its ids gives permuted results.
         seed: every random number follows from it and the sample's id.
@@ -116,7 +117,7 @@ def evaluate(
         >>> evaluate(model, images, labels, [{"pgd": {"eps": "8/255", "steps": 50}}])[0].accuracy  # doctest: +SKIP
         0.31
     """
-    parts = [part for entry in evaluations for part in _parts(entry)]
+    parts = [part for written in borrowed([component_spec(entry) for entry in evaluations]) for part in _parts(written)]
     samples = _samples(images, labels, sample_ids)
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
@@ -134,9 +135,10 @@ def _lend(target: Target) -> Callable[[], Target]:
     return lambda: target
 
 
-def _parts(entry: Entry) -> list[ComponentSpec]:
+def _parts(written: ComponentSpec) -> list[ComponentSpec]:
     """The evaluation of one entry with each set of parameters that it is cut into."""
-    written = component_spec(entry)
+    if lacks_eps(written):
+        raise UserError(f"{written.name}: {NONE_STATED}")
     if found := problems("evaluations", written):
         raise UserError(f"{written.name}: {'; '.join(found)}" if written.name in registry else "; ".join(found))
     component = registry.get(written.name)

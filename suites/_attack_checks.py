@@ -1,30 +1,29 @@
-"""Checks of attacks on one model: do they behave as attacks that work must?"""
+"""Checks of the strongest white-box attack on one model: does it behave as an attack that works must?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from robustbench_snn.attack.active_set import ActiveSet
-from robustbench_snn.attack.ball import Ball, Norm
+from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.evaluation.contract import Subject
-from robustbench_snn.evaluation.correctness import correct
-from robustbench_snn.registry import attacks
-from robustbench_snn.registry.spec import TRAINING, ComponentSpec
+from robustbench_snn.suites import _one_attack, _stored_images
+from robustbench_snn.suites._one_attack import course
+from robustbench_snn.suites._stored_images import undone
+from robustbench_snn.suites._white_box import ASSG, FOREIGN, LONGER, white_box, white_box_union
+from robustbench_snn.suites.attacks.noise import Noise
+from robustbench_snn.suites.attacks.sa_pgd import SAPGD
+from robustbench_snn.suites.attacks.square import Square
 
 POINT = 0.01
-FOREIGN = (
-    ComponentSpec(name="atan", parameters={"alpha": 2.0}),
-    ComponentSpec(name="triangle", parameters={"gamma": 1.0}),
-    ComponentSpec(name="rectangle", parameters={"width": 1.0}),
-)
+MORE_STARTS = 4
+COMPONENTS = (("attacks", "square"), ("attacks", "noise"))
+"""Kinds and names of what runs here besides the union."""
 FLAGS = (
     "accuracy_rises_with_eps",
     "more_steps_help_defender",
@@ -33,53 +32,53 @@ FLAGS = (
     "noise_beats_attack",
     "restarts_matter",
     "foreign_gradients_stronger",
-    "loss_still_rising",
-    "last_iterate_gap",
-    "rounding_undoes_attack",
+    *_one_attack.FLAGS,
+    *_stored_images.FLAGS,
 )
 """What :class:`AttackChecks` may raise."""
 
 
 @dataclass
 class AttackChecks:
-    """Runs attacks of one kind with one thing changed at a time; the target is frozen.
+    """Compares the union of :func:`white_box` with itself under one change, and with attacks that must be weaker.
+
+    What two attacks leave standing differs by more than one sample before anything is said of it: one turns by chance.
 
     Attributes:
-        subject: the model and a few dozen samples.
-        eps: radius.
-        norm: of the ball.
-        steps: of PGD; some checks take twice as many.
+        subject: the model, frozen, and a few dozen samples.
+        ball: admissible perturbations.
+        steps: of PGD in the union, whose other members take twice as many; some checks double both.
         queries: of Square.
-        found: what was measured.
+        spiking: whether estimators act on the model.
+        found: what was measured: shares of the samples left standing, unless said otherwise.
         flags: raised so far.
     """
 
     subject: Subject
-    eps: float
-    norm: Norm
+    ball: Ball
     steps: int
     queries: int
+    spiking: bool
     found: dict[str, Any] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
 
     def run(self) -> None:
-        """All checks."""
-        for check in self._checks():
-            check()
+        """All checks; the order matters, for later ones go on from the attacks of earlier ones."""
+        reference = self.union(self.ball)
+        self.found["union"] = reference.robust_accuracy
+        self.radii()
+        self.unbounded()
+        self.noise()
+        self.foreign()
+        self.course()
+        self.rounding(reference)
+        everything = self.more_steps().joined(reference)
+        self.restarts(everything)
+        self.black_box(everything)
 
-    def _checks(self) -> list[Callable[[], None]]:
-        return [
-            self.base,
-            self.radii,
-            self.more_steps,
-            self.unbounded,
-            self.black_box,
-            self.noise,
-            self.restarts,
-            self.foreign,
-            self.last_iterate,
-            self.rounding,
-        ]
+    def union(self, ball: Ball, times: int = 1) -> Cascade:
+        """The attack that is judged, with so many times its steps."""
+        return white_box_union(self.subject, ball, times * self.steps, spiking=self.spiking)
 
     def flag(self, name: str, raised: bool) -> None:
         """Raises a flag, or not."""
@@ -87,114 +86,78 @@ class AttackChecks:
         if raised:
             self.flags.append(name)
 
-    def cascade(self, eps: float | None = None, keep_images: int = 0) -> Cascade:
-        """A fresh cascade."""
-        return Cascade(self.subject, Ball(self.eps if eps is None else eps, self.norm), keep_images=keep_images)
-
-    def pgd(self, eps: float | None = None, estimator: ComponentSpec = TRAINING, **changed: Any) -> Cascade:
-        """PGD with one thing changed."""
-        cascade = self.cascade(eps, keep_images=len(self.subject.samples))
-        cascade.attack(stage("pgd", attacks.create("pgd", **{"steps": self.steps, **changed}), estimator))
-        return cascade
-
-    def base(self) -> None:
-        """The attack that the others are compared with."""
-        self.reference = self.pgd()
-        self.found["pgd"] = self.reference.robust_accuracy
+    def above(self, higher: float, lower: float, by: float) -> bool:
+        """Whether one share of the samples exceeds another by more than so much, and by more than one sample."""
+        return higher - lower > max(by, 1.0 / len(self.subject.samples)) + 1e-9
 
     def radii(self) -> None:
         """A larger ball never helps the defender."""
-        curve = {self.eps: self.reference.robust_accuracy}
-        curve |= {
-            eps: self.pgd(eps).robust_accuracy for eps in (self.eps / 2, min(2 * self.eps, 1.0)) if eps not in curve
-        }
+        curve = {self.ball.eps: float(self.found["union"])}
+        for eps in (self.ball.eps / 2, min(2 * self.ball.eps, 1.0)):
+            if eps not in curve:
+                curve[eps] = self.union(Ball(eps, self.ball.norm)).robust_accuracy
         heights = [curve[eps] for eps in sorted(curve)]
         self.found["curve"] = [{"eps": eps, "accuracy": curve[eps]} for eps in sorted(curve)]
-        self.flag("accuracy_rises_with_eps", any(b > a + POINT for a, b in pairwise(heights)))
-
-    def more_steps(self) -> None:
-        """More steps never help the defender; one sample may turn either way by chance.
-
-        Steps are sized by their number, 2.5 eps / steps (Madry et al., 2018, arXiv:1706.06083): the first N of 2N
-        steps of one size are the N steps themselves, and could never do better.
-        """
-        few, many = (
-            self.pgd(steps=steps, alpha=min(2.5 * self.eps / steps, 1.0)).robust_accuracy
-            for steps in (self.steps, 2 * self.steps)
-        )
-        self.found |= {"pgd_sized_by_steps": few, "pgd_sized_by_twice_the_steps": many}
-        self.flag("more_steps_help_defender", many > few + POINT + 1.0 / len(self.subject.samples))
+        self.flag("accuracy_rises_with_eps", any(self.above(b, a, POINT) for a, b in pairwise(heights)))
 
     def unbounded(self) -> None:
         """With every image allowed, nothing stays right."""
-        eps = 1.0 if self.norm == "linf" else float(self.subject.samples.images(torch.tensor([0])).numel()) ** 0.5
-        alpha = 0.1 if self.norm == "linf" else min(eps / 20, 1.0)
-        self.found["unbounded"] = self.pgd(eps, steps=2 * self.steps, alpha=alpha).robust_accuracy
+        size = self.subject.samples.images(torch.tensor([0])).numel()
+        whole = Ball(1.0 if self.ball.norm == "linf" else float(size) ** 0.5, self.ball.norm)
+        self.found["unbounded"] = self.union(whole).robust_accuracy
         self.flag("unbounded_attack_fails", self.found["unbounded"] > 0.05)
 
-    def black_box(self) -> None:
-        """What gradients could not break, a blind search cannot either."""
-        cascade = self.pgd(steps=2 * self.steps)
-        before = len(cascade.standing)
-        cascade.attack(stage("square", attacks.create("square", queries=self.queries)))
-        self.found["broken_by_square_only"] = before - len(cascade.standing)
-        share = self.found["broken_by_square_only"] / len(self.subject.samples)
-        self.flag("black_box_beats_white_box", share > POINT)
-
     def noise(self) -> None:
-        """An attack beats random noise of its size."""
-        cascade = self.cascade()
-        cascade.attack(stage("noise", attacks.create("noise", tries=self.steps)))
+        """An attack beats as many random images of its ball as it takes steps."""
+        cascade = Cascade(self.subject, self.ball)
+        cascade.attack(stage("noise", Noise(tries=(1 + 2 * LONGER) * self.steps)))
         self.found["noise"] = cascade.robust_accuracy
-        self.flag("noise_beats_attack", self.found["noise"] < self.found["pgd"])
-
-    def restarts(self) -> None:
-        """More starts gain little."""
-        self.found["pgd_5_restarts"] = self.pgd(restarts=5).robust_accuracy
-        self.flag("restarts_matter", self.found["pgd"] - self.found["pgd_5_restarts"] > 0.05)
+        self.flag("noise_beats_attack", self.above(self.found["union"], self.found["noise"], 0.0))
 
     def foreign(self) -> None:
-        """No other surrogate attacks better than the model's own."""
-        least = (
-            min(self.pgd(estimator=spec).robust_accuracy for spec in FOREIGN) if self.subject.target.neurons else 1.0
-        )
-        self.found["pgd_best_foreign_surrogate"] = least
-        self.flag("foreign_gradients_stronger", least < self.found["pgd"] - POINT)
+        """No single attack under a surrogate that is in no member leaves fewer standing than all members together."""
+        least = 1.0
+        for spec in FOREIGN if self.spiking else ():
+            cascade = Cascade(self.subject, self.ball)
+            cascade.attack(stage("foreign", SAPGD(steps=LONGER * self.steps), spec))
+            least = min(least, cascade.robust_accuracy)
+        self.found["best_foreign_surrogate"] = least
+        self.flag("foreign_gradients_stronger", self.above(self.found["union"], least, POINT))
 
-    def last_iterate(self) -> None:
-        """The loss has flattened, and the last iterate is about as good as the best."""
-        losses = torch.zeros(self.steps, dtype=torch.float64)
-        right: list[Tensor] = []
-        for batch in self.subject.samples.batches(self.subject.batch_size, self.subject.device):
-            target, ball = self.subject.target, Ball(self.eps, self.norm)
-            active = ActiveSet(
-                target, batch, ball, batch.random(self.subject.seed, "pgd"), batch_size=len(batch), leave=False
-            )
-            images = active.start(0)
-            for step in range(self.steps):
-                slope = active.gradient(images)
-                losses[step] += slope.loss.double().sum().cpu()
-                images = active.project(images + self.eps / 4 * ball.ascent(slope.gradient))
-            right.append(correct(active.note(images).logits, batch.labels).cpu())
-        curve = (losses / len(self.subject.samples)).tolist()
-        last, before = curve[-1], curve[-max(self.steps // 10, 1) - 1]
-        self.found |= {"loss_curve": curve, "last_iterate": float(torch.cat(right).double().mean())}
-        self.flag("loss_still_rising", last > before * 1.02 + 1e-6)
-        self.flag("last_iterate_gap", self.found["last_iterate"] - self.found["pgd"] > 0.05)
+    def course(self) -> None:
+        """One attack, alone: its loss has flattened, and its last iterate is about as good as its best."""
+        found, flags = course(self.subject, self.ball, LONGER * self.steps, ASSG if self.spiking else None)
+        self.found |= found
+        for name in flags:
+            self.flag(name, True)
 
-    def rounding(self) -> None:
-        """Stored as 8-bit pixels and read back, adversarial images still fool."""
-        cascade, broken = self.reference, (self.reference.broken_by > 0).nonzero()[:, 0]
-        undone = 0
-        if not len(broken):
-            return
-        for batch in self.subject.samples.batches(self.subject.batch_size, self.subject.device, broken):
-            images = torch.stack([cascade.images[row] for row in batch.positions.tolist()]).to(batch.images.device)
-            stored = (images * 255.0).round().to(torch.uint8).to(torch.float32) / 255.0
-            half_level = 0.5 / 255.0 * (1.0 if self.norm == "linf" else stored[0].numel() ** 0.5)
-            inside = Ball(self.eps + half_level, self.norm).contains(stored, batch.images)
-            with torch.no_grad():
-                logits = self.subject.target(stored, batch.random(self.subject.seed, "rounding"))
-            undone += int((correct(logits, batch.labels) | ~inside).sum())
-        self.found["undone_by_rounding"] = undone / max(len(broken), 1)
-        self.flag("rounding_undoes_attack", self.found["undone_by_rounding"] > 0.05)
+    def rounding(self, reference: Cascade) -> None:
+        """Stored as 8-bit pixels and read back, adversarial images still fool, or others near them do."""
+        count = undone(reference, self.steps, ASSG if self.spiking else None)
+        broken = int((reference.broken_by > 0).sum())
+        self.found["undone_by_rounding"] = count / max(broken, 1)
+        self.flag("rounding_undoes_attack", count > max(1, 10 * POINT * broken))
+
+    def more_steps(self) -> Cascade:
+        """Twice the steps never help the defender."""
+        doubled = self.union(self.ball, 2)
+        self.found["union_of_twice_the_steps"] = doubled.robust_accuracy
+        self.flag("more_steps_help_defender", self.above(doubled.robust_accuracy, self.found["union"], POINT))
+        return doubled
+
+    def restarts(self, cascade: Cascade) -> None:
+        """More random starts of every member gain little over all attacks so far."""
+        before = cascade.robust_accuracy
+        for member in white_box(self.ball, self.steps, spiking=self.spiking, restarts=MORE_STARTS, label="more starts"):
+            cascade.attack(member)
+        after = cascade.robust_accuracy
+        self.found |= {"all": before, "all_and_more_starts": after}
+        self.flag("restarts_matter", self.above(before, after, 10 * POINT))
+
+    def black_box(self, cascade: Cascade) -> None:
+        """What all white-box attacks together could not break, a blind search cannot either."""
+        before = cascade.robust_accuracy
+        cascade.attack(stage("square", Square(queries=self.queries)))
+        after = cascade.robust_accuracy
+        self.found["all_and_square"] = after
+        self.flag("black_box_beats_white_box", self.above(before, after, 2 * POINT))

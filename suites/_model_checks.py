@@ -10,12 +10,11 @@ from torch import Tensor
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.dataset.samples import Batch
+from robustbench_snn.evaluation.checked import TOLERANCE, batch_gap
 from robustbench_snn.model.input_gradient import input_gradient
-from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
 
 FORWARDS = 5
-TOLERANCE = 1e-4
 FLAGS = ("eval_train_gradients_differ", "not_deterministic", "batch_dependent")
 """What :func:`check_model` may raise."""
 
@@ -32,24 +31,6 @@ def deterministic(target: Target, batch: Batch) -> bool:
     with torch.no_grad():
         first, *rest = (target(batch.images) for _ in range(FORWARDS))
     return all(torch.equal(first, other) for other in rest)
-
-
-def resets_itself(target: Target, batch: Batch) -> bool:
-    """Whether the bare model gives the same logits twice without a reset from outside."""
-    reset(target.model)
-    with torch.no_grad():
-        first, second = target.model(batch.images), target.model(batch.images)
-    reset(target.model)
-    return torch.equal(first, second)
-
-
-def batch_gap(target: Target, batch: Batch) -> float:
-    """Largest difference between a sample's logits in the batch and alone."""
-    streams = batch.random("batch gap")
-    with torch.no_grad():
-        together = target(batch.images, streams)
-        alone = [target(batch.images[row : row + 1], streams[row : row + 1]) for row in range(len(batch))]
-    return float((together - torch.cat(alone)).abs().max())
 
 
 def mode_gap(target: Target, batch: Batch) -> float:
@@ -83,11 +64,9 @@ def check_model(target: Target, batch: Batch) -> tuple[dict[str, Any], list[str]
     flags = ["eval_train_gradients_differ"] if found["mode_gap"] > TOLERANCE else []
     if target.stochastic:
         return found, flags
-    found |= {
-        "deterministic": deterministic(target, batch),
-        "batch_gap": batch_gap(target, batch),
-        "resets_itself": resets_itself(target, batch),
-    }
+    with torch.no_grad():
+        gap = batch_gap(target, batch, target(batch.images))
+    found |= {"deterministic": deterministic(target, batch), "batch_gap": gap}
     flags += [] if found["deterministic"] else ["not_deterministic"]
     flags += ["batch_dependent"] if found["batch_gap"] > TOLERANCE else []
     return found, flags

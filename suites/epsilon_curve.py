@@ -11,6 +11,7 @@ from pydantic import PositiveInt
 
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
+from robustbench_snn.attack.examination import COMPONENTS as EXAMINATION
 from robustbench_snn.attack.examination import examine, passing_through
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
@@ -50,7 +51,7 @@ class EpsilonCurve(Evaluation):
 
     def components(self) -> Iterable[tuple[str, str]]:
         """See :meth:`Evaluation.components`."""
-        return [*super().components(), *named_in((*members(self.tier), *last(self.tier)))]
+        return [*super().components(), *EXAMINATION, *named_in((*members(self.tier), *last(self.tier)))]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs the cascade at each eps, smallest first."""

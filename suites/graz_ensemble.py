@@ -19,7 +19,7 @@ from robustbench_snn.estimator.contract import make
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import attacks
-from robustbench_snn.registry.spec import ComponentSpec
+from robustbench_snn.registry.spec import TRAINING, ComponentSpec
 from robustbench_snn.suites.attacks.transfer import Transfer
 
 
@@ -58,7 +58,11 @@ class GrazEnsemble(AttackEvaluation):
 
     def components(self) -> Iterable[tuple[str, str]]:
         """See :meth:`Evaluation.components`."""
-        return [*super().components(), ("attacks", self.attack), *(("estimators", rule.name) for rule in RULES)]
+        return [
+            *super().components(),
+            ("attacks", self.attack),
+            *(("estimators", rule.name) for rule in (*RULES, TRAINING)),
+        ]
 
     def run(self, subject: Subject) -> Outcome:
         """Runs all rules."""

@@ -10,6 +10,7 @@ from pydantic import PositiveInt
 
 from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.evaluation import AttackEvaluation
+from robustbench_snn.attack.examination import COMPONENTS as EXAMINATION
 from robustbench_snn.attack.examination import USELESS, examine, passing_through
 from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
@@ -31,7 +32,7 @@ from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 
 FALL = 0.01
-"""A doubling is quiet when it lowers robust accuracy by no more than this."""
+"""A doubling is quiet when it lowers robust accuracy by no more than this, or breaks no more than one sample."""
 QUIET = 2
 """Quiet doublings in a row that end the search: after a single one, later ones still broke samples."""
 BLIND_SHARE = 0.02
@@ -64,8 +65,9 @@ class SNNStandard(AttackEvaluation):
     what was found and done.
 
     Convergence rule: SA-PGD under ASSG with twice the steps of the run before, 200 to begin with, by turns of two
-    losses and levels, until two doublings in a row lower robust accuracy by no more than a point each, or
-    ``most_steps``. ``details.convergence`` says where it stopped, and the flag ``not_converged`` that it had to.
+    losses and levels, until two doublings in a row lower robust accuracy by no more than a point each (or a sample, if
+    that is more), or ``most_steps``. ``details.convergence`` says where it stopped, and the flag ``not_converged`` that
+    it had to.
 
     Tiers: ``quick`` (PGD-10) and ``fast`` are for development and never a claim; ``extended`` adds 1,000-step
     attacks under all estimators.
@@ -94,7 +96,7 @@ class SNNStandard(AttackEvaluation):
         """See :meth:`Evaluation.components`."""
         chosen = (*members(self.tier), *(doubled(200 * 2**turn) for turn in range(2)), *last(self.tier))
         transfer = [("attacks", "mi_fgsm")] if self.transfer_from else []
-        return [*super().components(), *named_in(chosen), *GRADIENT_FREE, *transfer]
+        return [*super().components(), *EXAMINATION, *named_in(chosen), *GRADIENT_FREE, *transfer]
 
     def run(self, subject: Subject) -> Outcome:
         """Examines the model, and runs the cascade.
@@ -149,7 +151,7 @@ class SNNStandard(AttackEvaluation):
             steps *= 2
             cascade.attack(doubled(steps, spiking=spiking).stage())
             fall = history[-1]["robust_accuracy"] - cascade.robust_accuracy
-            quiet = quiet + 1 if fall <= FALL else 0
+            quiet = quiet + 1 if fall <= max(FALL, 1.0 / len(cascade.share)) + 1e-9 else 0
             history.append({"steps": steps, "robust_accuracy": cascade.robust_accuracy})
         converged = quiet == QUIET or not len(cascade.standing)
         return {"stopped_at": steps, "quiet": quiet, "converged": converged, "history": history}

@@ -53,7 +53,7 @@ def register(page: str, kind: str, folder: Path) -> tuple[str, Path]:
 
 def spiking_model() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 64), neuron.LIFNode(v_threshold=0.1), nn.Linear(64, 10))
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 64), neuron.LIFNode(v_threshold=0.1), nn.Linear(64, 10))  # T = 1
 
 
 def digits(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,7 +84,7 @@ def test_the_shown_attack_fools_a_model(tmp_path: Path, page: str) -> None:
     name, _ = register(page, "attack", tmp_path)
     images, labels = digits(50)
     clean, attacked = robustbench_snn.evaluate(
-        spiking_model(), images, labels, ["clean", {"attack": {"attack": name, "eps": "16/255"}}]
+        spiking_model(), images, labels, ["clean", {"attack": {"attack": name, "eps": "16/255"}}], timesteps=1
     )
     assert clean.accuracy == 1.0
     assert attacked.accuracy < 0.9
@@ -95,7 +95,7 @@ def test_the_shown_estimator_gives_another_gradient(tmp_path: Path) -> None:
     images, labels = digits(50)
     fgsm = {"eps": "8/255", "keep_images": 50}
     ours, theirs = robustbench_snn.evaluate(
-        spiking_model(), images, labels, [{"fgsm": {**fgsm, "estimator": name}}, {"fgsm": fgsm}]
+        spiking_model(), images, labels, [{"fgsm": {**fgsm, "estimator": name}}, {"fgsm": fgsm}], timesteps=1
     )
     assert ours.accuracy < 1.0
     assert any((ours.arrays[key] != theirs.arrays[key]).any() for key in ours.arrays)

@@ -29,6 +29,8 @@ USELESS = 0.35
 BETTER = 0.2
 """Passing through what cuts the gradient is worth it where it helps a larger share of the samples by this much."""
 ESTIMATOR = {"assg": {"level": 0.45}}
+COMPONENTS = (("estimators", "assg"),)
+"""Kind and name of what an examination runs, for an evaluation's ``components``."""
 
 
 @dataclass(frozen=True)

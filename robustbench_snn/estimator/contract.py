@@ -191,13 +191,12 @@ def _logits(target: Target, probe: Tensor, estimator: Estimator | None = None) -
 
 def _assert_used(target: Target, estimator: Estimator, census: Census | None, reach: Reach | None) -> None:
     """Every spike that the census saw has been given a slope, once."""
-    counted = census is not None and reach is not None and isinstance(estimator, SpikeEstimator) and not target.through
-    if counted and reach.given != census.spikes:  # type: ignore[union-attr]
+    counts = isinstance(estimator, SpikeEstimator) and not target.through  # a cut may hide more spikes
+    if counts and census is not None and reach is not None and reach.given != census.spikes:
         raise UserError(
-            f"{type(estimator).__name__} gave {reach.given} slopes in a forward pass of "  # type: ignore[union-attr]
-            f"{type(target.model).__name__}, in which {census.spikes} spikes were seen: its "  # type: ignore[union-attr]
-            "forward pass changes from call to call, and an attack under this estimator could follow the model's own "
-            "gradient"
+            f"{type(estimator).__name__} gave {reach.given} slopes in a forward pass of {type(target.model).__name__}, "
+            f"in which {census.spikes} spikes were seen: its forward pass changes from call to call, and an attack "
+            "under this estimator could follow the model's own gradient"
         )
     _checked.setdefault(target.model, set()).add(_name(target, estimator))
 

@@ -79,6 +79,9 @@ class Evaluation(Parameterized, ABC):
     places: ClassVar[frozenset[str]] = frozenset()
     """Parameters that only say where files are; in the key :meth:`content` stands for them."""
 
+    borrows_ball: ClassVar[bool] = False
+    """Whether an entry may leave out ``eps``, and takes that of an attack beside it then, with its norm."""
+
     @property
     def needs_peers(self) -> bool:
         """Whether the suite's other models must be trained first, with the parameters given."""

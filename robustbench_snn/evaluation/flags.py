@@ -11,8 +11,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
     {
         "zero_gradient": (
             "More than 1 % of the samples have an input gradient of exactly zero under the model's own backward pass. "
-            "Gradient attacks stand still there, which looks like robustness and is none. Look for an encoder or a "
-            "layer under no_grad, a rounding without a straight-through gradient, or a saturated surrogate; give the "
+            "Plain gradient attacks stand still there, which looks like robustness and is none. Look for an encoder or "
+            "a layer under no_grad, a rounding without a straight-through gradient, or a saturated surrogate; give the "
             "encoder a backward pass (BPDA) and evaluate again."
         ),
         "no_input_gradient": (
@@ -54,50 +54,52 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "are not fooled; numbers of other toolboxes for this model may be. Divide the logits by a constant."
         ),
         "accuracy_rises_with_eps": (
-            "Robust accuracy is higher at a larger eps. A larger ball holds every image of a smaller one, so the "
-            "attack at the larger eps failed: more steps, more restarts, another estimator."
+            "Fewer samples fell at a larger eps, by more than a point and one sample. A larger ball holds every image "
+            "of a smaller one, so the union of attacks at the larger eps failed: more steps, more restarts, another "
+            "estimator."
         ),
         "more_steps_help_defender": (
-            "The same attack with twice the steps, each half as long, left more samples standing, by more than one "
-            "point and one sample. It has not converged, or follows gradients that mislead it."
+            "The same union of attacks with twice the steps left more samples standing, by more than one point and "
+            "one sample. It has not converged, or follows gradients that mislead it."
         ),
         "unbounded_attack_fails": (
-            "With eps = 1 any image is allowed, and accuracy should be about zero; more than 5 % were still right. "
-            "The attack is broken for this model, most often because its gradients are masked."
+            "With eps = 1 any image is allowed, and accuracy should be about zero; more than 5 % were still right "
+            "after the union of attacks. It is broken for this model, most often because its gradients are masked."
         ),
         "black_box_beats_white_box": (
             "Square, which sees no gradient, broke more than 2 % of the samples that no white-box attack before it "
             "could: the usual sign of masked gradients. The number holds what Square broke, and may still be too high."
         ),
         "noise_beats_attack": (
-            "Random noise of the same size left fewer samples standing than the attack did. The attack follows a "
-            "gradient that leads nowhere."
+            "As many random images of the ball as the union of attacks takes steps left fewer samples standing than "
+            "it did, by more than one. The attacks follow gradients that lead nowhere."
         ),
         "restarts_matter": (
-            "Four more random starts lowered robust accuracy by more than 5 points: one start is not enough here, and "
-            "five may not be. Use snn_standard, or more restarts."
+            "Four more random starts of every attack lowered robust accuracy by more than 10 points below the union "
+            "and its form of twice the steps: a few starts are not enough here. Use snn_standard, or more restarts."
         ),
         "loss_still_rising": (
-            "The attack's mean loss rose by more than 2 % in the last tenth of its steps. It has not converged: "
-            "double the steps until robust accuracy falls by less than a point."
+            "With twice the steps, SA-PGD's mean loss at the end is higher, by more than 20 % of all that it rose by. "
+            "It has not converged: double the steps until robust accuracy falls by less than a point."
         ),
         "last_iterate_gap": (
-            "The last iterate leaves more than 5 points more samples standing than the best one. A number that was "
-            "taken from last iterates, as torchattacks' PGD reports, would be too high by that much."
+            "SA-PGD's last iterate leaves more samples standing than its best one, by more than 15 points. A number "
+            "that was taken from last iterates, as torchattacks' PGD reports, would be too high by that much."
         ),
         "foreign_gradients_stronger": (
-            "PGD under another surrogate gradient leaves fewer samples standing, by more than one point, than PGD "
-            "under the model's own. The training surrogate hides attack directions: white-box numbers made with it "
-            "alone are too high. Common among SNNs; run snn_standard."
+            "SA-PGD under one surrogate gradient that the union of attacks does not take (ATan(2), a triangle, a "
+            "rectangle) leaves fewer samples standing than the whole union, by more than one point and one sample. "
+            "The usual estimators miss directions here: run the tier extended of snn_standard."
         ),
         "not_deterministic": (
             "Two forward passes of one batch did not agree bit for bit, but the model was not declared stochastic. "
-            "Either it draws random numbers (declare it: stochastic=True) or it keeps state between forwards "
-            "that reset does not clear."
+            "Either a component of it draws random numbers (declare it: stochastic=True), or a GPU sums in another "
+            "order each time (torch.use_deterministic_algorithms). Attacks may then claim images that a second look "
+            "does not confirm."
         ),
         "batch_dependent": (
-            "A sample's logits differ by more than 1e-4 when it is alone and when it is in a batch: batch "
-            "statistics at test time, or neurons that mix samples. Its numbers depend on the batch size."
+            "A sample's logits differ by more than 1e-4 of their size when it is alone and when it is in a batch: "
+            "batch statistics at test time, or layers that mix samples. Its numbers depend on the batch size."
         ),
         "eval_train_gradients_differ": (
             "In train mode with frozen batch norm the input gradient differs from that in eval mode. Some versions "
@@ -105,8 +107,9 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "layers that act in train mode only are left out of the comparison."
         ),
         "rounding_undoes_attack": (
-            "More than 5 % of the adversarial images are classified correctly again, or leave the ball, once they are "
-            "stored as 8-bit pixels and read back. The attack relies on perturbations below one grey level."
+            "More than 10 % of the broken samples, and more than one, are classified correctly again, or leave the "
+            "ball, once their adversarial images are stored as 8-bit pixels and read back, and further steps from "
+            "there found no image that stays adversarial. The attack relies on perturbations below one grey level."
         ),
         "unverified": (
             "Some images that fooled the model inside the attack did not in a fresh forward pass; they were counted "
@@ -114,7 +117,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         ),
         "not_converged": (
             "The convergence rule of snn_standard stopped at its limit before two doublings of steps in a row had "
-            "lowered robust accuracy by no more than a point each. The true number is lower; raise most_steps."
+            "lowered robust accuracy by no more than a point (or a sample) each. The true number is lower; raise "
+            "most_steps."
         ),
         "not_for_publication": (
             "A quick form of the attack set, for development. Its number is an upper bound that may be far too high; "

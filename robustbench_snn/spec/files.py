@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from robustbench_snn.errors import UserError, did_you_mean
+from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.registry import KINDS
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems
 from robustbench_snn.spec.suite import GridSpec, ModelSpec, SuiteSpec, TableSpec
@@ -165,20 +167,21 @@ def _component_problems_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     for kind, key, inside in (("evaluations", "evaluations", ""), ("encoders", "models", "encoder")):
         items = data.get(key)
         for index, item in enumerate(items if isinstance(items, list) else []):
-            found = item if not inside else item.get(inside) if isinstance(item, Mapping) else None
-            places.append((kind, f"{key}.{index}" + (f".{inside}" if inside else ""), found))
+            value = item if not inside else item.get(inside) if isinstance(item, Mapping) else None
+            places.append((kind, f"{key}.{index}" + (f".{inside}" if inside else ""), value))
+    found: list[tuple[str, str, ComponentSpec]] = []
     for kind, path, value in places:
-        if value is not None:
-            try:
-                component = component_spec(value)
-            except UserError:
-                continue  # its form is wrong, which is among the problems already
-            yield from _check(kind, component, path)
+        with suppress(UserError):  # its form is wrong, which is among the problems already
+            found += [(kind, path, component_spec(value))] if value is not None else []
+    complete = iter(borrowed([component for kind, _, component in found if kind == "evaluations"]))
+    for kind, path, component in found:
+        yield from _check(kind, next(complete) if kind == "evaluations" else component, path)
 
 
 def _check(kind: str, component: ComponentSpec, path: str) -> Iterator[tuple[str, str]]:
     known = component.name in KINDS[kind]
-    for message in problems(kind, component):
+    borrows = kind == "evaluations" and lacks_eps(component)
+    for message in [NONE_STATED] if borrows else problems(kind, component):
         yield f"{path}.{component.name}" if known else path, message
 
 

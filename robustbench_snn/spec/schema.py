@@ -52,7 +52,9 @@ def _component_schema(registry: Registry[Any, Any], definitions: dict[str, Any])
     """A name, ``{name: x, a: 1}`` or ``{x: {a: 1}}``."""
     options: list[dict[str, Any]] = [{"enum": registry.names()}]
     for name in registry:
-        parameters = _lift(registry.get(name).parameters.model_json_schema(), definitions)
+        component = registry.get(name)
+        parameters = _lift(component.parameters.model_json_schema(), definitions)
+        elsewhere = {"eps"} if getattr(component.implementation, "borrows_ball", False) else set()
         own = {
             "type": "object",
             "description": registry.declaration(name).summary,
@@ -61,7 +63,7 @@ def _component_schema(registry: Registry[Any, Any], definitions: dict[str, Any])
                 "label": {"type": "string", "description": "title of the column"},
                 **parameters.get("properties", {}),
             },
-            "required": parameters.get("required", []),
+            "required": [field for field in parameters.get("required", []) if field not in elsewhere],
             "additionalProperties": False,
         }
         place = f"{registry.kind}.{name}"

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from robustbench_snn.evaluation.borrowed import borrowed
 from robustbench_snn.parameters import Readout
 from robustbench_snn.registry.spec import ComponentSpec, WrittenComponent
 from robustbench_snn.spec.entry import ClassifierEntry, Entry, PluginEntry
@@ -119,7 +120,8 @@ class SuiteSpec(Strict):
         evaluation_seed: the seed of attacks, corruptions and random encoders at evaluation.
         models: the entries of the leaderboard.
         grid: more entries, as a product.
-        evaluations: what every model is tested with.
+        evaluations: what every model is tested with; ``diagnostics`` without an eps takes that of the first attack
+            among them that states one, the first of a list, and its norm.
         table: how the leaderboard is made.
     """
 
@@ -135,6 +137,12 @@ class SuiteSpec(Strict):
     grid: GridSpec | None = None
     evaluations: tuple[WrittenComponent, ...] = Field(min_length=1)
     table: TableSpec = TableSpec()
+
+    @field_validator("evaluations")
+    @classmethod
+    def _complete(cls, evaluations: tuple[ComponentSpec, ...]) -> tuple[ComponentSpec, ...]:
+        """What is taken from other evaluations is part of the suite, and so of keys, as if it had been written."""
+        return borrowed(evaluations)
 
     @model_validator(mode="after")
     def _consistent(self) -> SuiteSpec:

@@ -117,3 +117,12 @@ def test_bad_input_is_explained(images: torch.Tensor, labels: torch.Tensor, entr
 def test_a_model_that_returns_no_logits() -> None:
     with pytest.raises(UserError, match="logits"):
         evaluate(nn.Identity(), torch.rand(2, 1, 4, 4), torch.zeros(2), ["clean"])
+
+
+def test_diagnostics_take_the_eps_of_the_attack_beside_them() -> None:
+    model, images, labels = Linear(), torch.rand(4, 1, 4, 4), torch.zeros(4, dtype=torch.int64)
+    small = {"steps": 2, "queries": 2}
+    *_, found = evaluate(model, images, labels, [{"pgd": {"eps": ["8/255", 0.5]}}, {"diagnostics": small}])
+    assert (found.parameters["eps"], found.parameters["norm"]) == (8 / 255, "linf")
+    with pytest.raises(UserError, match=r"diagnostics: states no eps"):
+        evaluate(model, images, labels, ["clean", "diagnostics"])

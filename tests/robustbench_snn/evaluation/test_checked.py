@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from robustbench_snn import evaluate
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.flags import FLAGS
+from robustbench_snn.model.calibration import calibrate
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.task import Task
+from robustbench_snn.registry import backbones, encoders
 
 IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(40) % 5
@@ -48,6 +52,8 @@ BROKEN: dict[str, tuple[nn.Module, set[str]]] = {
         {"no_input_gradient", "constant_prediction"},
     ),
     "infinite logits": (Altered(after=lambda z: torch.where(z > z.amax(), z, torch.inf)), {"non_finite_logits"}),
+    "mean of the batch taken off": (Altered(after=lambda z: z - 0.01 * z.mean(0, keepdim=True)), {"batch_dependent"}),
+    "large logits": (Altered(after=lambda z: z + 1e6), set()),
     "weights that are not numbers": (nan_weights(), {"non_finite_weights", "non_finite_logits"}),
 }
 
@@ -64,6 +70,30 @@ def test_flags(name: str, evaluation: str | dict[str, dict[str, float]]) -> None
         assert not raised
     if "non_finite_logits" in expected:
         assert result.accuracy == 0.0
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_a_leak_between_samples_is_found_at_every_batch_size(batch_size: int) -> None:
+    def norm(statistics: bool) -> nn.Module:
+        model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16, track_running_stats=not statistics), nn.Linear(16, 5))
+        return model.eval()
+
+    for leaks in (False, True):
+        (result,) = evaluate(norm(leaks), IMAGES, LABELS, batch_size=batch_size)
+        assert ("batch_dependent" in result.flags) == leaks
+
+
+def test_a_drawing_encoder_of_a_classifier_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of another making are refused; a component that did not declare its draws is not."""
+    images = torch.rand(24, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    task = Task(1, 8, 8, 5, 2, (0.3,), (0.35,))
+    backbone = backbones.create("spikformer", task, depth=1, width=16, heads=2, pooling="0011")
+    model = Classifier(encoders.create("direct", backbone.stem), backbone, 2)
+    calibrate(model, lambda found: found(images))
+    assert "not_deterministic" not in evaluate(model, images, LABELS[:24])[0].flags
+    exact = model.encoder.normalize
+    monkeypatch.setattr(model.encoder, "normalize", lambda x: exact(x + 0.3 * torch.randn_like(x)))
+    assert "not_deterministic" in evaluate(model, images, LABELS[:24])[0].flags
 
 
 def test_undeclared_noise_is_refused() -> None:

@@ -137,3 +137,13 @@ def test_a_plugin_whose_code_changed_is_another_model(tmp_path: Path) -> None:
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
         keys.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_an_eps_that_is_taken_from_the_suite_is_in_the_key_as_if_written() -> None:
+    def keys(*evaluations: Any) -> dict[str, str]:
+        made = plan(evaluations=list(evaluations))
+        return {cell.component.name: key_of(cell, {"a@0": "0"}) for cell in made.evaluations_of(made.train[0])}
+
+    bare = keys({"pgd": {"eps": "4/255"}}, "diagnostics")
+    assert bare == keys({"pgd": {"eps": "4/255"}}, {"diagnostics": {"eps": "4/255"}})
+    assert bare["diagnostics"] != keys({"pgd": {"eps": "5/255"}}, "diagnostics")["diagnostics"]

@@ -11,6 +11,7 @@ import yaml
 from robustbench_snn.errors import UserError
 from robustbench_snn.spec.entry import ClassifierEntry, PluginEntry
 from robustbench_snn.spec.files import SuiteError, load_suite, parse_suite, read_suite_text, shipped_suites
+from robustbench_snn.spec.schema import suite_schema
 from robustbench_snn.spec.suite import SuiteSpec
 
 MINIMAL = {"name": "tiny", "models": [{"name": "direct", "encoder": "direct"}], "evaluations": ["clean"]}
@@ -147,3 +148,51 @@ def test_broken_yaml_and_missing_files_are_clear(tmp_path: Path) -> None:
 def test_shipped_suites_are_valid_and_name_the_schema(name: str) -> None:
     assert load_suite(name).name == name
     assert read_suite_text(name)[0].startswith("# yaml-language-server: $schema=")
+
+
+def evaluations_of(*written: Any) -> list[dict[str, Any]]:
+    return [dict(one.parameters) for one in parse_suite(MINIMAL | {"evaluations": list(written)}).evaluations]
+
+
+@pytest.mark.parametrize(
+    ("others", "taken"),
+    [
+        ([{"pgd": {"eps": "8/255"}}, {"pgd": {"eps": 0.5, "label": "b"}}], {"eps": "8/255", "norm": "linf"}),
+        (["clean", {"snn_standard": {"eps": ["2/255", "4/255"]}}], {"eps": "2/255", "norm": "linf"}),
+        ([{"pgd": {"eps": 0.5, "norm": "l2"}}], {"eps": 0.5, "norm": "l2"}),
+    ],
+)
+def test_diagnostics_take_the_first_eps_of_the_suite_and_its_norm(others: list[Any], taken: dict[str, Any]) -> None:
+    assert evaluations_of(*others, "diagnostics")[-1] == taken
+    assert evaluations_of("diagnostics", *others)[0] == taken
+    assert evaluations_of(*others, {"diagnostics": {"steps": 5}})[-1] == {"steps": 5, **taken}
+
+
+def test_diagnostics_that_say_something_are_not_contradicted() -> None:
+    others = [{"pgd": {"eps": "8/255"}}, {"fgsm": {"eps": 0.5, "norm": "l2"}}]
+    assert evaluations_of(*others, {"diagnostics": {"eps": 0.1}})[-1] == {"eps": 0.1}
+    assert evaluations_of(*others, {"diagnostics": {"norm": "l2"}})[-1] == {"eps": 0.5, "norm": "l2"}
+
+
+@pytest.mark.parametrize(
+    "evaluations",
+    [["diagnostics"], ["clean", {"diagnostics": {"norm": "l2"}}, {"pgd": {"eps": 0.1}}], ["timesteps", "diagnostics"]],
+)
+def test_diagnostics_without_any_eps_in_the_suite_are_a_mistake(evaluations: list[Any]) -> None:
+    elsewhere: list[dict[str, Any]] = [{}, {"modles": []}]
+    for more in elsewhere:
+        found = problems_of(MINIMAL | {"evaluations": evaluations} | more)
+        ((path, message),) = ((path, text) for path, text in found.items() if "diagnostics" in path)
+        assert path.endswith(".diagnostics")
+        assert "no attack beside it does" in message
+
+
+def test_schema_lets_diagnostics_leave_out_what_the_suite_states() -> None:
+    definitions = suite_schema()["$defs"]
+    assert definitions["evaluation.pgd"]["required"] == ["eps"]
+    assert definitions["evaluation.diagnostics"]["required"] == []
+
+
+def test_a_mistake_elsewhere_is_not_one_of_diagnostics() -> None:
+    found = problems_of(MINIMAL | {"modles": [], "evaluations": [{"pgd": {"eps": 0.1}}, "diagnostics", "cleam"]})
+    assert set(found) == {"modles", "evaluations.2"}
