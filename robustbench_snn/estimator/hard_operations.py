@@ -16,21 +16,16 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from robustbench_snn.estimator.exit_layer import ARITHMETIC, CASTS, ExitLayer
 from robustbench_snn.model.coding_gradients import replace_gradient
 from robustbench_snn.model.target import Through
 
 GREATER = frozenset({"ge", "gt", "greater", "greater_equal", "__ge__", "__gt__"})
 LESS = frozenset({"le", "lt", "less", "less_equal", "__le__", "__lt__"})
 ROUNDING = frozenset({"round", "floor", "ceil", "trunc", "fix", "bernoulli"})
-CASTS = frozenset({"float", "double", "half", "bfloat16", "to", "type", "type_as"})
-ARITHMETIC = frozenset(
-    {"mul", "multiply", "add", "sub", "subtract", "rsub", "div", "divide", "true_divide", "matmul", "__rmul__",
-     "__radd__", "__rsub__", "__mul__", "__add__", "__sub__", "__truediv__", "__matmul__"}
-)  # fmt: skip
 NEGATIONS = frozenset({"logical_not", "bitwise_not", "__invert__"})
 DRAWS = frozenset({"rand", "rand_like"})
 LEAVES = frozenset({"numpy", "__array__", "tolist", "item", "__float__", "__int__", "__index__", "__bool__"})
-SQUASHING = frozenset({"softmax", "log_softmax", "sigmoid", "tanh", "round", "clamp", "floor", "nan_to_num"})
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 _GRAD_MODE = torch._C._set_grad_enabled
 
@@ -88,18 +83,18 @@ class HardOperations(TorchFunctionMode):
         self.recording = True
         self._steps: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # bool tensor: u
         self._drawn: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # uniform random numbers
-        self._before: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # (B, K): what it was before squashing
+        self._exit = ExitLayer()
 
     def logits(self, answer: Tensor) -> Tensor:
         """The last finite layer before a rounding, argmax or squashing at the exit; else the answer."""
-        found: Tensor = self._before.get(answer, answer)
-        return found
+        return self._exit.before(answer)
 
     def begin(self) -> None:
         """A new forward pass."""
         self.recording = True
-        for kept in (self._steps, self._drawn, self._before):
-            kept.clear()
+        self._steps.clear()
+        self._drawn.clear()
+        self._exit.clear()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -107,16 +102,17 @@ class HardOperations(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "")
         if not self.rule.running:
-            if self._before and name == "__getitem__":  # the target cuts padding off
-                return self._follow(func, args, kwargs)
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if name == "__getitem__":  # the target cuts padding off
+                self._exit.cut(func, args, kwargs, result)
+            return result
         if func is _GRAD_MODE and args:
             return self._grad_mode(func, bool(args[0]))
         if self.rule.through and (handled := self._pass(func, name, args, kwargs)) is not NotImplemented:
             return handled
         handler = _HANDLERS.get(name)
         result = func(*args, **kwargs) if handler is None else handler(self, func, name, args, kwargs)
-        self._remember(func, name, args, kwargs, result)
+        self._exit.follow(func, name, args, kwargs, result, self.rule.batch)
         return result
 
     # What cuts the gradient
@@ -229,38 +225,6 @@ class HardOperations(TorchFunctionMode):
         self._drawn[result] = True
         return result
 
-    # What squashes at the exit
-
-    def _remember(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        first = args[0] if args else None
-        if not isinstance(result, Tensor) or not isinstance(first, Tensor):
-            return
-        if not result.ndim or len(result) != self.rule.batch:
-            return
-        before = self._before.get(first, first)
-        if name == "argmax" or (name in SQUASHING and result.ndim == 2 and result.shape[1] > 1):
-            if first.ndim == 2 and _needs(before):
-                self._before[result] = before
-        elif name in ("scatter", "scatter_") and len(args) > 2 and args[2] in self._before:
-            if self._before[args[2]].shape == result.shape:
-                self._before[result] = self._before[args[2]]
-        elif self._before and first in self._before:
-            self._carry(func, name, args, kwargs, result)
-
-    def _carry(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
-        before = self._before[args[0]]
-        if name in (*CASTS, "one_hot", "clone", "contiguous") or (name in ("unsqueeze", "squeeze", "view", "reshape")):
-            if result.ndim == before.ndim or not result.is_floating_point():
-                self._before[result] = before
-        elif name in ARITHMETIC and result.shape == before.shape and _constants(args[1:]):
-            self._before[result] = func(before, *args[1:], **kwargs)
-
-    def _follow(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = func(*args, **kwargs)
-        if isinstance(args[0], Tensor) and args[0] in self._before and isinstance(result, Tensor):
-            self._before[result] = func(self._before[args[0]], *args[1:], **kwargs)
-        return result
-
 
 def zeros_and_ones(values: Tensor) -> bool:
     """Whether every element is 0 or 1."""
@@ -269,10 +233,6 @@ def zeros_and_ones(values: Tensor) -> bool:
 
 def _floating(value: object) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
-
-
-def _constants(values: tuple[Any, ...]) -> bool:
-    return not any(isinstance(value, Tensor) and value.numel() > 1 for value in values)
 
 
 def _needs(value: object) -> bool:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from robustbench_snn.estimator.firing import Firing
 from robustbench_snn.estimator.hard_operations import HardOperations
-from robustbench_snn.estimator.spike_functions import Firing, Function, Replacement, observed
+from robustbench_snn.estimator.spike_functions import Function, Replacement, observed
 from robustbench_snn.model.swapping import swapped
 from robustbench_snn.model.target import Target, Through
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.census import take
 from robustbench_snn.estimator.contract import SpikeEstimator, estimating
-from robustbench_snn.estimator.spike_functions import Firing, firings, functions
+from robustbench_snn.estimator.firing import Firing, firings
+from robustbench_snn.estimator.spike_functions import functions
 from robustbench_snn.model.input_gradient import input_gradient
 from robustbench_snn.model.target import Target, Through
 
