@@ -99,7 +99,7 @@ def take(target: Target, images: Tensor) -> Census:
     if any(isinstance(module, torch.jit.ScriptModule) for module in target.model.modules()):
         raise UserError(
             f"{type(target.model).__name__} holds TorchScript, into which nothing can look: pass the module that it "
-            "was scripted or traced from. Only attacks without an estimator can be tried: pgd, square, rays, noise"
+            "was scripted or traced from. Only attacks that need no gradient can be tried: square, rays, spsa, noise"
         )
     if target.one_at_a_time:
         images = images[:1]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from robustbench_snn import evaluate
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.census import take
 from robustbench_snn.estimator.contract import SpikeEstimator, estimating
@@ -207,10 +208,13 @@ def test_a_model_whose_spikes_change_from_call_to_call_is_refused() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-def test_torchscript_is_refused() -> None:
+def test_torchscript_is_refused_but_for_attacks_without_gradients() -> None:
     model = torch.jit.trace(nn.Sequential(nn.Flatten(), nn.Linear(16, 5)), IMAGES)
     with pytest.raises(UserError, match="holds TorchScript"):
         take(Target(nn.Sequential(model)), IMAGES)
+    labels = model(IMAGES).argmax(1)
+    (found,) = evaluate(model, IMAGES, labels, [{"attack": {"attack": "noise", "eps": 0.01}}])
+    assert found.accuracy > 0.0
 
 
 def test_what_a_function_does_is_told_from_its_values() -> None:
