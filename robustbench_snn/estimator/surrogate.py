@@ -10,6 +10,9 @@ import torch
 from spikingjelly.activation_based.base import MemoryModule
 from torch import Tensor, nn
 
+unwatched = torch._C.DisableTorchFunction
+"""Inside, no function mode sees what is done: a slope is a constant, also where detach is passed through."""
+
 
 class _Spike(torch.autograd.Function):
     """Heaviside forward, a given slope backward."""
@@ -38,7 +41,9 @@ class ReplacedSpike(nn.Module):
 
     def forward(self, membrane: Tensor) -> Tensor:
         """Spikes of u = membrane potential - threshold."""
-        spikes: Tensor = _Spike.apply(membrane, self.derivative(membrane.detach()))
+        with unwatched():
+            slope = self.derivative(membrane.detach())
+        spikes: Tensor = _Spike.apply(membrane, slope)
         return spikes
 
 
@@ -56,7 +61,9 @@ class SteppedSpike(MemoryModule):  # type: ignore[misc]
         """Spikes of u at the next step."""
         step = self.step
         self.step = step + 1
-        spikes: Tensor = _Spike.apply(membrane, self.derivative(membrane.detach(), step))
+        with unwatched():
+            slope = self.derivative(membrane.detach(), step)
+        spikes: Tensor = _Spike.apply(membrane, slope)
         return spikes
 
 

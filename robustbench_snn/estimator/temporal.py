@@ -139,7 +139,7 @@ def replaced_backward(neuron: nn.Module, rule: TemporalBackward) -> Iterator[Non
     walk: _Walk | None = None
 
     def run(current: Tensor, record: TimeRecord) -> Tensor:
-        with torch.no_grad(), ExitStack() as stack:
+        with torch._C.DisableTorchFunction(), torch.no_grad(), ExitStack() as stack:
             if rule.needs_membrane:
                 stack.enter_context(swapped(neuron, "surrogate_function", ReplacedSpike(record.note)))
             return forward(current.detach())

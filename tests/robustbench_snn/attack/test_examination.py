@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from robustbench_snn import evaluate
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.examination import Examination, examine
+from robustbench_snn.estimator.contract import estimating
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.model.target import Target, Through
 from tests.attack_models import held_out, held_out_samples, trained
@@ -89,3 +90,27 @@ def test_attacks_pass_through_where_it_helps_and_the_record_says_so() -> None:
     assert plain.details["examination"]["passes_through"] == "no"
     assert masked.accuracy <= plain.accuracy + 1.5 / 16
     assert masked.accuracy < masked.metrics["clean_accuracy"]
+
+
+def test_slopes_are_constants_where_detach_is_passed_through() -> None:
+    """Or the averages that ASSG keeps would carry the graph of every step before."""
+    target, (images, labels) = Target(Wrapped(before=Tensor.detach).eval()), held_out(8)
+    target.through = Through.VALUES
+    sizes = []
+    with target.frozen(), estimating(target, "assg", images) as estimator:
+        for _ in range(3):
+            leaf = images.clone().requires_grad_()
+            with estimator.rows(torch.arange(8), frozen=False):
+                loss = nn.functional.cross_entropy(target(leaf), labels)
+            sizes.append(nodes(loss.grad_fn))
+    assert sizes[0] == sizes[1] == sizes[2]
+
+
+def nodes(node: object) -> int:
+    seen, stack = set(), [node]
+    while stack:
+        one = stack.pop()
+        if one is not None and one not in seen:
+            seen.add(one)
+            stack += [following for following, _ in one.next_functions]  # type: ignore[attr-defined]
+    return len(seen)
