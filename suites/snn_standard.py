@@ -53,7 +53,7 @@ class SNNStandard(AttackEvaluation):
 
     PGD-10; SA-PGD-100 under ASSG(0.45) with CE, two starts, and with the margin loss; under ASSG(0.425) with CE; under
     ATan(10) with the margin loss; SA-PGD-50 under ASSG(0.45) towards each of the nine likeliest wrong classes;
-    APGD-CE-100 under the training surrogate; the convergence rule; Square with 2,000 queries; transfer from the models
+    APGD-CE-100 under the training surrogate; the convergence rule; Square with 5,000 queries; transfer from the models
     in ``transfer_from``. Each attacks only what all before it left standing. On a model without spikes all follow its
     own gradient, and members that would be the same run once.
 

@@ -35,8 +35,8 @@ class Member:
 
     @property
     def identity(self) -> str:
-        """What it does, whatever it is called."""
-        return repr((self.attack, sorted(self.parameters.items()), component_spec(self.estimator)))
+        """What it does, and from which start."""
+        return repr((self.seed_label, self.attack, sorted(self.parameters.items()), component_spec(self.estimator)))
 
     @property
     def needs_lif(self) -> bool:
@@ -74,7 +74,7 @@ def doubled(steps: int, *, spiking: bool = True) -> Member:
 
 
 _FIRST = Member("pgd-10", "pgd", {"steps": 10})
-_SQUARE = Member("square-2000", "square", {"queries": 2000})
+_SQUARE = Member("square-5000", "square", {"queries": 5000})
 
 _FAST = (
     _FIRST,
@@ -133,7 +133,7 @@ def members(tier: Tier, *, spiking: bool = True, lif: bool = True) -> tuple[Memb
             wide = tuple(_sa_pgd(name, 1000, spec) for name, spec in (("assg", _assg(0.45)), *_MORE))
             chosen = (*_STANDARD, *wide)
     fitted = [_fitted(member, spiking) for member in chosen if lif or not spiking or not member.needs_lif]
-    return tuple({member.identity: member for member in reversed(fitted)}.values())[::-1]
+    return tuple({member.identity: member for member in reversed(fitted)}.values())[::-1]  # the first of each
 
 
 def last(tier: Tier) -> tuple[Member, ...]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from robustbench_snn import evaluate
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.external import ExternalSet, score
+from robustbench_snn.attack.standard_set import members
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Subject
@@ -327,3 +328,19 @@ def test_own_autoattack_is_near_the_official_one() -> None:
         adversarial = adversarial if isinstance(adversarial, Tensor) else adversarial[0]
         official = float(correct(target(adversarial), labels).float().mean())
     assert abs(ours.accuracy - official) <= 1 / 48 + 1e-6
+
+
+def test_members_that_differ_in_their_start_alone_are_two_where_there_are_spikes() -> None:
+    spiking, without = members("standard"), members("standard", spiking=False)
+    assert len({member.seed_label for member in spiking}) == len(spiking) == 8
+    assert [member.seed_label for member in without] == [
+        "pgd-10",
+        "sa_pgd-100",
+        "sa_pgd-100 margin",
+        "sa_pgd-50 targeted",
+        "apgd_ce-100",
+    ]
+    assert {str(member.estimator) for member in without} == {"training"}
+    lif_only = [member for member in members("extended") if member.needs_lif]
+    assert lif_only
+    assert not [member for member in members("extended", lif=False) if member.needs_lif]
