@@ -84,4 +84,4 @@ def _twin(target: Target, change: Callable[[nn.Module], None]) -> Target | None:
             return None
     for neuron in spiking_neurons(model):
         change(neuron)
-    return Target(model.eval(), stochastic=target.stochastic, checkpointing=target.checkpointing)
+    return target.of(model.eval())

@@ -143,6 +143,16 @@ class Target:
             )
         return self._tally.counted(logits[: len(images)])
 
+    def of(self, model: nn.Module) -> Target:
+        """A variant of the model, to be run as the model itself is."""
+        return Target(
+            model,
+            stochastic=self.stochastic,
+            checkpointing=self.checkpointing,
+            timesteps=self._foreign.timesteps,
+            reset=self._foreign.reset,
+        )
+
     @property
     def one_at_a_time(self) -> bool:
         """Whether samples are run one by one: a stochastic model of another making draws as it likes."""

@@ -57,6 +57,8 @@ def spike_differences(target: Target, clean: Tensor, adversarial: Tensor) -> lis
     """
     if not target.neurons:
         raise UserError("this model has no spiking neurons, so there are no spikes to compare")
+    with torch.no_grad():
+        target(clean)  # at its first call a model is looked at, in passes that are not to be recorded
     before, after = Recorded(samples=len(clean)), Recorded(samples=len(clean))
     for images, recorded in ((clean, before), (adversarial, after)):
         with torch.no_grad(), watched(target.model, recorded.observe):

@@ -61,7 +61,7 @@ def test_spikes_are_the_limit_of_graded_ones() -> None:
 
 def test_a_threshold_is_the_unit_of_the_current() -> None:
     model = nn.Sequential(neuron.IFNode(v_threshold=2.0), nn.Flatten())
-    relu = relu_twin(Target(model))
+    relu = relu_twin(Target(model, timesteps=2))
     assert relu is not None
     images = torch.tensor([[[[3.0, -1.0]]]])
     assert relu(images).tolist() == [[1.5, 0.0]]
