@@ -28,6 +28,8 @@ USELESS = 0.35
 """Gradients that beat noise on a smaller share of the samples lead nowhere."""
 BETTER = 0.2
 """Passing through what cuts the gradient is worth it where it helps a larger share of the samples by this much."""
+SLIGHTLY = 0.1
+"""What of that share may be lost where estimators have no effect otherwise."""
 ESTIMATOR = {"assg": {"level": 0.45}}
 COMPONENTS = (("estimators", "assg"),)
 """Kind and name of what an examination runs, for an evaluation's ``components``."""
@@ -43,6 +45,8 @@ class Examination:
         through: the same, passing through what cuts the gradient, the better of two ways; equal to ``reached`` where
             nothing cuts it.
         way: the better way to pass through.
+        idle: the estimator gives the model's own gradient to the bit: whatever slope it gives a spike is cut off, as in
+            ``(hard - soft).detach() + soft``.
         census: where the model makes its spikes.
         huge: share of the samples whose logits differ by so much that a cross-entropy of them has no gradient left,
             or by so little that it does not tell the classes apart.
@@ -54,11 +58,13 @@ class Examination:
     way: Through
     census: Census
     huge: float
+    idle: bool = False
 
     @property
     def passes_through(self) -> Through:
         """Whether attacks should pass through what cuts the gradient, and how."""
-        return self.way if self.through >= self.reached + BETTER else Through.NO
+        gain = -SLIGHTLY if self.idle else BETTER  # an estimator that does nothing is worth a little to get to work
+        return self.way if self.through >= self.reached + gain else Through.NO
 
     @property
     def useful(self) -> float:
@@ -81,6 +87,7 @@ class Examination:
             "own": self.own,
             "reached": self.reached,
             "through": self.through,
+            "idle": self.idle,
             "passes_through": self.passes_through.name.lower(),
             "unreached": list(self.census.unreached),
             "squashed": self.census.squashed,
@@ -106,15 +113,18 @@ def examine(subject: Subject, ball: Ball, draws: int = 1) -> Examination:
     found = census_of(target, batch.images[:8])
     assert found is not None
     with passing_through(target, Through.NO):
-        own = _uphill(subject, batch, ball, None, draws)
-        reached = _uphill(subject, batch, ball, ESTIMATOR, draws) if found.spiking or found.beyond else own
+        own, slope = _uphill(subject, batch, ball, None, draws)
+        reached, other = (
+            _uphill(subject, batch, ball, ESTIMATOR, draws) if found.spiking or found.beyond else (own, slope)
+        )
+    idle = found.spiking and bool(slope.any()) and torch.equal(slope, other)
     through, way = reached, Through.NO
     for level in (Through.VALUES, Through.ALL) if found.cut else ():
         with passing_through(target, level):
-            share = _uphill(subject, batch, ball, ESTIMATOR, draws)
-        if share >= through + BETTER:
+            share, _ = _uphill(subject, batch, ball, ESTIMATOR, draws)
+        if way == Through.NO or share >= through + BETTER:
             through, way = share, level
-    return Examination(own, reached, through, way, found, _huge(target, batch))
+    return Examination(own, reached, through, way, found, _huge(target, batch), idle)
 
 
 @contextmanager
@@ -127,8 +137,8 @@ def passing_through(target: Target, value: Through) -> Iterator[None]:
         target.through = before
 
 
-def _uphill(subject: Subject, batch: Batch, ball: Ball, estimator: Any, draws: int) -> float:
-    """Share of the samples on which a step along the gradient beats all steps of random signs."""
+def _uphill(subject: Subject, batch: Batch, ball: Ball, estimator: Any, draws: int) -> tuple[float, Tensor]:
+    """Share of the samples on which a step along the gradient beats all steps of random signs; the gradient."""
     target, random = subject.target, batch.random(subject.seed, "examination")
     with nullcontext() if estimator is None else estimating(target, estimator, batch.images[:8]) as state:
         active = ActiveSet(
@@ -145,7 +155,7 @@ def _uphill(subject: Subject, batch: Batch, ball: Ball, estimator: Any, draws: i
 
             noise = [value(random.fold("noise", i).signs(*batch.images.shape[1:])) for i in range(NOISES)]
             beats |= value(slope) > torch.stack(noise).amax(0)
-    return float(beats.double().mean())
+    return float(beats.double().mean()), slope
 
 
 def _huge(target: Target, batch: Batch) -> float:

@@ -92,6 +92,27 @@ def test_attacks_pass_through_where_it_helps_and_the_record_says_so() -> None:
     assert masked.accuracy < masked.metrics["clean_accuracy"]
 
 
+def test_a_surrogate_by_detaching_is_passed_through_so_that_estimators_have_an_effect() -> None:
+    class Trick(nn.Module):
+        def forward(self, drive: Tensor) -> Tensor:
+            v, spikes = torch.zeros_like(drive[0]), []
+            for x in drive:
+                v = v + (x - v) / 2.0
+                soft = torch.sigmoid(4.0 * (v - 1.0))
+                spike = ((v >= 1.0).to(v) - soft).detach() + soft
+                v = v * (1.0 - spike.detach())
+                spikes.append(spike)
+            return torch.stack(spikes)
+
+    model = trained()
+    model.spike1, model.spike2 = Trick(), Trick()
+    found = looked_at(model)
+    assert found.idle
+    assert found.own > 0.9
+    assert found.passes_through != Through.NO
+    assert not looked_at(trained()).idle
+
+
 def test_slopes_are_constants_where_detach_is_passed_through() -> None:
     """Or the averages that ASSG keeps would carry the graph of every step before."""
     target, (images, labels) = Target(Wrapped(before=Tensor.detach).eval()), held_out(8)
