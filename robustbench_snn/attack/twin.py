@@ -22,6 +22,8 @@ class SoftSpike(nn.Module):
         sharpness: alpha; the step is its limit.
     """
 
+    spiking = False  # SpikingJelly's layers ask, and fire by a plain comparison where it is True in eval mode
+
     def __init__(self, sharpness: float) -> None:
         super().__init__()
         self.sharpness = sharpness

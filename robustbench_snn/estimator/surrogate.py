@@ -35,6 +35,8 @@ class ReplacedSpike(nn.Module):
         derivative: u to what stands for ds/du, elementwise shape.
     """
 
+    spiking = True  # as SpikingJelly's own say of themselves
+
     def __init__(self, derivative: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.derivative = derivative
@@ -50,6 +52,7 @@ class ReplacedSpike(nn.Module):
 class SteppedSpike(MemoryModule):  # type: ignore[misc]
     """Like :class:`ReplacedSpike`, where the slope depends on the step; it counts steps since the last reset."""
 
+    spiking = True
     step: int
 
     def __init__(self, derivative: Callable[[Tensor, int], Tensor]) -> None:

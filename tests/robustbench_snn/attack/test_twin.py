@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from spikingjelly.activation_based import neuron
@@ -110,3 +112,14 @@ def test_relu_twins_see_through_neurons_that_hide_their_gradient() -> None:
             cascade.attack(stage("transfer", Transfer(source, PGD(steps=10, loss="margin"))))
         robust.append(cascade.robust_accuracy)
     assert robust[1] < robust[0] - 0.2
+
+
+@pytest.mark.parametrize("kind", [neuron.ComplementaryLIFNode, neuron.LIFNode, neuron.KLIFNode])
+def test_soft_twins_of_neurons_that_ask_what_their_surrogate_is(kind: Any) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), kind(step_mode="s"), nn.Linear(6, 3)).eval()
+    twin = soft_twin(Target(model, timesteps=2))
+    assert twin is not None
+    images = torch.rand(3, 1, 2, 2).requires_grad_()
+    with twin.frozen(), torch.enable_grad():
+        (slope,) = torch.autograd.grad(twin(images).sum(), images)
+    assert slope.abs().sum() > 0
