@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.cascade import Stage
@@ -10,7 +11,9 @@ from robustbench_snn.attack.hard_labels import hard_labels
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.attack.student import CLOSE, distil
 from robustbench_snn.attack.twin import relu_twin, soft_twin
+from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.model.target import Target
 from robustbench_snn.suites.attacks.pgd import PGD
 from robustbench_snn.suites.attacks.rays import RayS
 from robustbench_snn.suites.attacks.sa_pgd import SAPGD
@@ -38,13 +41,23 @@ def gradient_free_stages(
     Returns:
         The stages, in order.
     """
+    few = next(subject.samples.batches(CLOSE, subject.device, torch.arange(min(CLOSE, len(subject.samples)))))
     stages = [stage(f"square-{queries}", Square(queries=queries))]
     for name, twin in (("soft twin", soft_twin(subject.target)), ("relu twin", relu_twin(subject.target))):
-        if twin is not None:
+        if twin is not None and _runs(twin, few.images[:8]):
             stages.append(stage(f"transfer from {name}", Transfer(twin, PGD(steps=50, loss="margin"))))
     source = distil(subject, ball, rounds=rounds, steps=steps).target
     stages.append(stage("transfer from student", Transfer(source, SAPGD(steps=100, loss="margin"))))
-    few = next(subject.samples.batches(CLOSE, subject.device, torch.arange(min(CLOSE, len(subject.samples)))))
     if ball.norm == "linf" and hard_labels(subject.target, few):
         stages.append(stage(f"rays-{queries}", RayS(queries=queries)))
     return stages
+
+
+def _runs(twin: Target, images: Tensor) -> bool:
+    """Whether a twin can be run at all: some layers insist on the surrogate function that they came with."""
+    try:
+        with torch.enable_grad():
+            twin(images.clone().requires_grad_())
+    except (RuntimeError, TypeError, AttributeError, ValueError, UserError):
+        return False
+    return True

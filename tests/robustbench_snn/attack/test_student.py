@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
@@ -102,3 +103,15 @@ def test_the_stages_break_a_masked_model(hard: bool) -> None:
     assert names[3:] == ["transfer from student", "rays-200"][: 1 + hard]
     assert cascade.robust_accuracy < 0.5
     assert not any(report.unverified for report in cascade.reports)
+
+
+def test_twins_that_cannot_run_are_left_out() -> None:
+    """I-LIF insists on the surrogate function that it came with."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), neuron.ILIFNode(step_mode="s"), nn.Linear(8, 10)).eval()
+    subject = Subject(Target(model, timesteps=2), held_out_samples(8))
+    with subject.target.frozen():
+        names = [one.name for one in gradient_free_stages(subject, Ball(0.1), queries=5, rounds=0, steps=2)]
+    assert "transfer from soft twin" not in names
+    assert names[0] == "square-5"
