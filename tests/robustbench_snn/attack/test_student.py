@@ -21,7 +21,7 @@ from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites._gradient_free import gradient_free_stages
 from robustbench_snn.suites.attacks.sa_pgd import SAPGD
 from robustbench_snn.suites.attacks.transfer import Transfer
-from tests.attack_models import held_out_samples, trained
+from tests.attack_models import ConvLIF, held_out_samples, trained
 
 torch.set_num_threads(1)
 
@@ -107,10 +107,9 @@ def test_the_stages_break_a_masked_model(hard: bool) -> None:
 
 def test_twins_that_cannot_run_are_left_out() -> None:
     """I-LIF insists on the surrogate function that it came with."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), neuron.ILIFNode(step_mode="s"), nn.Linear(8, 10)).eval()
-    subject = Subject(Target(model, timesteps=2), held_out_samples(8))
+    model = ConvLIF("m")
+    model.spike1 = neuron.ILIFNode(step_mode="m")
+    subject = Subject(Target(model.eval()), held_out_samples(8))
     with subject.target.frozen():
         names = [one.name for one in gradient_free_stages(subject, Ball(0.1), queries=5, rounds=0, steps=2)]
     assert "transfer from soft twin" not in names
