@@ -117,7 +117,7 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         ),
         "not_converged": (
             "The convergence rule of snn_standard stopped at its limit before two doublings of steps in a row had "
-            "lowered robust accuracy by no more than a point (or a sample) each. The true number is lower; raise "
+            "lowered robust accuracy by no more than a point each. The true number is lower; raise "
             "most_steps."
         ),
         "not_for_publication": (
