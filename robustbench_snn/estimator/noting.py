@@ -48,6 +48,7 @@ class Notes(Reach):
         self.swappable: list[nn.Module] = []
         self._latest: deque[Tensor] = deque(maxlen=4)
         self.operated: list[frozenset[nn.Module]] = []
+        self.ran: list[tuple[nn.Module, str]] = []
         self.steps = self.cuts = 0
         self.squashed = self.silent = False
 
@@ -91,9 +92,11 @@ class Notes(Reach):
         return {kind: min(found, key=rank) for kind, found in self.hypotheses.items() if found and kind in outside}
 
     def unseen(self) -> list[str]:
-        """Modules that make zeros and ones of something else, in a way that was not seen."""
+        """Modules that make zeros and ones of something else, and neurons that ran, in a way that was not seen."""
         seen, swapped = {event.place for event in self.events}, set(self.swappable)
-        return [event.place for event in self.binary if event.place not in seen and not event.stack & swapped]
+        inside = {module for event in self.events for module in event.stack}
+        neurons = [place for layer, place in self.ran if layer not in swapped and layer not in inside]
+        return [event.place for event in self.binary if event.place not in seen and not event.stack & swapped] + neurons
 
     def called(self, function: Function, arguments: Sequence[Any], output: Any) -> None:
         """Which firings explain every call so far; whether it gives back what it is given."""
@@ -129,6 +132,8 @@ class Notes(Reach):
 
     def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """A module without parts has run; it may have fired."""
+        if self.running and isinstance(module, BaseNode | SimpleBaseNode):
+            self.ran.append((module, self.place_name))
         with torch._C.DisableTorchFunction():
             if self.running and not next(module.children(), None) and _fires(inputs, output):
                 self.binary.append(self._here(depends=True))
