@@ -31,22 +31,18 @@ class Census:
     Attributes:
         reached: what an estimator reaches.
         steps: steps of plain tensor operations that the gradient by the images meets: comparisons, roundings.
-        steps_through: the same, when what cuts the gradient is passed through.
         squashed: the logits are the argmax, a rounding or a squashing of something.
         unreached: names of the modules that make spikes which no estimator reaches, in order.
         cut: passing through what cuts the gradient reaches more than leaving it.
         spikes: slopes that an estimator gives in one forward pass, beyond those of swapped neurons.
-        silent: the logits have no gradient by the images at all, even so.
     """
 
     reached: Reached = field(default_factory=Reached)
     steps: int = 0
-    steps_through: int = 0
     squashed: bool = False
     unreached: tuple[str, ...] = ()
     cut: bool = False
     spikes: int = 0
-    silent: bool = False
 
     def swapped_by(self, lif_only: bool) -> list[nn.Module]:
         """The neurons that an estimator is applied to.
@@ -129,12 +125,10 @@ def take(target: Target, images: Tensor) -> Census:
     return Census(
         reached=Reached(found, straight, frozenset(swapped)),
         steps=plain.steps,
-        steps_through=through.steps,
         squashed=plain.squashed or through.squashed,
         unreached=tuple(dict.fromkeys([*plain.unseen(), *more])),
         cut=bool(through.cuts or straight or more) or _hooked(target.model),
         spikes=plain.spikes,
-        silent=through.silent,
     )
 
 

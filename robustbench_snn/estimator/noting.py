@@ -50,7 +50,7 @@ class Notes(Reach):
         self.operated: list[frozenset[nn.Module]] = []
         self.ran: list[tuple[nn.Module, str]] = []
         self.steps = self.cuts = 0
-        self.squashed = self.silent = False
+        self.squashed = False
 
     def run(self, images: Tensor) -> None:
         """Looks at one forward pass."""
@@ -66,8 +66,7 @@ class Notes(Reach):
             with torch.enable_grad():
                 leaf = images.detach().clone().requires_grad_()
                 logits = self.target(leaf, probe_streams(images))
-            before = self.target.loss_logits(logits)
-            self.squashed, self.silent = before is not logits, not before.requires_grad
+            self.squashed = self.target.loss_logits(logits) is not logits
         layers = [self.target.model.get_submodule(name) for name in asked()]
         self.swappable = [layer for layer in layers if not self._fires_otherwise(layer)]
         self.cuts = self.operations.cuts

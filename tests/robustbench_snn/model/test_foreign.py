@@ -227,5 +227,14 @@ def test_raw_nets_run_the_steps_that_are_stated(mode: str) -> None:
 
 
 def test_a_model_in_training_mode_is_left_as_it_is() -> None:
-    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5)).train()
-    Foreign(model, stochastic=False, timesteps=None, reset=None)(IMAGES, None)  # draws, and nobody complains
+    """A layer that draws at training is nobody's undeclared noise; in eval mode the same draws are refused."""
+
+    class Draws(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return nn.functional.dropout(images.flatten(1), 0.5)
+
+    foreign = Foreign(Draws().train(), stochastic=False, timesteps=None, reset=None)
+    assert not torch.equal(foreign(IMAGES, None), foreign(IMAGES, None))
+    foreign.model.eval()
+    with pytest.raises(UserError, match="draws random numbers"):
+        foreign(IMAGES, None)
