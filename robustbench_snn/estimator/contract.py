@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.census import Census, census_of
+from robustbench_snn.estimator.noting import probe_streams
 from robustbench_snn.estimator.reach import Reach, Slope, Slopes
 from robustbench_snn.estimator.surrogate import ReplacedSpike, own_slope
 from robustbench_snn.estimator.temporal import TemporalBackward, TimeRecord, replaced_backward
@@ -179,14 +180,11 @@ def _name(target: Target, estimator: Estimator) -> str:
 
 def _logits(target: Target, probe: Tensor, estimator: Estimator | None = None) -> Tensor:
     """Logits by the code path that a gradient takes: kernels may differ without one."""
-    from robustbench_snn.randomness import SampleRandom
-
-    streams = SampleRandom.for_samples("probe", sample_ids=range(len(probe)), device=probe.device)
     rows = torch.arange(len(probe), device=probe.device)
     if target.one_at_a_time and len(probe) > 1:
         return torch.cat([_logits(target, probe[row : row + 1], estimator) for row in range(len(probe))])
     with torch.enable_grad(), nullcontext() if estimator is None else estimator.rows(rows, frozen=True):
-        return target(probe.detach().requires_grad_(), streams).detach()
+        return target(probe.detach().requires_grad_(), probe_streams(probe)).detach()
 
 
 def _assert_used(target: Target, estimator: Estimator, census: Census | None, reach: Reach | None) -> None:
