@@ -1,0 +1,38 @@
+"""Where no gradient leads anywhere, attacks that need none come first; where one beats all others, they are added."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robustbench_snn import evaluate
+from robustbench_snn.attack.stages import stage
+from robustbench_snn.attack.standard_set import Member, members
+from robustbench_snn.suites import snn_standard
+from robustbench_snn.suites.attacks.noise import Noise
+from tests.attack_models import held_out, trained
+
+
+class ByHand(nn.Module):
+    """A trained network behind a detour that cuts every gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = trained()
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(torch.from_numpy(images.detach().numpy().copy()))
+        return logits
+
+
+@pytest.mark.parametrize(("model", "names"), [(ByHand(), ["blind", "pgd-10"]), (trained(), ["pgd-10", "square"])])
+def test_the_order_follows_from_the_examination(
+    monkeypatch: pytest.MonkeyPatch, model: nn.Module, names: list[str]
+) -> None:
+    monkeypatch.setattr(snn_standard, "members", lambda tier, **_: members("quick"))
+    monkeypatch.setattr(snn_standard, "last", lambda tier: (Member("square", "square", {"queries": 2}),))
+    monkeypatch.setattr(snn_standard, "gradient_free_stages", lambda *_: [stage("blind", Noise(), None)])
+    (found,) = evaluate(model.eval(), *held_out(16), [{"snn_standard": {"eps": 0.05, "most_steps": 100}}])
+    assert [one["name"] for one in found.details["stages"]] == names
+    assert ("useless_gradients" in found.flags) == (names[0] == "blind")
