@@ -70,7 +70,11 @@ class Estimator(Parameterized, ABC):
 
 
 class SpikeEstimator(Estimator):
-    """Replaces the derivative of the spike by the membrane potential."""
+    """Replaces the derivative of the spike by the membrane potential, and keeps it out of the spike's own reset.
+
+    A reset left in the graph carries the replaced slope back into the membrane, where it does harm: see
+    :mod:`robustbench_snn.estimator.own_reset`.
+    """
 
     @abstractmethod
     def derivative(self, membrane: Tensor) -> Tensor:
@@ -93,7 +97,13 @@ class SpikeEstimator(Estimator):
 
     def applied(self, neuron: nn.Module) -> AbstractContextManager[None]:
         """See :meth:`Estimator.applied`."""
-        return swapped(neuron, "surrogate_function", self.surrogate(neuron))
+        return _sloped(neuron, self.surrogate(neuron))
+
+
+@contextmanager
+def _sloped(neuron: nn.Module, surrogate: nn.Module) -> Iterator[None]:
+    with swapped(neuron, "surrogate_function", surrogate), swapped(neuron, "detach_reset", True):
+        yield
 
 
 class TemporalEstimator(Estimator, TemporalBackward):

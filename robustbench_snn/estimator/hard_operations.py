@@ -17,6 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from robustbench_snn.estimator.exit_layer import ARITHMETIC, CASTS, ExitLayer
+from robustbench_snn.estimator.own_reset import OwnReset
 from robustbench_snn.model.coding_gradients import replace_gradient
 from robustbench_snn.model.target import Through
 
@@ -84,6 +85,7 @@ class HardOperations(TorchFunctionMode):
         self._steps: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # bool tensor: u
         self._drawn: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # uniform random numbers
         self._exit = ExitLayer()
+        self.resets = OwnReset()
 
     def logits(self, answer: Tensor) -> Tensor:
         """The last finite layer before a rounding, argmax or squashing at the exit; else the answer."""
@@ -95,6 +97,7 @@ class HardOperations(TorchFunctionMode):
         self._steps.clear()
         self._drawn.clear()
         self._exit.clear()
+        self.resets.clear()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -152,12 +155,15 @@ class HardOperations(TorchFunctionMode):
             if depends and isinstance(result, Tensor):
                 drawn = any(isinstance(value, Tensor) and value in self._drawn for value in (first, second))
                 self._steps[result] = (above - below, drawn)
+                if isinstance(first, Tensor) and not drawn:
+                    self.resets.fired(result, first)
         return result
 
     def _cast(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = func(*args, **kwargs)
         if isinstance(args[0], Tensor) and args[0] in self._steps and _floating(result):
             return self._fired(result, args[0])
+        self.resets.follow(args, result)
         return result
 
     def _fired(self, value: Tensor, mask: Tensor) -> Tensor:
@@ -166,9 +172,16 @@ class HardOperations(TorchFunctionMode):
         if drawn:  # a Bernoulli draw with probability u: its mean is u, and so is its slope
             return replace_gradient(value, membrane.to(value.dtype))
         fired: Tensor = _Sloped.apply(value.detach(), membrane.to(value.dtype), self.rule.slope(membrane.detach()))
+        self.resets.carry(mask, fired)
         return fired
 
     def _calculate(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        args = tuple(value.detach() if self.resets.resets(value, args) else value for value in args)
+        result = self._calculated(func, args, kwargs)
+        self.resets.follow(args, result)
+        return result
+
+    def _calculated(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if any(isinstance(value, Tensor) and value in self._steps for value in args):
             result = func(*args, **kwargs)
             if not _floating(result):
@@ -186,6 +199,8 @@ class HardOperations(TorchFunctionMode):
         mask = args[0]
         if name != "where" or len(args) != 3 or not (isinstance(mask, Tensor) and mask in self._steps):
             return result
+        if self.resets.resets(mask, args):
+            return result
         if not _floating(result):
             return result
         yes, no = (value.detach() if isinstance(value, Tensor) else value for value in args[1:])
@@ -197,6 +212,7 @@ class HardOperations(TorchFunctionMode):
         if args[0] in self._steps:
             membrane, drawn = self._steps[args[0]]
             self._steps[result] = (-membrane, drawn)
+            self.resets.carry(args[0], result)
         return result
 
     def _straight(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -217,6 +233,7 @@ class HardOperations(TorchFunctionMode):
                 height = 2.0 if name in ("sign", "sgn") else 1.0
                 slope = height * self.rule.slope(args[0].detach())
                 fired: Tensor = _Sloped.apply(result.detach(), args[0], slope)
+                self.resets.fired(fired, args[0])
                 return fired
         return result
 

@@ -106,6 +106,7 @@ class Reach:
             self.given += 1
             with torch._C.DisableTorchFunction():
                 slope = firing.slope(arguments, output, self._slope)
+            self.operations.resets.fired(output, arguments[firing.argument])
             return Replacement(firing.argument, lambda gradient: gradient * slope)
         if self.through and function in self.reached.straight:
             return Replacement(self.reached.straight[function], lambda gradient: gradient, alone=True)

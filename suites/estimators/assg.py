@@ -19,7 +19,7 @@ BETA = 0.9
 """Decay of both moving averages, over attack iterations."""
 
 
-@register_estimator("assg", version=1)
+@register_estimator("assg", version=2)
 class ASSG(SpikeEstimator):
     r"""Adaptive-sharpness surrogate gradient (arXiv:2512.22522).
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 
 
-@register_estimator("atan", version=1)
+@register_estimator("atan", version=2)
 class ATan(SpikeEstimator):
     r"""Heavy tails: neurons far from their threshold still pass a gradient (Fang et al., 2021, arXiv:2007.05785).
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 
 
-@register_estimator("exp", version=1)
+@register_estimator("exp", version=2)
 class Exponential(SpikeEstimator):
     r"""A peak of height one at the threshold (Oezdenizci, Legenstein, TMLR 2024).
 

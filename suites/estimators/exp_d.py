@@ -10,7 +10,7 @@ from robustbench_snn.estimator.contract import SpikeEstimator, register_estimato
 DAMPENING = 0.3
 
 
-@register_estimator("exp_d", version=1)
+@register_estimator("exp_d", version=2)
 class DampenedExponential(SpikeEstimator):
     r"""The exponential of ``exp`` with a lower peak (Oezdenizci, Legenstein, TMLR 2024).
 

@@ -13,7 +13,7 @@ from robustbench_snn.estimator.reach import Slope
 from robustbench_snn.estimator.surrogate import SteppedSpike
 
 
-@register_estimator("pdsg", version=2)
+@register_estimator("pdsg", version=3)
 class PDSG(SpikeEstimator):
     r"""Potential-dependent surrogate gradient (Lun et al., CVPR 2025).
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 
 
-@register_estimator("rectangle", version=1)
+@register_estimator("rectangle", version=2)
 class Rectangle(SpikeEstimator):
     r"""A window around the threshold (Wu et al., 2018, arXiv:1706.02609).
 

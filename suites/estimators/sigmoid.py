@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 
 
-@register_estimator("sigmoid", version=1)
+@register_estimator("sigmoid", version=2)
 class Sigmoid(SpikeEstimator):
     r"""SpikingJelly's default training surrogate.
 

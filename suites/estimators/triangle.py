@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 
 
-@register_estimator("triangle", version=1)
+@register_estimator("triangle", version=2)
 class Triangle(SpikeEstimator):
     r"""A tent around the threshold (Ding et al., 2022, arXiv:2205.07503, code).
 

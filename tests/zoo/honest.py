@@ -28,6 +28,7 @@ def twin(name: str, build: Builder, bare: Builder = conv_lif, base: str = "lif")
 ENTRIES = (
     honest("lif", "lif", conv_lif),
     twin("lif, step by step", partial(conv_lif, "s")),
+    twin("lif, reset in the graph", partial(dressed, node(neuron.LIFNode, "detach_reset"))),
     honest("if", "if"),
     honest("plif", "plif"),
     honest("psn", "psn"),
