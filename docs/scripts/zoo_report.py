@@ -2,6 +2,7 @@
 
     python docs/scripts/zoo_report.py --out runs/zoo
     python docs/scripts/zoo_report.py --out runs/zoo --table
+    python docs/scripts/zoo_report.py --out runs/zoo --members
 
 Run from the repository's root: the zoo is part of its tests. One JSON line a model is appended to ``zoo.jsonl``, and
 models already there are skipped. ``RBSNN_ZOO_CACHE`` names a folder for trained weights.
@@ -102,6 +103,23 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def members(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown: what each member of the set broke of what all before it left standing, over all models."""
+    lines = ["| member | ran on | broke something on | broken | of those it met |", "|---|---:|---:|---:|---:|"]
+    runs: dict[str, list[tuple[int, int]]] = {}
+    for row in rows:
+        right = row.get("clean", 0.0) * row["samples"]
+        for stage in row.get("stages", ()):
+            runs.setdefault(stage["name"], []).append((stage["broken"], round(right)))
+            right -= stage["broken"]
+    for name, found in runs.items():
+        met = sum(standing for _, standing in found)
+        broken = sum(fallen for fallen, _ in found)
+        useful = sum(fallen > 0 for fallen, _ in found)
+        lines.append(f"| {name} | {len(found)} | {useful} | {broken} | {percent(broken / met if met else None)} |")
+    return "\n".join(lines) + "\n"
+
+
 def raised_any(row: dict[str, Any]) -> bool:
     """Whether the set warned of its number, or gave none."""
     return bool(row["flags"]) or "error" in row
@@ -120,13 +138,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--eps", type=float, default=0.1)
     parser.add_argument("--out", type=Path, default=Path("runs/zoo"))
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--table", action="store_true", help="print the models and their flags")
+    parser.add_argument("--members", action="store_true", help="print what each member of the set broke")
     options = parser.parse_args()
     torch.set_num_threads(1)
     path = options.out / "zoo.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    if options.table:
-        sys.stdout.write(table(rows))
+    if options.table or options.members:
+        sys.stdout.write((table(rows) if options.table else "") + (members(rows) if options.members else ""))
         return
     options.out.mkdir(parents=True, exist_ok=True)
     done = {row["name"] for row in rows}
