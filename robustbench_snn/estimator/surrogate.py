@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -56,14 +56,24 @@ class ReplacedSpike(nn.Module, GivesSlopes):
 
 
 class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
-    """Like :class:`ReplacedSpike`, where the slope depends on the step; it counts steps since the last reset."""
+    """Like :class:`ReplacedSpike`, where the slope depends on the step; it counts steps since the last reset.
+
+    Args:
+        derivative: u (B, ...) and the step to the slope.
+        together: u of several steps (T, B, ...) and the first of them to the slopes of each, the same numbers sooner.
+    """
 
     spiking = True
     step: int
 
-    def __init__(self, derivative: Callable[[Tensor, int], Tensor]) -> None:
+    def __init__(
+        self,
+        derivative: Callable[[Tensor, int], Tensor],
+        together: Callable[[Tensor, int], Sequence[Tensor]] | None = None,
+    ) -> None:
         super().__init__()
         self.derivative = derivative
+        self.together = together
         self.register_memory("step", 0)  # SpikingJelly's reset puts it back
 
     def forward(self, membrane: Tensor) -> Tensor:
@@ -77,7 +87,13 @@ class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
         """See :class:`robustbench_snn.model.fusing.GivesSlopes`."""
         if type(self) is not SteppedSpike:
             return None
-        return Stepwise(lambda membrane, step: self._next(membrane), ahead=True)
+        together = None if self.together is None else self._all_next
+        return Stepwise(lambda membrane, step: self._next(membrane), ahead=True, together=together)
+
+    def _all_next(self, membranes: Tensor) -> Sequence[Tensor]:
+        assert self.together is not None
+        self.step += len(membranes)
+        return self.together(membranes, self.step - len(membranes))
 
     def _next(self, membrane: Tensor) -> Tensor:
         self.step += 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -29,6 +30,13 @@ LONGEST = 32
 LANES = 64
 """Neurons must come in multiples of this: the last few of another number meet scalar code, whose exp rounds otherwise
 than the vectors' does."""
+AS_WRITTEN = {
+    "emulate_precision_casts": True,  # no multiplication is contracted with an addition
+    "eager_numerics.division_rounding": True,
+    "eager_numerics.disable_ftz": True,
+    "eager_numerics.use_pytorch_libdevice": True,
+}
+"""Settings of torch's compiler by which a GPU rounds as it does in plain loops; on a CPU it does so anyway."""
 GRAIN = 32768
 """Elements below which torch gives an operation to one thread (``at::internal::GRAIN_SIZE``)."""
 
@@ -40,7 +48,7 @@ class _State:
 
     chosen: Mode | None = None
     elements = 0
-    compiled = 0
+    compiled: ClassVar[set[str]] = set()
     failure: str | None = None
 
 
@@ -71,11 +79,11 @@ def using(chosen: Mode | None) -> Iterator[None]:
         _State.chosen = before
 
 
-def state() -> str:
+def state(device: torch.device | str) -> str:
     """What runs now: ``plain``, ``compiled``, or ``plain`` and why nothing is compiled any more."""
     if _State.failure is not None:
         return f"plain ({_State.failure})"
-    return "compiled" if _State.compiled else "plain"
+    return "compiled" if torch.device(device).type in _State.compiled else "plain"
 
 
 class Kernel:
@@ -85,42 +93,46 @@ class Kernel:
     the plain functions run for the rest of the process, and one warning says so.
 
     Args:
-        plain: tensors, or None, to a tuple of tensors; it must not look at the size of the last dimension, but in
-            operations, and must be called with the same number of steps and the same arguments missing.
+        plain: tensors, or None, to a tuple of tensors; elementwise along the last dimension, whose size alone may
+            change from call to call.
     """
 
     def __init__(self, plain: Callable[..., tuple[Tensor, ...]]) -> None:
         self.plain = plain
         self._elements = 0
-        self._compiled: Callable[..., tuple[Tensor, ...]] | None = None
+        self._compiled: dict[str, Callable[..., tuple[Tensor, ...]]] = {}
 
     def __call__(self, first: Tensor, *others: Tensor | None, steps: int) -> tuple[Tensor, ...]:
         """The function's result; the arguments are contiguous, the first (T, N), ``steps`` is T."""
-        arguments = first, *others
         if not self._compiles(first, steps):
-            return self.plain(*arguments)
-        compiled = self._compiled
+            return self.plain(first, *others)
+        compiled = self._compiled.get(first.device.type)
         if compiled is None:
             with _lock:
-                return self._compile(*arguments)
-        return compiled(*arguments)
+                return self._compile(first, *others)
+        return compiled(first, *others)
 
     def _compiles(self, first: Tensor, steps: int) -> bool:
         chosen, neurons = mode(), first.shape[-1]
-        if chosen == "off" or _State.failure is not None or steps > LONGEST or not even(neurons):
+        if chosen == "off" or _State.failure is not None or steps > LONGEST:
             return False
-        if self._compiled is not None or chosen == "on":
+        if first.dtype != torch.float32 or not even(neurons):
+            return False
+        if (
+            first.device.type in self._compiled or chosen == "on" or first.is_cuda
+        ):  # there, each operation waits for a launch
             return True
         count = neurons * steps
         self._elements += count
         _State.elements += count
         return _State.elements >= FIRST and self._elements >= NEXT
 
-    def _compile(self, *arguments: Tensor | None) -> tuple[Tensor, ...]:
+    def _compile(self, first: Tensor, *others: Tensor | None) -> tuple[Tensor, ...]:
+        arguments = first, *others
         expected = self.plain(*arguments)
         try:
             with _quiet():
-                compiled = torch.compile(self.plain, fullgraph=True, dynamic=True)
+                compiled = torch.compile(self.plain, fullgraph=True, dynamic=True, options=dict(AS_WRITTEN))
                 found = compiled(*arguments)
             if not _same(expected, found):
                 raise ArithmeticError("a compiled loop gave other numbers than the plain one")
@@ -133,8 +145,8 @@ class Kernel:
                 stacklevel=2,
             )
             return expected
-        self._compiled = compiled
-        _State.compiled += 1
+        self._compiled[first.device.type] = compiled
+        _State.compiled.add(first.device.type)
         return found
 
 
@@ -160,15 +172,9 @@ def _same(expected: Sequence[Tensor], found: Sequence[Tensor]) -> bool:
     )
 
 
-@cache
 def compiler() -> str | None:
     """The C++ compiler that torch would use; None if there is none."""
-    try:
-        from torch._inductor.cpp_builder import get_cpp_compiler
-
-        return str(get_cpp_compiler())
-    except Exception:
-        return None
+    return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
 
 
 def kernels(make: Callable[..., Callable[..., tuple[Tensor, ...]]]) -> Callable[..., Kernel]:

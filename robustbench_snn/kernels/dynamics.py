@@ -56,13 +56,14 @@ class Dynamics:
 
     def fire(self, charged: Tensor) -> Tensor:
         """Spikes, 0 or 1, of H."""
-        return (charged - self.threshold >= 0).to(charged.dtype)
+        return _step(charged - self.threshold)
 
     def after(self, charged: Tensor, spikes: Tensor) -> Tensor:
         """The membrane after the reset."""
         if self.reset is None:
             return charged - spikes * self.threshold
-        return spikes * self.reset + (1.0 - spikes) * charged
+        kept = (1.0 - spikes) * charged
+        return spikes * self.reset + kept if self.reset else kept
 
     def forward(
         self, currents: Tensor, membrane: Tensor, rate: Tensor | None, steps: int
@@ -94,7 +95,7 @@ class Dynamics:
         charges: Tensor,
         rate: Tensor | None,
         slopes: Slope,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """Gradients by what :meth:`forward` was given, from those by what it gave.
 
         Args:
@@ -105,7 +106,7 @@ class Dynamics:
             slopes: what stands for ds/du.
 
         Returns:
-            The gradients by the currents (T, N), by the first membrane (N,), and by H (T, N).
+            The gradients by the currents [(N,)], by the first membrane (N,), and by H [(N,)].
         """
         steps = len(charges)
         currents: list[Tensor] = []
@@ -113,30 +114,30 @@ class Dynamics:
         gradient = by_membrane
         for step in reversed(range(steps)):
             charged = charges[step]
-            spikes = self.fire(charged)
+            distance = charged - self.threshold
             by_spike = None if by_spikes is None else by_spikes[step]
             if gradient is None:
                 assert by_spike is not None
-                total = by_spike * slopes(charged - self.threshold, step)
+                total = by_spike * slopes(distance, step)
             else:
-                kept = gradient if self.reset is None else gradient * (1.0 - spikes)
+                kept = gradient if self.reset is None else gradient * (1.0 - _step(distance))
                 for part in [] if self.detach_reset else self._by_reset(gradient, charged):
                     by_spike = part if by_spike is None else by_spike + part
-                total = kept if by_spike is None else kept + by_spike * slopes(charged - self.threshold, step)
+                total = kept if by_spike is None else kept + by_spike * slopes(distance, step)
             totals.append(total)
             leaked = total if self.kind == "if" else self._leak(total, rate)
             currents.append(leaked if self.decay_input and self.kind != "if" else total)
             gradient = total if self.kind == "if" else total - leaked
         assert gradient is not None
-        return torch.stack(currents[::-1]), gradient, torch.stack(totals[::-1])
+        return currents[::-1], gradient, totals[::-1]
 
     def _by_reset(self, gradient: Tensor, charged: Tensor) -> Sequence[Tensor]:
         """What the reset adds to the gradient by the spikes, in the order in which autograd adds it."""
         if self.reset is None:
             return [-gradient * self.threshold]
-        return [-(gradient * charged), gradient * self.reset]
+        return [-(gradient * charged), gradient * self.reset] if self.reset else [-(gradient * charged)]
 
-    def by_rate(self, totals: Tensor, currents: Tensor, membrane: Tensor, charges: Tensor) -> Tensor:
+    def by_rate(self, totals: Sequence[Tensor], currents: Tensor, membrane: Tensor, charges: Tensor) -> Tensor:
         """Gradient by PLIF's 1 / tau, a scalar; the arguments as above, ``totals`` the gradient by H."""
         found: Tensor | None = None
         for step in reversed(range(len(charges))):
@@ -147,3 +148,7 @@ class Dynamics:
             found = part if found is None else found + part
         assert found is not None
         return found
+
+
+def _step(distance: Tensor) -> Tensor:
+    return (distance >= 0).to(distance.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from robustbench_snn.kernels.compiling import kernels
 from robustbench_snn.kernels.dynamics import Dynamics, Slope
+from robustbench_snn.kernels.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,28 @@ class Stepwise:
         slope: u (B, ...) and the step, counted from 0 in each call of the layer, to ds/du of the same shape.
         ahead: asked in the forward pass, in the order of the steps, for it keeps something from one to the next;
             else in the backward pass, which keeps less.
+        together: u of all steps (T, B, ...), contiguous, to the slopes of each step, [(B, ...)], where that is faster.
     """
 
     slope: Slope
     ahead: bool
+    together: Callable[[Tensor], Sequence[Tensor]] | None = None
+
+    def __call__(self, membranes: Tensor) -> list[Tensor]:
+        """Slopes of each step, [(B, ...)], of u of all steps (T, B, ...)."""
+        with torch.enable_grad():  # a slope may itself be taken by a gradient
+            if self.together is not None and membranes.is_contiguous():
+                return [slope.detach() for slope in self.together(membranes)]
+            return [self.slope(membrane, step).detach() for step, membrane in enumerate(membranes)]
 
 
 Slopes = BuiltIn | Stepwise
 
 
 @kernels
-def _forward(dynamics: Dynamics, steps: int, pattern: tuple[bool, ...]) -> Callable[..., tuple[Tensor, ...]]:
+def _forward(dynamics: Dynamics, steps: int, repeated: bool, rested: bool) -> Callable[..., tuple[Tensor, ...]]:
+    """Every set of constants, and every kind of arguments, has a kernel of its own."""
+
     def forward(currents: Tensor, membrane: Tensor, rate: Tensor | None) -> tuple[Tensor, ...]:
         return dynamics.forward(currents, membrane, rate, steps)
 
@@ -60,57 +72,16 @@ def _forward(dynamics: Dynamics, steps: int, pattern: tuple[bool, ...]) -> Calla
 
 @kernels
 def _backward(
-    dynamics: Dynamics, steps: int, built_in: BuiltIn | None, totals: bool, pattern: tuple[bool, ...]
+    dynamics: Dynamics, built_in: BuiltIn | None, unspiked: bool, unlasted: bool, first: bool, rated: bool
 ) -> Callable[..., tuple[Tensor, ...]]:
     def backward(
-        charges: Tensor, by_spikes: Tensor | None, by_membrane: Tensor | None, rate: Tensor | None, given: Tensor | None
+        charges: Tensor, by_spikes: Tensor | None, by_last: Tensor | None, rate: Tensor | None, *given: Tensor
     ) -> tuple[Tensor, ...]:
-        slopes: Slope = built_in or (lambda membrane, step: given[step])  # type: ignore[index]
-        found = dynamics.backward(by_spikes, by_membrane, charges, rate, slopes)
-        return found if totals else found[:2]
+        slopes: Slope = built_in or (lambda membrane, step: given[step])
+        currents, membrane, totals = dynamics.backward(by_spikes, by_last, charges, rate, slopes)
+        return torch.stack(currents), *((membrane,) if first else ()), *(totals if rated else ())
 
     return backward
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How values (T, B, ...) lie in memory as (T, N): in order, or with the channels last, as SpikingJelly's own."""
-
-    shape: torch.Size
-    order: tuple[int, ...]
-
-    @classmethod
-    def of(cls, values: Tensor) -> _Layout:
-        last = values.ndim == 5 and not values[0].is_contiguous() and values[0].is_contiguous(memory_format=_LAST)
-        return cls(values.shape, (0, 2, 3, 1) if last else tuple(range(values.ndim - 1)))
-
-    def flat(self, values: Tensor) -> Tensor:
-        """(T, B, ...) to (T, N), contiguous; steps that share their memory become one row."""
-        values = values[:1] if values.stride(0) == 0 else values
-        return values.permute(0, *(place + 1 for place in self.order)).reshape(len(values), -1).contiguous()
-
-    def flat_step(self, values: Tensor) -> Tensor:
-        """(B, ...) to (N,), contiguous; a scalar stays."""
-        return values.permute(self.order).reshape(-1).contiguous() if values.ndim or not self.order else values
-
-    def whole(self, flat: Tensor) -> Tensor:
-        """(T, N) to (T, B, ...), or (N,) to (B, ...): the same memory, but no view, which could not be changed."""
-        lead = flat.shape[:-1]
-        shape = self.shape[1:]
-        strides = dict(zip(self.order, _strides([shape[place] for place in self.order]), strict=True))
-        size = (*lead, *shape)
-        stride = (*flat.stride()[:-1], *(strides[place] for place in range(len(shape))))
-        return flat.new_empty(0).set_(flat.untyped_storage(), flat.storage_offset(), size, stride)
-
-
-_LAST = torch.channels_last
-
-
-def _strides(shape: list[int]) -> list[int]:
-    strides = [1]
-    for size in reversed(shape[1:]):
-        strides.append(strides[-1] * size)
-    return strides[::-1][: len(shape)]
 
 
 class _Layer(torch.autograd.Function):
@@ -118,55 +89,47 @@ class _Layer(torch.autograd.Function):
     def forward(
         ctx: Any, currents: Tensor, membrane: Tensor, rate: Tensor | None, dynamics: Dynamics, slopes: Slopes
     ) -> tuple[Tensor, Tensor]:
-        layout, steps = _Layout.of(currents), len(currents)
-        x, v = layout.flat(currents), layout.flat_step(membrane)
-        kernel = _forward(dynamics, steps, (len(x) > 1, v.ndim > 0))
-        spikes, last, charges = kernel(x, v, rate, steps=steps)
-        given = None
+        layout = Layout.of(currents, membrane)
+        steps, x, v = currents.shape[0], layout.flat(currents), layout.flat_step(membrane)
+        spikes, last, charges = _forward(dynamics, steps, x.shape[0] == 1, v.ndim == 0)(x, v, rate, steps=steps)
+        given: list[Tensor] = []
         if isinstance(slopes, Stepwise) and slopes.ahead:
             given = _given(charges, dynamics, slopes, layout)
-        if any(ctx.needs_input_grad):
+        wanted = ctx.needs_input_grad
+        if any(wanted):
             ctx.dynamics, ctx.slopes, ctx.layout = dynamics, slopes, layout
-            ctx.shapes = currents.shape, membrane.shape
-            rated = (x, v) if ctx.needs_input_grad[2] else (None, None)
-            ctx.save_for_backward(charges, rate, given, *rated)
+            rated = (x, v) if wanted[2] else (None, None)
+            ctx.save_for_backward(charges, rate, *rated, *given)
             ctx.set_materialize_grads(False)
         return layout.whole(spikes), layout.whole(last)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        if grads[0] is None and grads[1] is None:
+        by_spikes, by_last = grads
+        if by_spikes is None and by_last is None:
             return None, None, None, None, None
-        charges, rate, given, currents, membrane = ctx.saved_tensors
+        charges, rate, currents, membrane, *given = ctx.saved_tensors
         dynamics, slopes, layout = ctx.dynamics, ctx.slopes, ctx.layout
+        wanted = ctx.needs_input_grad
         with unwatched():
-            if isinstance(slopes, Stepwise) and given is None:
+            if isinstance(slopes, Stepwise) and not given:
                 given = _given(charges, dynamics, slopes, layout)
-            by_spikes = None if grads[0] is None else layout.flat(grads[0]).expand_as(charges).contiguous()
-            by_membrane = None if grads[1] is None else layout.flat_step(grads[1])
-            arguments = charges, by_spikes, by_membrane, rate, given
+            spiked = None if by_spikes is None else layout.flat(by_spikes).expand_as(charges).contiguous()
+            lasted = None if by_last is None else layout.flat_step(by_last)
             built_in = slopes if isinstance(slopes, BuiltIn) else None
-            rated = ctx.needs_input_grad[2]
-            kernel = _backward(dynamics, len(charges), built_in, rated, tuple(value is None for value in arguments))
-            by_currents, by_first, *totals = kernel(*arguments, steps=len(charges))
-            by_rate = dynamics.by_rate(*totals, currents, membrane, charges) if rated else None
-            wanted = ctx.needs_input_grad
-            return (
-                layout.whole(by_currents) if wanted[0] else None,
-                layout.whole(by_first) if wanted[1] else None,
-                by_rate,
-                None,
-                None,
-            )
+            kernel = _backward(dynamics, built_in, spiked is None, lasted is None, wanted[1], wanted[2])
+            found = list(kernel(charges, spiked, lasted, rate, *given, steps=charges.shape[0]))
+            by_currents = layout.whole(found.pop(0))
+            by_first = layout.whole(found.pop(0)) if wanted[1] else None
+            by_rate = dynamics.by_rate(found, currents, membrane, charges) if wanted[2] else None
+        return by_currents, by_first, by_rate, None, None
 
 
-def _given(charges: Tensor, dynamics: Dynamics, slopes: Stepwise, layout: _Layout) -> Tensor:
-    """Slopes (T, N) of H (T, N)."""
-    wide = layout.whole(charges)
-    with torch.enable_grad():  # a slope may itself be taken by a gradient
-        found = [slopes.slope(charged - dynamics.threshold, step).detach() for step, charged in enumerate(wide)]
-    return torch.stack([layout.flat_step(slope.expand_as(wide[0])) for slope in found])
+def _given(charges: Tensor, dynamics: Dynamics, slopes: Stepwise, layout: Layout) -> list[Tensor]:
+    """Slopes of each step, [(N,)], of H (T, N)."""
+    found = slopes(layout.whole(charges - dynamics.threshold))
+    return [layout.flat_step(slope.expand(layout.shape[1:])) for slope in found]
 
 
 unwatched = torch._C.DisableTorchFunction
