@@ -129,7 +129,7 @@ class _Layer(torch.autograd.Function):
 def _given(charges: Tensor, dynamics: Dynamics, slopes: Stepwise, layout: Layout) -> list[Tensor]:
     """Slopes of each step, [(N,)], of H (T, N)."""
     found = slopes(layout.whole(charges - dynamics.threshold))
-    return [layout.flat_step(slope.expand(layout.shape[1:])) for slope in found]
+    return [layout.flat_step(slope.expand(layout.shape)) for slope in found]
 
 
 unwatched = torch._C.DisableTorchFunction

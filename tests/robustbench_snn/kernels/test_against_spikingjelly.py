@@ -83,7 +83,7 @@ class Case:
         loss = sum(((value * weight).sum() for value, weight in zip(spikes, weights, strict=True)), torch.zeros(()))
         if self.carried:
             loss = loss + (layer.v * torch.randn(self.shape, generator=generator)).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return {
             "spikes": [value.detach() for value in spikes],
             "membrane": [layer.v.detach()],
@@ -211,7 +211,7 @@ def test_a_backward_pass_keeps_one_membrane_a_step() -> None:
 def test_without_a_gradient_nothing_is_kept() -> None:
     layer = Case().build()
     kept: list[Tensor] = []
-    with torch.no_grad(), fusing(layer), torch.autograd.graph.saved_tensors_hooks(kept.append, lambda value: value):  # type: ignore[arg-type]
+    with torch.no_grad(), fusing(layer), torch.autograd.graph.saved_tensors_hooks(kept.append, lambda value: value):
         spikes = layer(torch.randn(4, 6, requires_grad=True))
     assert not kept
     assert spikes.grad_fn is None
