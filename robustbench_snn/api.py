@@ -18,6 +18,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.evaluation.checked import run_checked
 from robustbench_snn.evaluation.contract import Outcome, Subject
+from robustbench_snn.kernels.compiling import Mode, using
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations as registry
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems
@@ -75,6 +76,7 @@ def evaluate(
     device: torch.device | str | None = None,
     stochastic: bool | None = None,
     checkpointing: bool = False,
+    compile: Mode | None = None,  # noqa: A002 - as the option of rbsnn run
     timesteps: int | None = None,
     reset: Callable[[nn.Module], object] | None = None,
     peers: Mapping[str, nn.Module] | None = None,
@@ -100,6 +102,9 @@ def evaluate(
         stochastic: whether two forwards may differ; None asks a classifier of this package, else says no.
         checkpointing: attacks run parts of the model again in their backward pass: less memory, more time, and the
             same numbers.
+        compile: when the loops over time steps of SpikingJelly's LIF, PLIF and IF neurons are compiled: ``auto``, once
+            that pays; ``on``, at once; ``off``, never. It changes no number. None asks the environment variable
+            RBSNN_COMPILE, then takes ``auto``.
         timesteps: T, for a raw net of SpikingJelly layers in step mode s or m that does not loop over its steps; the
             logits of its steps are averaged.
         reset: a function that puts the model at rest, where it keeps what no probe can find.
@@ -126,7 +131,7 @@ def evaluate(
     target = Target(model, stochastic=stochastic, checkpointing=checkpointing, timesteps=timesteps, reset=reset)
     others = {name: _lend(Target(peer, checkpointing=checkpointing)) for name, peer in (peers or {}).items()}
     subject = Subject(target, samples, seed, batch_size, str(target.device), progress, others)
-    with target.frozen():
+    with using(compile), target.frozen():
         _check_classes(target, samples)
         return [_run(part, subject) for part in parts]
 

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.kernels.compiling import compiler, mode
 from robustbench_snn.machine import cpu_name, git_state, package_versions
 from robustbench_snn.model.neurons import NeuronConfig, implementation
 from robustbench_snn.registry import datasets
 
 
 def diagnose() -> dict[str, dict[str, Any]]:
-    """Versions, devices with their neuron implementation, and which datasets are found, by section."""
+    """Versions, devices with their neuron implementation and its compiler, and which datasets are found, by section."""
     devices = {"cpu": cpu_name()}
     for index in range(torch.cuda.device_count()):
         devices[f"cuda:{index}"] = torch.cuda.get_device_name(index)
@@ -22,6 +23,10 @@ def diagnose() -> dict[str, dict[str, Any]]:
         "versions": {**package_versions(), "git commit": f"{commit}{' (changed)' if dirty else ''}"},
         "devices": devices,
         "neurons": {name: implementation(NeuronConfig().build(), name) for name in devices},
+        "compiling": {
+            "mode": mode(),
+            "C++ compiler": compiler() or "none found: with g++ or clang++, long runs compile their neurons' loops",
+        },
         "datasets": {name: _state(name) for name in datasets},
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -48,6 +48,13 @@ def run(
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Attacks take less memory and more time; never changes a number.")
     ] = False,
+    compile: Annotated[  # noqa: A002 - named as its option
+        Literal["auto", "on", "off"],
+        typer.Option(
+            envvar="RBSNN_COMPILE",
+            help="Compile the neurons' loops once that pays, at once or never: the same numbers.",
+        ),
+    ] = "auto",
     publish: Annotated[
         bool, typer.Option("--publish", help="Publish even from a changed program or for fewer samples.")
     ] = False,
@@ -86,6 +93,7 @@ def run(
         jobs=jobs,
         plugins=tuple(str(file) for file in plugin or []),
         checkpointing=checkpointing,
+        compile=compile,
     )
     with RunProgress(errors, len(plan.train) + len(plan.evaluate)) as progress:
         finished = run_plan(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from spikingjelly.activation_based.base import MemoryModule
 from torch import Tensor, nn
 
-unwatched = torch._C.DisableTorchFunction
-"""Inside, no function mode sees what is done: a slope is a constant, also where detach is passed through."""
+from robustbench_snn.kernels.layer import Stepwise, unwatched
+from robustbench_snn.model.fusing import GivesSlopes
 
 
 class _Spike(torch.autograd.Function):
@@ -28,7 +28,7 @@ class _Spike(torch.autograd.Function):
         return grads[0] * slope, None
 
 
-class ReplacedSpike(nn.Module):
+class ReplacedSpike(nn.Module, GivesSlopes):
     """Fires where u >= 0, as every surrogate of SpikingJelly does, with the slope of the caller's choice.
 
     Args:
@@ -48,26 +48,56 @@ class ReplacedSpike(nn.Module):
         spikes: Tensor = _Spike.apply(membrane, slope)
         return spikes
 
+    def stepwise(self) -> Stepwise | None:
+        """See :class:`robustbench_snn.model.fusing.GivesSlopes`."""
+        if type(self) is not ReplacedSpike:
+            return None
+        return Stepwise(lambda membrane, step: self.derivative(membrane), ahead=False)
 
-class SteppedSpike(MemoryModule):  # type: ignore[misc]
-    """Like :class:`ReplacedSpike`, where the slope depends on the step; it counts steps since the last reset."""
+
+class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
+    """Like :class:`ReplacedSpike`, where the slope depends on the step; it counts steps since the last reset.
+
+    Args:
+        derivative: u (B, ...) and the step to the slope.
+        together: u of several steps (T, B, ...) and the first of them to the slopes of each, the same numbers sooner.
+    """
 
     spiking = True
     step: int
 
-    def __init__(self, derivative: Callable[[Tensor, int], Tensor]) -> None:
+    def __init__(
+        self,
+        derivative: Callable[[Tensor, int], Tensor],
+        together: Callable[[Tensor, int], Sequence[Tensor]] | None = None,
+    ) -> None:
         super().__init__()
         self.derivative = derivative
+        self.together = together
         self.register_memory("step", 0)  # SpikingJelly's reset puts it back
 
     def forward(self, membrane: Tensor) -> Tensor:
         """Spikes of u at the next step."""
-        step = self.step
-        self.step = step + 1
         with unwatched():
-            slope = self.derivative(membrane.detach(), step)
+            slope = self._next(membrane.detach())
         spikes: Tensor = _Spike.apply(membrane, slope)
         return spikes
+
+    def stepwise(self) -> Stepwise | None:
+        """See :class:`robustbench_snn.model.fusing.GivesSlopes`."""
+        if type(self) is not SteppedSpike:
+            return None
+        together = None if self.together is None else self._all_next
+        return Stepwise(lambda membrane, step: self._next(membrane), ahead=True, together=together)
+
+    def _all_next(self, membranes: Tensor) -> Sequence[Tensor]:
+        assert self.together is not None
+        self.step += len(membranes)
+        return self.together(membranes, self.step - len(membranes))
+
+    def _next(self, membrane: Tensor) -> Tensor:
+        self.step += 1
+        return self.derivative(membrane, self.step - 1)
 
 
 def own_slope(layer: nn.Module) -> Callable[[Tensor, int], Tensor]:

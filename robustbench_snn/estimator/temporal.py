@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.estimator.surrogate import ReplacedSpike
+from robustbench_snn.estimator.surrogate import SteppedSpike
 from robustbench_snn.model.swapping import swapped
 
 
@@ -141,7 +141,7 @@ def replaced_backward(neuron: nn.Module, rule: TemporalBackward) -> Iterator[Non
     def run(current: Tensor, record: TimeRecord) -> Tensor:
         with torch._C.DisableTorchFunction(), torch.no_grad(), ExitStack() as stack:
             if rule.needs_membrane:
-                stack.enter_context(swapped(neuron, "surrogate_function", ReplacedSpike(record.note)))
+                stack.enter_context(swapped(neuron, "surrogate_function", SteppedSpike(lambda u, step: record.note(u))))
             return forward(current.detach())
 
     def replaced(current: Tensor) -> Tensor:

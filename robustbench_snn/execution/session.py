@@ -16,6 +16,7 @@ from robustbench_snn.execution.models import TrainedModels, weights_of
 from robustbench_snn.execution.provenance import measured
 from robustbench_snn.execution.recorder import Recorder, write_outcome
 from robustbench_snn.execution.settings import RunSettings
+from robustbench_snn.kernels.compiling import using
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.keys import key_of
@@ -80,7 +81,8 @@ class Session:
             self.store.forget(key)
         record = self.store.get(key)
         if record is None:
-            record = self._train(cell, key) if isinstance(cell, TrainCell) else self._evaluate(cell, weights)
+            with using(self.settings.compile):
+                record = self._train(cell, key) if isinstance(cell, TrainCell) else self._evaluate(cell, weights)
             if record.status == "failed":
                 self.store.write_failure(record)
         if self.progress:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robustbench_snn.kernels.compiling import Mode
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -16,6 +18,7 @@ class RunSettings:
         jobs: number of worker processes; 1 computes in the process that asks.
         plugins: paths of plug-in files, which worker processes must load too.
         checkpointing: attacks run parts of the model again in their backward pass, to save memory.
+        compile: when the neurons' loops over time steps are compiled; None leaves it to the environment.
     """
 
     device: str = "cpu"
@@ -24,3 +27,4 @@ class RunSettings:
     jobs: int = 1
     plugins: tuple[str, ...] = ()
     checkpointing: bool = False
+    compile: Mode | None = None

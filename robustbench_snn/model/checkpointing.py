@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from spikingjelly.activation_based.base import MemoryModule
@@ -16,7 +16,9 @@ from robustbench_snn.model.swapping import swapped
 
 
 @contextmanager
-def recomputing(model: nn.Module) -> Iterator[None]:
+def recomputing(
+    model: nn.Module, again: Callable[[nn.Module], AbstractContextManager[None]] = lambda part: nullcontext()
+) -> Iterator[None]:
     """Forward passes inside keep only the inputs of the model's parts; the backward pass runs each part again.
 
     Chen et al., 2016, arXiv:1604.06174. A part is run again from the membranes that it had before, so that one that
@@ -27,10 +29,11 @@ def recomputing(model: nn.Module) -> Iterator[None]:
     Args:
         model: a classifier, whose backbone's stages are checkpointed, or any module, for its own parts. Layers in step
             mode s are left as they are.
+        again: what a part is run in when the backward pass runs it, so that it runs as it did before.
     """
     with ExitStack() as stack:
         for part in parts(model):
-            stack.enter_context(swapped(part, "forward", _recomputed(part)))
+            stack.enter_context(swapped(part, "forward", _recomputed(part, again)))
         yield
 
 
@@ -45,7 +48,7 @@ def parts(model: nn.Module) -> list[nn.Module]:
     return found
 
 
-def _recomputed(part: nn.Module) -> Callable[..., Tensor]:
+def _recomputed(part: nn.Module, context: Callable[[nn.Module], AbstractContextManager[None]]) -> Callable[..., Tensor]:
     forward: Callable[..., Tensor] = part.forward
 
     def run(*inputs: Tensor) -> Tensor:
@@ -59,7 +62,8 @@ def _recomputed(part: nn.Module) -> Callable[..., Tensor]:
             now = _memories(part)
             _remember(before)
             try:
-                return forward(*values)
+                with context(part):
+                    return forward(*values)
             finally:  # checkpoint stops a second run, by an exception, once it has what it needs
                 _remember(now)
 

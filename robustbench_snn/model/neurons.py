@@ -10,8 +10,10 @@ from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from spikingjelly.activation_based import base, functional, neuron, surrogate
+from spikingjelly.activation_based import base, neuron, surrogate
 from torch import nn
+
+from robustbench_snn.kernels.compiling import state
 
 StepMode = Literal["s", "m"]
 
@@ -90,8 +92,7 @@ def reset(model: nn.Module) -> None:
 
 
 def implementation(model: nn.Module, device: torch.device | str) -> str:
-    """What SpikingJelly computes the model's neurons with on this device, e.g. ``lif: torch-reference``."""
+    """What this process computes the model's neurons with on this device in float32, e.g. ``lif: fused, compiled``."""
     names = {neuron.LIFNode: "lif", neuron.ParametricLIFNode: "plif", neuron.IFNode: "if"}
     used = sorted({names[type(module)] for module in spiking_neurons(model) if type(module) in names})
-    chosen = {name: functional.neuron_implementation(name, torch.device(device)) for name in used}
-    return ", ".join(f"{name}: {chosen[name]['implementation']}" for name in used) or "no spiking neurons"
+    return "; ".join(f"{name}: fused, {state(device)}" for name in used) or "no spiking neurons"

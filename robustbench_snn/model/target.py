@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from threading import RLock
@@ -16,6 +16,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.model.checkpointing import recomputing
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.foreign import Foreign
+from robustbench_snn.model.fusing import fusing
 from robustbench_snn.model.neurons import spiking_neurons
 from robustbench_snn.model.padding import pad_batch
 from robustbench_snn.model.resting import Reset
@@ -100,6 +101,7 @@ class Target:
         self.calls = 0
         self.exit: Callable[[Tensor], Tensor] | None = None
         self._tally = Tally()
+        self._fused = True
 
     @property
     def neurons(self) -> list[nn.Module]:
@@ -130,7 +132,7 @@ class Target:
         padded, streams = pad_batch(images, random)
         self.running_batch = len(padded)
         self.calls += 1
-        with lock_of(self.model), self._recomputing():
+        with self._running():
             if isinstance(self.model, Classifier):
                 logits: Tensor = self.model(padded, timesteps=timesteps, random=streams)
             else:
@@ -183,11 +185,27 @@ class Target:
         padded, streams = pad_batch(images, random)
         self.running_batch = len(padded)
         self.calls += 1
-        with lock_of(self.model), self._recomputing():
+        with self._running():
             return self.model.step_logits(padded, timesteps=timesteps, random=streams)[:, : len(images)]
 
-    def _recomputing(self) -> AbstractContextManager[None]:
-        return recomputing(self.model) if self.checkpointing and torch.is_grad_enabled() else nullcontext()
+    @contextmanager
+    def as_it_is(self) -> Iterator[None]:
+        """Neurons run SpikingJelly's own code while inside, for whoever looks into them."""
+        before, self._fused = self._fused, False
+        try:
+            yield
+        finally:
+            self._fused = before
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        fused = self._fused and self.through == Through.NO  # a kernel has no detach to pass through
+        with lock_of(self.model), fusing(self.model, fused):
+            if self.checkpointing and torch.is_grad_enabled():
+                with recomputing(self.model, lambda part: fusing(part, fused)):
+                    yield
+            else:
+                yield
 
     @contextmanager
     def frozen(self) -> Iterator[Target]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from robustbench_snn.dataset import Dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.model.fusing import fusing
 from robustbench_snn.randomness import key_of
 from robustbench_snn.training.batches import Prepared, TrainingBatches, batch_size, seed_everything
 from robustbench_snn.training.checkpoint import Checkpoints
@@ -148,7 +149,8 @@ class _Run:
         images, targets, labels = (tensor.to(self.device, non_blocking=True) for tensor in prepared)
         precision = self.recipe.mixed_precision
         dtype = torch.float16 if precision == "fp16" else torch.bfloat16
-        with torch.autocast(torch.device(self.device).type, dtype=dtype, enabled=precision != "off"):
+        autocast = torch.autocast(torch.device(self.device).type, dtype=dtype, enabled=precision != "off")
+        with autocast, fusing(self.classifier):
             loss, logits = self.objective(self.classifier, images, targets)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()

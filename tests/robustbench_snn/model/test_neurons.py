@@ -101,9 +101,10 @@ def test_relu_is_no_spiking_neuron() -> None:
     assert implementation(model, "cpu") == "no spiking neurons"
 
 
-def test_implementation_is_spikingjellys_answer() -> None:
-    model = nn.Sequential(NeuronConfig().build(), NeuronConfig(type="if").build())
-    assert implementation(model, "cpu") == "if: torch-reference, lif: torch-reference"
+def test_implementation_names_each_kind_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(NeuronConfig().build(), NeuronConfig().build(), NeuronConfig(type="if").build())
+    monkeypatch.setattr("robustbench_snn.model.neurons.state", lambda device: f"compiled for {device}")
+    assert implementation(model, "cpu") == "if: fused, compiled for cpu; lif: fused, compiled for cpu"
 
 
 @pytest.mark.parametrize("wrong", [{"tau": 1.0}, {"threshold": 0.0}, {"type": "hh"}, {"alpha": -1}, {"leak": 0.5}])

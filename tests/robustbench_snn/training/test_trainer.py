@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ class StopAfter:
 
     def epoch(self, *facts: float) -> None:
         pass
+
+
+def test_kernels_change_no_weight(build: Build, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    fused, own = build(), build()
+    expected = train(fused, digits, RECIPE, seed=7)
+    monkeypatch.setattr("robustbench_snn.training.trainer.fusing", lambda model: nullcontext())
+    assert numbers(train(own, digits, RECIPE, seed=7)) == numbers(expected)
+    assert tensor_digest(own.state_dict()) == tensor_digest(fused.state_dict())
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
