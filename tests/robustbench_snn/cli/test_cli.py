@@ -221,5 +221,5 @@ def test_the_committed_schema_is_the_programs(rbsnn: RunCommand) -> None:
 def test_doctor_tells_versions_devices_and_datasets(rbsnn: RunCommand) -> None:
     facts = json.loads(rbsnn("doctor", "--json").stdout)
     assert "torch" in facts["versions"]
-    assert facts["neurons"]["cpu"] == "lif: torch-reference"
+    assert facts["neurons"]["cpu"] == "lif: fused, plain"
     assert "test samples" in facts["datasets"]["digits"]
