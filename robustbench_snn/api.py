@@ -102,9 +102,8 @@ def evaluate(
         stochastic: whether two forwards may differ; None asks a classifier of this package, else says no.
         checkpointing: attacks run parts of the model again in their backward pass: less memory, more time, and the
             same numbers.
-        compile: when the loops over time steps of SpikingJelly's LIF, PLIF and IF neurons are compiled: ``auto``, once
-            that pays; ``on``, at once; ``off``, never. It changes no number. None asks the environment variable
-            RBSNN_COMPILE, then takes ``auto``.
+        compile: whether SpikingJelly's LIF, PLIF and IF neurons run in machine code: ``auto``, where that works, or
+            ``off``. It changes no number. None asks the environment variable RBSNN_COMPILE, then takes ``auto``.
         timesteps: T, for a raw net of SpikingJelly layers in step mode s or m that does not loop over its steps; the
             logits of its steps are averaged.
         reset: a function that puts the model at rest, where it keeps what no probe can find.

@@ -61,7 +61,7 @@ def main() -> None:
                 own = seconds(run)
                 with fusing(neuron), using("off"):
                     plain = seconds(run)
-                with fusing(neuron), using("on"):
+                with fusing(neuron), using("auto"):
                     compiled = seconds(run)
                 if round_:  # the first compiles
                     ratios.append((own, own / plain, own / compiled))

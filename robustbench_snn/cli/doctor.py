@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.kernels.compiling import compiler, mode
+from robustbench_snn.kernels.compiling import mode, state
+from robustbench_snn.kernels.native import runs
 from robustbench_snn.machine import cpu_name, git_state, package_versions
 from robustbench_snn.model.neurons import NeuronConfig, implementation
 from robustbench_snn.registry import datasets
@@ -23,12 +24,17 @@ def diagnose() -> dict[str, dict[str, Any]]:
         "versions": {**package_versions(), "git commit": f"{commit}{' (changed)' if dirty else ''}"},
         "devices": devices,
         "neurons": {name: implementation(NeuronConfig().build(), name) for name in devices},
-        "compiling": {
-            "mode": mode(),
-            "C++ compiler": compiler() or "none found: with g++ or clang++, long runs compile their neurons' loops",
-        },
+        "compiling": _compiling(),
         "datasets": {name: _state(name) for name in datasets},
     }
+
+
+def _compiling() -> dict[str, str]:
+    """Whether neurons run in machine code on the CPU, and why not."""
+    if mode() == "off":
+        return {"neurons": "off; without RBSNN_COMPILE=off, runs would be faster"}
+    runs(torch.zeros(1))
+    return {"neurons": state("cpu")}
 
 
 def _state(name: str) -> str:

@@ -49,10 +49,10 @@ def run(
         bool, typer.Option("--checkpointing", help="Attacks take less memory and more time; never changes a number.")
     ] = False,
     compile: Annotated[  # noqa: A002 - named as its option
-        Literal["auto", "on", "off"],
+        Literal["auto", "off"],
         typer.Option(
             envvar="RBSNN_COMPILE",
-            help="Compile the neurons' loops once that pays, at once or never: the same numbers.",
+            help="Run the neurons in machine code, or never: the same numbers.",
         ),
     ] = "auto",
     publish: Annotated[

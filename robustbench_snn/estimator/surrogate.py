@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from spikingjelly.activation_based.base import MemoryModule
 from torch import Tensor, nn
 
-from robustbench_snn.kernels.layer import Stepwise, unwatched
+from robustbench_snn.kernels.layer import Elementwise, Stepwise
+from robustbench_snn.kernels.native import unwatched
 from robustbench_snn.model.fusing import GivesSlopes
 
 
@@ -48,11 +49,9 @@ class ReplacedSpike(nn.Module, GivesSlopes):
         spikes: Tensor = _Spike.apply(membrane, slope)
         return spikes
 
-    def stepwise(self) -> Stepwise | None:
+    def slopes(self) -> Elementwise | None:
         """See :class:`robustbench_snn.model.fusing.GivesSlopes`."""
-        if type(self) is not ReplacedSpike:
-            return None
-        return Stepwise(lambda membrane, step: self.derivative(membrane), ahead=False)
+        return Elementwise(self.derivative) if type(self) is ReplacedSpike else None
 
 
 class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
@@ -60,7 +59,7 @@ class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
 
     Args:
         derivative: u (B, ...) and the step to the slope.
-        together: u of several steps (T, B, ...) and the first of them to the slopes of each, the same numbers sooner.
+        together: u of several steps (T, B, ...) and the first of them to their slopes, the same numbers sooner.
     """
 
     spiking = True
@@ -69,7 +68,7 @@ class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
     def __init__(
         self,
         derivative: Callable[[Tensor, int], Tensor],
-        together: Callable[[Tensor, int], Sequence[Tensor]] | None = None,
+        together: Callable[[Tensor, int], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.derivative = derivative
@@ -83,15 +82,14 @@ class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
         spikes: Tensor = _Spike.apply(membrane, slope)
         return spikes
 
-    def stepwise(self) -> Stepwise | None:
+    def slopes(self) -> Stepwise | None:
         """See :class:`robustbench_snn.model.fusing.GivesSlopes`."""
-        if type(self) is not SteppedSpike:
-            return None
-        together = None if self.together is None else self._all_next
-        return Stepwise(lambda membrane, step: self._next(membrane), ahead=True, together=together)
+        return Stepwise(self._all_next) if type(self) is SteppedSpike else None
 
-    def _all_next(self, membranes: Tensor) -> Sequence[Tensor]:
-        assert self.together is not None
+    def _all_next(self, membranes: Tensor) -> Tensor:
+        if self.together is None:
+            with torch.enable_grad():  # a slope may itself be taken by a gradient
+                return torch.stack([self._next(membrane).detach().expand_as(membrane) for membrane in membranes])
         self.step += len(membranes)
         return self.together(membranes, self.step - len(membranes))
 

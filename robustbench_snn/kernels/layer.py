@@ -7,57 +7,44 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from spikingjelly._ops.surrogate import _surrogate_gradient  # no public name: the formulas that training runs on
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from robustbench_snn.kernels import native
 from robustbench_snn.kernels.compiling import kernels
-from robustbench_snn.kernels.dynamics import Dynamics, Slope
+from robustbench_snn.kernels.dynamics import Dynamics
 from robustbench_snn.kernels.layout import Layout
+from robustbench_snn.kernels.native import BuiltIn, unwatched
 
 
 @dataclass(frozen=True)
-class BuiltIn:
-    """A surrogate of SpikingJelly, computed inside the backward kernel.
+class Elementwise:
+    """A slope that follows from u alone, element by element.
 
     Attributes:
-        number: its place in SpikingJelly's list.
-        alpha: its sharpness.
+        slope: u of any shape to ds/du of the same shape.
     """
 
-    number: int
-    alpha: float
+    slope: Callable[[Tensor], Tensor]
 
-    def __call__(self, membrane: Tensor, step: int) -> Tensor:
+    def __call__(self, membrane: Tensor) -> Tensor:
         """ds/du of u."""
-        slope: Tensor = _surrogate_gradient(membrane, self.alpha, self.number)
-        return slope
+        with torch.enable_grad():  # a slope may itself be taken by a gradient
+            return self.slope(membrane).detach().expand_as(membrane)
 
 
 @dataclass(frozen=True)
 class Stepwise:
-    """Slopes of the caller's, a step at a time.
+    """Slopes of the caller's, in the order of the steps, asked in the forward pass: one may follow from those before.
 
     Attributes:
-        slope: u (B, ...) and the step, counted from 0 in each call of the layer, to ds/du of the same shape.
-        ahead: asked in the forward pass, in the order of the steps, for it keeps something from one to the next;
-            else in the backward pass, which keeps less.
-        together: u of all steps (T, B, ...), contiguous, to the slopes of each step, [(B, ...)], where that is faster.
+        slopes: u of all steps of a call (T, B, ...), contiguous, to ds/du of the same shape.
     """
 
-    slope: Slope
-    ahead: bool
-    together: Callable[[Tensor], Sequence[Tensor]] | None = None
-
-    def __call__(self, membranes: Tensor) -> list[Tensor]:
-        """Slopes of each step, [(B, ...)], of u of all steps (T, B, ...)."""
-        with torch.enable_grad():  # a slope may itself be taken by a gradient
-            if self.together is not None and membranes.is_contiguous():
-                return [slope.detach() for slope in self.together(membranes)]
-            return [self.slope(membrane, step).detach() for step, membrane in enumerate(membranes)]
+    slopes: Callable[[Tensor], Tensor]
 
 
-Slopes = BuiltIn | Stepwise
+Slopes = BuiltIn | Elementwise | Stepwise
 
 
 @kernels
@@ -72,14 +59,16 @@ def _forward(dynamics: Dynamics, steps: int, repeated: bool, rested: bool) -> Ca
 
 @kernels
 def _backward(
-    dynamics: Dynamics, built_in: BuiltIn | None, unspiked: bool, unlasted: bool, first: bool, rated: bool
+    dynamics: Dynamics, built_in: BuiltIn | None, unspiked: bool, unlasted: bool, rated: bool
 ) -> Callable[..., tuple[Tensor, ...]]:
     def backward(
         charges: Tensor, by_spikes: Tensor | None, by_last: Tensor | None, rate: Tensor | None, *given: Tensor
     ) -> tuple[Tensor, ...]:
-        slopes: Slope = built_in or (lambda membrane, step: given[step])
+        def slopes(membrane: Tensor, step: int) -> Tensor:
+            return given[0][step] if built_in is None else built_in(membrane)
+
         currents, membrane, totals = dynamics.backward(by_spikes, by_last, charges, rate, slopes)
-        return torch.stack(currents), *((membrane,) if first else ()), *(totals if rated else ())
+        return torch.stack(currents), membrane, *(totals if rated else ())
 
     return backward
 
@@ -91,10 +80,11 @@ class _Layer(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         layout = Layout.of(currents, membrane)
         steps, x, v = currents.shape[0], layout.flat(currents), layout.flat_step(membrane)
-        spikes, last, charges = _forward(dynamics, steps, x.shape[0] == 1, v.ndim == 0)(x, v, rate, steps=steps)
-        given: list[Tensor] = []
-        if isinstance(slopes, Stepwise) and slopes.ahead:
-            given = _given(charges, dynamics, slopes, layout)
+        if native.runs(x):
+            spikes, last, charges = native.forward(dynamics, x, v, rate, steps)
+        else:
+            spikes, last, charges = _forward(dynamics, steps, x.shape[0] == 1, v.ndim == 0)(x, v, rate, steps=steps)
+        given = [_given(charges, dynamics, slopes, layout)] if isinstance(slopes, Stepwise) else []
         wanted = ctx.needs_input_grad
         if any(wanted):
             ctx.dynamics, ctx.slopes, ctx.layout = dynamics, slopes, layout
@@ -110,30 +100,42 @@ class _Layer(torch.autograd.Function):
         if by_spikes is None and by_last is None:
             return None, None, None, None, None
         charges, rate, currents, membrane, *given = ctx.saved_tensors
-        dynamics, slopes, layout = ctx.dynamics, ctx.slopes, ctx.layout
+        dynamics, layout = ctx.dynamics, ctx.layout
         wanted = ctx.needs_input_grad
         with unwatched():
-            if isinstance(slopes, Stepwise) and not given:
-                given = _given(charges, dynamics, slopes, layout)
             spiked = None if by_spikes is None else layout.flat(by_spikes).expand_as(charges).contiguous()
             lasted = None if by_last is None else layout.flat_step(by_last)
-            built_in = slopes if isinstance(slopes, BuiltIn) else None
-            kernel = _backward(dynamics, built_in, spiked is None, lasted is None, wanted[1], wanted[2])
-            found = list(kernel(charges, spiked, lasted, rate, *given, steps=charges.shape[0]))
-            by_currents = layout.whole(found.pop(0))
-            by_first = layout.whole(found.pop(0)) if wanted[1] else None
-            by_rate = dynamics.by_rate(found, currents, membrane, charges) if wanted[2] else None
-        return by_currents, by_first, by_rate, None, None
+            slopes = given[0] if given else ctx.slopes
+            run = native.backward if native.runs(charges) else _plain_backward
+            by_currents, by_first, totals = run(dynamics, spiked, lasted, charges, rate, slopes, rated=wanted[2])
+            by_rate = dynamics.by_rate(list(totals), currents, membrane, charges) if wanted[2] else None
+        return layout.whole(by_currents), layout.whole(by_first) if wanted[1] else None, by_rate, None, None
 
 
-def _given(charges: Tensor, dynamics: Dynamics, slopes: Stepwise, layout: Layout) -> list[Tensor]:
-    """Slopes of each step, [(N,)], of H (T, N)."""
-    found = slopes(layout.whole(charges - dynamics.threshold))
-    return [layout.flat_step(slope.expand(layout.shape)) for slope in found]
+def _plain_backward(
+    dynamics: Dynamics,
+    by_spikes: Tensor | None,
+    by_last: Tensor | None,
+    charges: Tensor,
+    rate: Tensor | None,
+    slopes: Tensor | BuiltIn | Elementwise,
+    *,
+    rated: bool,
+) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
+    """See :func:`robustbench_snn.kernels.native.backward`."""
+    if isinstance(slopes, Elementwise):
+        slopes = torch.stack([slopes(charge - dynamics.threshold) for charge in charges])
+    own, given = (slopes, ()) if isinstance(slopes, BuiltIn) else (None, (slopes,))
+    kernel = _backward(dynamics, own, by_spikes is None, by_last is None, rated)
+    by_currents, by_first, *totals = kernel(charges, by_spikes, by_last, rate, *given, steps=charges.shape[0])
+    return by_currents, by_first, totals
 
 
-unwatched = torch._C.DisableTorchFunction
-"""Inside, no function mode sees what is done: a slope is a constant, also where detach is passed through."""
+def _given(charges: Tensor, dynamics: Dynamics, slopes: Stepwise, layout: Layout) -> Tensor:
+    """Slopes (T, N) of H (T, N)."""
+    membranes = layout.whole(charges - dynamics.threshold)
+    found = slopes.slopes(membranes.contiguous()).detach()
+    return layout.flat(found.expand(membranes.shape))
 
 
 def run(

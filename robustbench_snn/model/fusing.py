@@ -14,7 +14,8 @@ from spikingjelly.activation_based.neuron import BaseNode, IFNode, LIFNode, Para
 from torch import Tensor, nn
 
 from robustbench_snn.kernels.dynamics import Dynamics
-from robustbench_snn.kernels.layer import BuiltIn, Slopes, Stepwise, run, unwatched
+from robustbench_snn.kernels.layer import Slopes, run
+from robustbench_snn.kernels.native import BuiltIn, unwatched
 
 KINDS = (LIFNode, ParametricLIFNode, IFNode)
 """Layers of exactly these types; a subclass may compute what it likes."""
@@ -24,8 +25,8 @@ class GivesSlopes(ABC):
     """A surrogate function that says what its slope is."""
 
     @abstractmethod
-    def stepwise(self) -> Stepwise | None:
-        """The slopes of the steps of one call of its layer; None where it may not fire at u >= 0."""
+    def slopes(self) -> Slopes | None:
+        """The slopes of one call of its layer; None where it may not fire at u >= 0."""
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def _slopes(neuron: BaseNode, x: Any, lead: int) -> Slopes | None:
         return None
     function = neuron.surrogate_function
     if isinstance(function, GivesSlopes):
-        return function.stepwise()
+        return function.slopes()
     spec = _surrogate_spec(function)
     return None if spec is None else BuiltIn(*spec)
 

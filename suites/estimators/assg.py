@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 from robustbench_snn.estimator.reach import Slope
 from robustbench_snn.estimator.surrogate import SteppedSpike
-from robustbench_snn.kernels.compiling import kernels
+from robustbench_snn.kernels.loops import Floats
+from robustbench_snn.kernels.native import machine_code, runs
 
+Integers = NDArray[np.int64]
 BETA = 0.9
 """Decay of both moving averages, over attack iterations."""
 
@@ -59,7 +63,7 @@ class ASSG(SpikeEstimator):
             self._rows, self._frozen = None, True
 
     def surrogate(self, neuron: nn.Module) -> nn.Module:
-        """Steps through :meth:`slopes`, all of a call together."""
+        """Steps through :meth:`slopes`, all steps of a call together."""
         averages = _Averages(self)
         return SteppedSpike(averages.slope, averages.slopes)
 
@@ -77,25 +81,28 @@ class _Averages:
 
     def slope(self, membrane: Tensor, step: int) -> Tensor:
         """The slope of a step of u (B, ...)."""
-        (slope,) = self.slopes(membrane[None], step)
-        return slope
+        return self.slopes(membrane[None], step)[0]
 
-    def slopes(self, membranes: Tensor, first: int) -> Sequence[Tensor]:
-        """Slopes of the steps ``first``, ... of u (T, B, ...), [(B, ...)]."""
-        rows, steps, shape = self.rule._rows, len(membranes), membranes.shape[1:]
-        if rows is None or shape[0] < len(rows):  # outside any attack; or samples that cannot be told apart
-            return [self.rule.derivative(membrane) for membrane in membranes]
-        padding = shape[0] - len(rows)  # the target pads batches; what it adds has no gradient
-        padded = torch.cat([rows, rows[:1].expand(padding)])
-        before = [self._state(step, membranes[0], int(rows[-1]) + 1) for step in range(first, first + steps)]
-        means, deviations = ([state[place, padded].flatten() for state in before] for place in (0, 1))
-        kernel = _kernel(self.rule.peak, self.rule._frozen, steps)
-        found = kernel(membranes.reshape(steps, -1), *means, *deviations, steps=steps)
-        if not self.rule._frozen:
-            for state, mean, deviation in zip(before, found[steps : 2 * steps], found[2 * steps :], strict=True):
-                state[0, rows] = mean.view(shape)[: len(rows)]
-                state[1, rows] = deviation.view(shape)[: len(rows)]
-        return [slope.view(shape) for slope in found[:steps]]
+    def slopes(self, membranes: Tensor, first: int) -> Tensor:
+        """Slopes of the steps ``first``, ... of u (T, B, ...)."""
+        rows, peak, frozen = self.rule._rows, self.rule.peak, self.rule._frozen
+        if rows is None or membranes.shape[1] < len(rows):  # outside any attack; or samples that cannot be told apart
+            return self.rule.derivative(membranes)
+        slopes = torch.zeros_like(membranes)  # the target pads batches; what it adds has no gradient
+        for step, membrane in enumerate(membranes):
+            state = self._state(first + step, membrane, int(rows[-1]) + 1)
+            if runs(membrane) and membrane.is_contiguous():
+                places = (values.numpy() for values in (membrane.flatten(1), rows, state.flatten(2)))
+                machine_code(_move)(*places, np.float32(peak), frozen, slopes[step].flatten(1).numpy())
+                continue
+            mean, deviation = state[:, rows]
+            if not frozen:
+                distance = membrane[: len(rows)].abs()
+                mean = BETA * mean + (1.0 - BETA) * distance
+                deviation = BETA * deviation + (1.0 - BETA) * (distance - mean).abs()
+                state[0, rows], state[1, rows] = mean, deviation
+            slopes[step, : len(rows)] = _atan(membrane[: len(rows)], _sharpness(peak, mean, deviation))
+        return slopes
 
     def _state(self, step: int, membrane: Tensor, rows: int) -> Tensor:
         if step == len(self.kept):
@@ -104,22 +111,22 @@ class _Averages:
         return self.kept[step]
 
 
-@kernels
-def _kernel(peak: float, frozen: bool, steps: int) -> Callable[..., tuple[Tensor, ...]]:
-    """U (T, N), and M and D of each step, (N,), to each step's slope, and to its new M and D where they move."""
-
-    def run(membranes: Tensor, *averages: Tensor) -> tuple[Tensor, ...]:
-        slopes, means, deviations = [], list(averages[:steps]), list(averages[steps:])
-        for step in range(steps):
-            membrane, mean, deviation = membranes[step], means[step], deviations[step]
-            if not frozen:
-                distance = membrane.abs()
-                means[step] = mean = BETA * mean + (1.0 - BETA) * distance
-                deviations[step] = deviation = BETA * deviation + (1.0 - BETA) * (distance - mean).abs()
-            slopes.append(_atan(membrane, _sharpness(peak, mean, deviation)))
-        return tuple(slopes) if frozen else (*slopes, *means, *deviations)
-
-    return run
+def _move(membrane: Floats, rows: Integers, state: Floats, peak: np.float32, frozen: bool, slopes: Floats) -> None:
+    """The same over arrays: u (B, N), M and D (2, rows, N), slopes (B, N) to be filled for the first len(rows)."""
+    keep, take, wide, least = np.float32(BETA), np.float32(1.0 - BETA), np.float32(1.5), np.float32(1e-4)
+    one, two, quarter = np.float32(1.0), np.float32(2.0), np.float32(math.pi / 2.0)
+    for place in range(rows.shape[0]):
+        u, slope = membrane[place], slopes[place]
+        mean, deviation = state[0, rows[place]], state[1, rows[place]]
+        if not frozen:
+            for n in range(u.shape[0]):
+                distance = abs(u[n])
+                mean[n] = keep * mean[n] + take * distance
+                deviation[n] = keep * deviation[n] + take * abs(distance - mean[n])
+        for n in range(u.shape[0]):
+            alpha = one / (mean[n] + wide * deviation[n] + least) * peak  # as torch divides a number by a tensor
+            bent = quarter * alpha * u[n]
+            slope[n] = alpha / two / (one + bent * bent)
 
 
 def _grown(state: Tensor, rows: int) -> Tensor:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spikingjelly.activation_based import functional, neuron, surrogate
 from torch import Tensor, nn
 
-from robustbench_snn.kernels.compiling import Mode, using
+from robustbench_snn.kernels.compiling import state, using
 from robustbench_snn.kernels.layer import _Layer
 from robustbench_snn.model.fusing import fusing
 
@@ -117,6 +117,14 @@ def assert_same(case: Case) -> None:
             assert name != "spikes" or one.stride() == other.stride()
 
 
+@pytest.fixture(params=["auto", "off"], autouse=True)
+def mode(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Machine code, and the plain loops."""
+    with using(request.param):
+        yield
+    assert request.param == "off" or state("cpu") == "compiled"
+
+
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("detach_reset", [True, False])
 @pytest.mark.parametrize("reset", [0.0, None, 0.3, -0.25])
@@ -134,7 +142,7 @@ def test_every_layer(
             )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.builds(
         Case,
@@ -157,34 +165,6 @@ def test_any_shape_and_number_of_steps(case: Case) -> None:
 @pytest.mark.parametrize("carried", [False, True])
 def test_channels_last_stays_so(steps: int, carried: bool) -> None:
     assert_same(Case(shape=(2, 3, 4, 5), channels_last=True, steps=steps, carried=carried))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "case",
-    [
-        Case(),
-        Case(surrogate="atan", detach_reset=False, reset=0.3, carried=True, calls=2),
-        Case("plif", None, detach_reset=False, surrogate="triangle", carried=True),
-        Case("if", repeated=True),
-        Case(step_mode="s"),
-    ],
-    ids=lambda case: case.kind + (" repeated" if case.repeated else "") + f" {case.step_mode} {case.surrogate}",
-)
-def test_compiled(case: Case, compiled: None) -> None:
-    for batch in (64, 128, 448):  # one compilation serves every size
-        assert_same(Case(**{**vars(case), "shape": (batch, 5)}))
-
-
-@pytest.fixture
-def compiled() -> Iterator[None]:
-    from robustbench_snn.kernels.compiling import compiler, state
-
-    if compiler() is None:
-        pytest.skip("needs a C++ compiler")
-    with using("on"):
-        yield
-    assert state("cpu") == "compiled"
 
 
 def test_a_backward_pass_keeps_one_membrane_a_step() -> None:
@@ -217,10 +197,9 @@ def test_without_a_gradient_nothing_is_kept() -> None:
     assert spikes.grad_fn is None
 
 
-@pytest.mark.parametrize("mode", ["auto", "off"])
-def test_what_comes_out_may_be_changed_in_place(mode: Mode) -> None:
+def test_what_comes_out_may_be_changed_in_place() -> None:
     layer, current = Case().build(), torch.randn(4, 3, 5, requires_grad=True)
-    with using(mode), fusing(layer):
+    with fusing(layer):
         spikes = layer(current)
         spikes += 1.0
         spikes.sum().backward()
