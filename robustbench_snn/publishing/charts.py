@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from robustbench_snn.publishing.names import isolated, visible
+
 WIDTH, HEIGHT = 440, 300
 STYLES = 8
 """Number of styles of series that the style sheet knows."""
@@ -103,7 +105,7 @@ def chart(title: str, series: Sequence[Series], x: Axis, y: Axis, *, joined: boo
     across = _Scale(x, [point[0] for point in points], _LEFT, WIDTH - _RIGHT)
     upward = _Scale(y, [point[1] for point in points], HEIGHT - _BOTTOM, _TOP)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(isolated(title))}">',
         *_axes(across, upward, x, y),
     ]
     for number, found in enumerate(series):
@@ -115,7 +117,7 @@ def chart(title: str, series: Sequence[Series], x: Axis, y: Axis, *, joined: boo
         if number == front:
             continue
         for index, ((px, py), (vx, vy)) in enumerate(zip(places, found.points, strict=True)):
-            told = escape(f"{found.name}: {vx:.4g}, {vy:.4g}")
+            told = escape(f"{isolated(found.name)}: {vx:.4g}, {vy:.4g}")
             parts.append(
                 f'<path class="mark {style}" transform="translate({px} {py})" d="{_SHAPES[number % STYLES]}">'
                 f"<title>{told}</title></path>"
@@ -147,10 +149,11 @@ def _axes(across: _Scale, upward: _Scale, x: Axis, y: Axis) -> list[str]:
         parts.append(f'<path class="grid" d="M{place} {_TOP}V{bottom}"/>')
         parts.append(f'<text x="{place}" y="{bottom + 17}" text-anchor="middle">{_text(tick)}</text>')
     middle = (_TOP + bottom) / 2
-    parts.append(f'<text x="{(_LEFT + right) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x.label)}</text>')
     parts.append(
-        f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">{escape(y.label)}</text>'
+        f'<text x="{(_LEFT + right) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(visible(x.label))}</text>'
     )
+    turned = f'text-anchor="middle" transform="rotate(-90 14 {middle})"'
+    parts.append(f'<text x="14" y="{middle}" {turned}>{escape(visible(y.label))}</text>')
     return parts
 
 

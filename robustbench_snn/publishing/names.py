@@ -15,7 +15,7 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:60]
-        if plain != name or plain.casefold() in {other.casefold() for other in found.values()}:
+        if not plain or plain != name or plain.casefold() in {other.casefold() for other in found.values()}:
             plain = f"{plain or 'entry'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         found[name] = plain
     return found

@@ -39,31 +39,48 @@
     // What was not measured stands last, whichever way the rest is sorted.
     body.append(...Array.from(body.rows).filter((row) => !row.cells[column].hasAttribute("data-sort")));
     const name = sorted.querySelector("button").firstChild.textContent.trim() || sorted.textContent.trim();
-    status.textContent = "Sorted by " + name + ", " + sorted.getAttribute("aria-sort") + ".";
+    show();
+    status.textContent = "Sorted by " + name + ", " + sorted.getAttribute("aria-sort") + "." + told;
   });
 
   const filter = controls.querySelector("[data-filter]");
   const unflagged = controls.querySelector("[data-unflagged]");
+  const all = document.querySelector("[data-all]");
   const texts = new Map();
   for (const row of body.rows) {
     const flags = Array.from(row.querySelectorAll(".flag"), (flag) => flag.textContent);
     texts.set(row, [row.cells[0].textContent, ...flags].join(" ").toLowerCase());
   }
+  let most = 100; // rows laid out at once: browsers take long over tables of tens of thousands of cells
+  let told = "";
   function show() {
     const wanted = filter.value.trim().toLowerCase().split(/\s+/);
-    let shown = 0;
-    for (const [row, text] of texts) {
-      row.hidden = !wanted.every((word) => text.includes(word)) || (unflagged.checked && row.querySelector(".flag") !== null);
-      shown += row.hidden ? 0 : 1;
+    let found = 0;
+    for (const row of body.rows) {
+      const fits = wanted.every((word) => texts.get(row).includes(word));
+      const shown = fits && !(unflagged.checked && row.querySelector(".flag"));
+      found += shown ? 1 : 0;
+      row.hidden = !shown || found > most;
     }
-    status.textContent = shown + " of " + texts.size + " models shown.";
+    all.hidden = found <= most;
+    told = " " + Math.min(found, most) + " of " + texts.size + " models shown.";
   }
-  filter.addEventListener("input", show);
-  unflagged.addEventListener("change", show);
+  function refresh() {
+    show();
+    status.textContent = told.trim();
+  }
+  filter.addEventListener("input", refresh);
+  unflagged.addEventListener("change", refresh);
+  all.addEventListener("click", () => {
+    most = Infinity;
+    refresh();
+    body.rows[100].querySelector("a").focus();
+  });
   for (const box of controls.querySelectorAll("[data-group]")) {
     box.addEventListener("change", () => table.classList.toggle("hide-" + box.dataset.group, !box.checked));
   }
   controls.addEventListener("submit", (event) => event.preventDefault());
   controls.reset();
   controls.hidden = false;
+  show();
 })();
