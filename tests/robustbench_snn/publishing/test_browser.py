@@ -220,6 +220,15 @@ def test_on_a_phone_only_the_tables_scroll_and_names_stay_in_sight(open_page: Op
     assert number["x"] < 0, "the numbers have moved"
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_cell_s_text_runs_into_the_next(width: int, open_page: Open, table_path: Path) -> None:
+    page = open_page(table_path, viewport={"width": width, "height": 900})
+    wider = page.locator("table.main td, table.main th").evaluate_all(
+        "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"
+    )
+    assert wider == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("site", ["hostile_site", "shipped_site"])
 def test_axe_finds_nothing(
