@@ -69,11 +69,19 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class Figures:
-    """All figures of a page, and a sentence for each kind that could not be drawn."""
+    """All figures of a page.
+
+    Attributes:
+        charts: lines and points.
+        heat_maps: the most accurate model's first.
+        missing: a sentence for each kind that could not be drawn.
+        more: heat maps that are left to the pages of the entries.
+    """
 
     charts: tuple[Figure, ...]
     heat_maps: tuple[HeatMap, ...]
     missing: tuple[str, ...]
+    more: int = 0
 
 
 def table_figures(table: Table, columns: Sequence[Column], records: Records) -> Figures:
@@ -86,7 +94,8 @@ def table_figures(table: Table, columns: Sequence[Column], records: Records) -> 
         missing.append("robust accuracy against energy and parameters: no attack is in this table")
     else:
         charts += _fronts(table, robust, names, missing)
-    return Figures(tuple(charts), _heat_maps(table.rows, table.columns, records, missing)[:PANELS], tuple(missing))
+    maps = _heat_maps(table.rows, table.columns, records, missing)
+    return Figures(tuple(charts), maps[:PANELS], tuple(missing), len(maps[PANELS:]))
 
 
 def entry_figures(table: Table, row: Row, records: Records) -> Figures:

@@ -13,6 +13,9 @@ import pytest
 from robustbench_snn.leaderboard.outcomes import read_outcomes
 from robustbench_snn.leaderboard.ranking import rank_groups
 from robustbench_snn.publishing.names import visible
+from robustbench_snn.publishing.site import site_files
+from robustbench_snn.publishing.writing import write_files
+from tests.robustbench_snn.publishing import tables_of_all_kinds
 from tests.robustbench_snn.publishing.parsed import Element, parse
 from tests.robustbench_snn.publishing.tables_of_all_kinds import FLAGGED, GAPPED, LABELS, MODELS, TITLE
 
@@ -122,6 +125,8 @@ def test_nothing_is_loaded_from_elsewhere_and_no_script_is_inline(pages: dict[Pa
             assert not urlsplit(target).scheme, page
             assert not urlsplit(target).netloc, page
         assert all(not script.text.strip() for script in root.all("script")), page
+        policies = [meta.attrs["content"] for meta in root.all("meta") if "http-equiv" in meta.attrs]
+        assert [policy.split("; ")[0] for policy in policies] == ["default-src 'none'"], page
         attributes = {name for element in root.all() for name in element.attrs}
         assert not [name for name in attributes if name.startswith("on") or name in ("style", "srcset", "srcdoc")]
 
@@ -271,3 +276,16 @@ def test_every_colour_of_a_heat_map_can_be_read(hostile_site: Path) -> None:
         luminance = float(linear @ [0.2126, 0.7152, 0.0722])
         contrast = 1.05 / (luminance + 0.05) if ink == "fff" else (luminance + 0.05) / 0.05
         assert contrast >= 4.5
+
+
+def test_a_page_of_many_models_names_what_it_leaves_to_the_entries(tmp_path: Path) -> None:
+    models = {f"model {number}": 0.5 for number in range(14)}
+    tables_of_all_kinds.publish(tmp_path / "results", models)
+    write_files(dict(site_files(tmp_path / "results")), tmp_path / "site")
+    page = parse(tmp_path / "site/tab/v1.0/index.html")
+    text = " ".join(page.text.split())
+    assert sum(table.attrs.get("class") == "heat" for table in page.all("table")) == 12
+    assert "The heat maps of the 12 most accurate models are shown; 2 others" in text
+    assert "The first 8 of 14 models are drawn." in text
+    for entry in (tmp_path / "site/tab/v1.0/entries").glob("*.html"):
+        assert sum(table.attrs.get("class") == "heat" for table in parse(entry).all("table")) == 1
