@@ -60,7 +60,7 @@ def changes(older: AnyTable, newer: AnyTable) -> Changes:
 
 def _protocol(older: Mapping[str, Any], newer: Mapping[str, Any]) -> list[str]:
     found = [
-        f"another {name}" for name in sorted({*older, *newer} - {"evaluations"}) if older.get(name) != newer.get(name)
+        f"{name} changed" for name in sorted({*older, *newer} - {"evaluations"}) if older.get(name) != newer.get(name)
     ]
     before, after = (_by_label(protocol) for protocol in (older, newer))
     found += [f"evaluation {label} is new" for label in after if label not in before]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from robustbench_snn.store.records import Record
 
@@ -12,13 +13,17 @@ _PLACES = frozenset({"--jobs", "--store", "--results", "--device", "--drafts"})
 
 
 def reproduce(record: Record) -> str:
-    """The commands, a line each: the program's version, then the suite; empty where the record does not tell."""
+    """The commands, a line each: the program's version, then the suite; empty where the record does not tell.
+
+    Of absolute paths only the file's name is told: the folders are those of another machine.
+    """
     command = list(record.provenance.command)
     if "run" not in command:
         return ""
     lines = [f"git checkout {record.provenance.git_commit}"] if record.provenance.git_commit else []
     wanted = _kept(command[command.index("run") + 1 :])
-    return "\n".join([*lines, shlex.join(["rbsnn", "run", *wanted, "--draft"])])
+    named = [Path(word).name if Path(word).is_absolute() else word for word in wanted]
+    return "\n".join([*lines, shlex.join(["rbsnn", "run", *named, "--draft"])])
 
 
 def _kept(words: Sequence[str]) -> list[str]:

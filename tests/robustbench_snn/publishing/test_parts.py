@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from robustbench_snn.cli import app
 from robustbench_snn.digests import file_digest
 from robustbench_snn.errors import UserError
 from robustbench_snn.publishing.charts import Axis, Series, chart
@@ -92,7 +94,7 @@ def test_versions_of_one_protocol_are_compared_number_by_number() -> None:
 def test_versions_of_two_protocols_are_not() -> None:
     older, newer = table(row("a", clean=score(0.5))), table(row("a", clean=score(0.7)), protocol="q")
     found = changes(older, newer)
-    assert (found.compares, found.moved, found.protocol) == (False, (), ("another x",))
+    assert (found.compares, found.moved, found.protocol) == (False, (), ("x changed",))
 
 
 def test_the_command_keeps_what_changes_numbers_and_drops_places() -> None:
@@ -113,6 +115,8 @@ def test_the_command_keeps_what_changes_numbers_and_drops_places() -> None:
         update={"provenance": PROVENANCE.model_copy(update={"command": command, "git_commit": "abc"})}
     )
     assert reproduce(made) == "git checkout abc\nrbsnn run 'a b.yaml' --set 'seeds=[0,1]' --draft"
+    elsewhere = made.provenance.model_copy(update={"command": ("rbsnn", "run", "/home/me/s.yaml"), "git_commit": None})
+    assert reproduce(made.model_copy(update={"provenance": elsewhere})) == "rbsnn run s.yaml --draft"
     assert reproduce(record("k" * 64)) == ""
 
 
@@ -177,3 +181,23 @@ def test_the_workflow_names_the_results_and_spares_one_made_by_hand(tmp_path: Pa
 def test_a_workflow_takes_no_path_that_a_shell_would_read(results: str) -> None:
     with pytest.raises(UserError, match="plain path"):
         workflow_text(Path(results))
+
+
+@pytest.mark.parametrize("form", ["", "hub:"])
+def test_a_dry_run_names_all_files_and_writes_none(form: str, hostile_results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    given = ["publish", "--to", f"{form}{folder}", "--results", str(hostile_results), "--owner", "me"]
+    told = CliRunner().invoke(app, [*given, "--dry-run"])
+    assert told.exit_code == 0, told.output
+    assert not folder.exists()
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    named = {line.split(None, 1)[1] for line in told.output.splitlines() if line.lstrip()[:1].isdigit()}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert named == there - {"rbsnn-files.json"}
+
+
+def test_hub_files_need_an_owner(hostile_results: Path, tmp_path: Path) -> None:
+    given = ["publish", "--to", f"hub:{tmp_path / 'files'}", "--results", str(hostile_results)]
+    assert isinstance(CliRunner().invoke(app, given).exception, UserError)
+    assert not (tmp_path / "files").exists()

@@ -234,6 +234,8 @@ def test_figures_are_drawn_where_the_table_has_their_data(table_page: Element) -
     ]
     assert sum(title.startswith("corruptions: ") for title in titles) == len(MODELS)
     assert "Not shown" not in table_page.text
+    rings = [circle for circle in table_page.all("circle") if "ring" in circle.attrs["class"]]
+    assert len(rings) == len(MODELS), "one at the T of training, on every model's curve over T"
 
 
 def test_what_is_not_drawn_is_said(shipped_site: Path) -> None:
