@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 LINKED = ("encoders", "backbones", "suites")
+SUFFIXES = {".py", ".pyi", ".yaml", ".yml", ".json", ".html", ".css", ".js", ".svg", ".txt"}
 FOLDERS = {"robustbench_snn": "robustbench_snn", **{f"robustbench_snn/{name}": name for name in LINKED}}
 
 
@@ -24,7 +25,7 @@ def files_of_the_tree() -> dict[str, Path]:
             names[:] = [n for n in names if n != "__pycache__" and not (Path(directory) / n).is_symlink()]
             for file in files:
                 path = Path(directory) / file
-                if path.suffix in {".py", ".pyi", ".yaml", ".json"} or path.name == "py.typed":
+                if path.suffix in SUFFIXES or path.name == "py.typed":
                     found[f"{inside}/{path.relative_to(ROOT / folder).as_posix()}"] = path
     return found
 

@@ -87,18 +87,23 @@ def ranks(table: Table) -> Grid | None:
 
 def measures(table: Table) -> Grid | None:
     """The metrics that the table shows besides accuracies; None if there are none."""
-    shown = [
-        measure
-        for measure in table.measures
-        if any(measure.label in row.cells and measure.metric in row.cells[measure.label].metrics for row in table.rows)
-        and (measure.metric != "accuracy" or measure.label in table.repeats)
-    ]
+    shown = shown_measures(table)
     if not shown:
         return None
     several = len({measure.label for measure in shown}) > 1
     headings = [f"{measure.label}: {measure.heading}" if several else measure.heading for measure in shown]
     rows = tuple((row.model, *(_measure(row, item) for item in shown)) for row in table.rows)
     return Grid(("model", *headings), rows)
+
+
+def shown_measures(table: Table) -> list[Measure]:
+    """The measures that some row has; an accuracy only where no other column shows it."""
+    return [
+        measure
+        for measure in table.measures
+        if any(measure.label in row.cells and measure.metric in row.cells[measure.label].metrics for row in table.rows)
+        and (measure.metric != "accuracy" or measure.label in table.repeats)
+    ]
 
 
 def _rank(row: Row, label: str) -> int | None:

@@ -9,6 +9,7 @@ import pytest
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.table import Row, Score, Table
+from robustbench_snn.leaderboard.timestep_curves import timestep_curves
 from robustbench_snn.leaderboard.timestep_matrix import timestep_matrices
 from robustbench_snn.plotting.spikes import draw_firing_rates, draw_spike_distance, plot_spike_distance
 from robustbench_snn.plotting.timesteps import (
@@ -16,7 +17,6 @@ from robustbench_snn.plotting.timesteps import (
     draw_timesteps,
     plot_timestep_matrix,
     plot_timesteps,
-    timestep_curves,
 )
 
 

@@ -1,0 +1,55 @@
+"""Pictures of an entry, where the store holds the images of an attack."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from robustbench_snn.leaderboard.table import Row
+from robustbench_snn.publishing.version_page import Published
+from robustbench_snn.store.records import Column
+from robustbench_snn.store.store import Store
+
+MOST = 8
+"""Images shown of one attack."""
+
+
+def pictures(store: Store, one: Published, row: Row) -> Mapping[str, bytes]:
+    """PNG files by name: for each attack whose first seed kept its images, clean, attacked and changed ones.
+
+    Args:
+        store: where the cells of the records lie; those that it lacks have no picture.
+        one: the version.
+        row: the entry.
+    """
+    found = {}
+    for number, label in enumerate(row.cells, start=1):
+        for record in one.records_of(row, label):
+            if not store.has(record.key):
+                continue
+            arrays = store.arrays(record.key)
+            if {"clean", "adversarial"} <= set(arrays) and len(arrays["clean"]):
+                found[f"pictures-{number}.png"] = _png(arrays["clean"], arrays["adversarial"])
+                break
+    return found
+
+
+def _png(clean: Column, adversarial: Column) -> bytes:
+    """Three rows of images (N, C, H, W) in [0, 1]: clean, attacked, and the change around grey, made visible."""
+    clean, adversarial = clean[:MOST], adversarial[:MOST]
+    change = adversarial - clean
+    largest = float(np.abs(change).max()) or 1.0
+    rows = [np.concatenate(list(images), axis=2) for images in (clean, adversarial, 0.5 + change / (2 * largest))]
+    pixels = np.clip(np.concatenate(rows, axis=1), 0, 1).transpose(1, 2, 0)
+    if pixels.shape[2] == 1:
+        pixels = pixels.repeat(3, axis=2)
+    side = clean.shape[3]
+    image = Image.fromarray((255 * pixels[:, :, :3]).round().astype(np.uint8))
+    scale = max(1, 64 // side)
+    image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
