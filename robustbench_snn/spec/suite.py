@@ -97,6 +97,8 @@ class TableSpec(Strict):
         baseline: name of the model that the others are compared with, pair by pair on the same samples.
         confidence: of every interval.
         correction: of the p-values, over all comparisons of the table.
+        weights: true puts the trained weights beside the published numbers; a text says where they are, and nothing
+            is ever fetched from there.
     """
 
     name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -104,6 +106,7 @@ class TableSpec(Strict):
     baseline: str | None = None
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     correction: Literal["holm", "benjamini-hochberg"] = "holm"
+    weights: bool | str = False
 
 
 class SuiteSpec(Strict):
