@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from robustbench_snn.leaderboard.table import Row, Table
 from robustbench_snn.leaderboard.verification import wrong_content
 from robustbench_snn.leaderboard.versions import Version, read_table, tables, versions
 from robustbench_snn.leaderboard.withdrawal import withdrawals
+from robustbench_snn.spec.suite import MODEL_NAME, TABLE_NAME
 from robustbench_snn.store.records import Record
 
 
@@ -46,6 +48,25 @@ class Published:
     def records(self) -> Mapping[str, Record]:
         """Its records by key."""
         return {key: Record.model_validate_json(line) for key, line in self.content.records.items()}
+
+    def row(self, model: str) -> Row:
+        """The row of this name.
+
+        Raises:
+            UserError: if there is none.
+        """
+        for row in self.table.rows:
+            if row.model == model:
+                return row
+        names = [row.model for row in self.table.rows]
+        raise UserError(
+            f"{self.title} has no model '{model}'.{did_you_mean(model, names)} There are: {', '.join(names)}"
+        )
+
+    def records_of(self, model: str) -> list[Record]:
+        """The records behind a row, trainings first."""
+        row = self.row(model)
+        return [self.records[key] for key in (*row.training, *(k for s in row.cells.values() for k in s.records))]
 
     def trainings(self, rows: Iterable[Row] | None = None) -> list[Record]:
         """The records of the trainings of some rows, or of all."""
@@ -101,6 +122,7 @@ def read_version(folder: Path) -> Published:
             f"{folder} was published in format {table.schema_version}, whose comparisons ignore training seeds: its "
             "records cannot stand beside new ones. Publish the table anew: rbsnn run its suite"
         )
+    _check_names(table)
     try:
         found = [*_wrong_files(folder), *wrong_content(table, folder, table.name)]
         content = read_content(table, folder)
@@ -110,6 +132,18 @@ def read_version(folder: Path) -> Published:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise StoreError(f"{folder} is not what it says: {found[0]}{more}")
     return Published(folder, version_of(folder), content)
+
+
+def _check_names(table: Table) -> None:
+    """Names of files are made of these.
+
+    Raises:
+        StoreError: if a suite could not have them.
+    """
+    odd = [table.name] if not re.fullmatch(TABLE_NAME, table.name) or "\n" in table.name else []
+    odd += [row.model for row in table.rows if not re.fullmatch(MODEL_NAME, row.model) or "\n" in row.model]
+    if odd:
+        raise StoreError(f"no suite could have named a table or a model {odd[0]!r}")
 
 
 def _wrong_files(folder: Path) -> list[Finding]:

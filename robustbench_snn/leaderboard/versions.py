@@ -78,7 +78,7 @@ def read_table(folder: Path) -> AnyTable:
         text = path.read_text(encoding="utf-8")
         first = json.loads(text).get("schema_version") == 1
         return FirstTable.model_validate_json(text) if first else Table.model_validate_json(text)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
 
 
@@ -110,5 +110,5 @@ def record_lines(folder: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         return {json.loads(line)["key"]: line for line in lines}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} is missing or damaged ({error}); restore it from version control") from None

@@ -1,0 +1,180 @@
+"""One entry in a file: packed, checked, run again in part, merged; a forged one is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustbench_snn.errors import UserError
+from robustbench_snn.exchange.archive import pack
+from robustbench_snn.exchange.merging import merge_tables
+from robustbench_snn.exchange.published import Published, read_version
+from robustbench_snn.exchange.sources import read_source, read_submission
+from robustbench_snn.exchange.submission import check_submission, submit
+from robustbench_snn.leaderboard.manifest import file_hashes
+from robustbench_snn.leaderboard.verification import verify
+from tests.robustbench_snn.exchange.conftest import SUITE, Place
+
+
+@pytest.fixture(scope="session")
+def drafted(published: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A store with a draft that has one model more than the published table."""
+    folder = tmp_path_factory.mktemp("drafted")
+    shutil.copytree(published.store, folder / "runs")
+    place = Place(folder / "runs", published.results)
+    place.run(SUITE | {"grid": {"encoders": ["direct", "rate"]}}, mode="draft")
+    return place
+
+
+@pytest.fixture(scope="session")
+def file(drafted: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The new model, submitted with its weights."""
+    path = tmp_path_factory.mktemp("submitted") / "rate.zip"
+    (source,) = read_source(str(drafted.store), drafted.results)
+    submit(source, "rate", path, weights=True)
+    return path
+
+
+def unpacked(file: Path, folder: Path) -> Published:
+    folder.mkdir()
+    return read_submission(file, folder)
+
+
+def test_a_submission_holds_one_entry_and_no_code(file: Path, tmp_path: Path) -> None:
+    submitted = unpacked(file, tmp_path / "unpacked")
+    assert [row.model for row in submitted.table.rows] == ["rate"]
+    assert {record.model for record in submitted.records.values()} == {"rate"}
+    assert set(submitted.content.weights) == set(submitted.row("rate").training)
+    with zipfile.ZipFile(file) as archive:
+        endings = {Path(name).suffix for name in archive.namelist()}
+    assert endings == {".json", ".jsonl", ".parquet", ".safetensors"}
+
+
+def test_it_is_checked_against_the_table_and_run_again(file: Path, published: Place, tmp_path: Path) -> None:
+    submitted = unpacked(file, tmp_path / "unpacked")
+    table = read_version(published.results / "tiny" / "v1.0")
+    checks = list(check_submission(submitted, table, rerun=2, seed=0))
+    assert all(check.passed for check in checks), checks
+    assert "protocol of tiny v1.0: the same" in [check.said for check in checks]
+    assert sum("published weights: equal" in check.said for check in checks) == 2
+    assert not any("again" in check.said for check in check_submission(submitted, None, rerun=2))
+    again = check_submission(submitted, submitted)
+    assert [check.said for check in again if check.passed is False] == [
+        "tiny draft has a model of this name already: rate"
+    ]
+
+
+def test_it_joins_the_table(file: Path, place: Place, tmp_path: Path) -> None:
+    released = merge_tables([unpacked(file, tmp_path / "unpacked")], place.results, publish=True)
+    assert released.label == "v1.1"
+    whole = place.run(SUITE | {"grid": {"encoders": ["direct", "sigma_delta", "rate"]}}, mode="draft").released.table
+    assert {row.model: row for row in released.table.rows} == {row.model: row for row in whole.rows}
+    assert [found.findings for found in verify(place.results)] == [(), ()]
+
+
+def test_an_entry_of_a_version_is_submitted_with_the_weights_that_are_there(
+    published: Place, weighty: Place, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"the weights of .* name the store that trained them"):
+        submit(read_version(published.results / "tiny" / "v1.0"), "direct", tmp_path / "a.zip", weights=True)
+    with pytest.raises(UserError, match=r"has no model 'dircet'\. Did you mean 'direct'"):
+        submit(read_version(published.results / "tiny" / "v1.0"), "dircet", tmp_path / "a.zip")
+    submit(read_version(weighty.results / "tiny" / "v1.0"), "direct", tmp_path / "a.zip", weights=True)
+    assert unpacked(tmp_path / "a.zip", tmp_path / "unpacked").content.weights
+
+
+def rename(folder: Path, name: str) -> None:
+    path = folder / "table.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"name": name}))
+
+
+def better(folder: Path) -> None:
+    path = folder / "table.json"
+    data = json.loads(path.read_text())
+    data["rows"][0]["cells"]["clean"]["accuracy"] = 0.99
+    path.write_text(json.dumps(data))
+
+
+def foreign_weights(folder: Path) -> None:
+    first, second = sorted((folder / "weights").iterdir())
+    shutil.copyfile(second, first)
+
+
+def pickled(folder: Path) -> None:
+    next((folder / "weights").iterdir()).write_bytes(b"\x80\x04\x95cos\nsystem\n")
+
+
+def extra_record(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    line = json.loads(path.read_text().splitlines()[0])
+    path.write_text(path.read_text() + json.dumps(line | {"extra": 1}) + "\n")
+
+
+def deep(folder: Path) -> None:
+    (folder / "table.json").write_text('{"rows": ' + "[" * 100_000)
+
+
+FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "a name that is a path": (lambda folder: rename(folder, "../../elsewhere"), "no suite could have named"),
+    "a better number": (better, "table.json, rate, clean/accuracy: expected"),
+    "weights of another training": (foreign_weights, "is not what it says: weights/"),
+    "a pickle named as weights": (pickled, "is not what it says: weights/"),
+    "a record with an unknown key": (extra_record, "records.jsonl, line"),
+    "endless nesting": (deep, "is damaged"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "has no manifest.json"),
+    "no outcomes": (lambda folder: (folder / "samples.parquet").write_bytes(b"PAR1PAR1"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_submission_is_refused(file: Path, tmp_path: Path, name: str) -> None:
+    """Each with a manifest that fits, as a forger would make it."""
+    forge, told = FORGED[name]
+    unpacked(file, tmp_path / "sound")
+    forge(tmp_path / "sound")
+    manifest = tmp_path / "sound" / "manifest.json"
+    if manifest.is_file():
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"files": file_hashes(manifest.parent)}))
+    pack(tmp_path / "sound", tmp_path / "forged.zip")
+    with pytest.raises(UserError, match=told):
+        unpacked(tmp_path / "forged.zip", tmp_path / "unpacked")
+
+
+def test_a_changed_file_does_not_match_the_manifest(file: Path, tmp_path: Path) -> None:
+    unpacked(file, tmp_path / "sound")
+    path = tmp_path / "sound" / "table.json"
+    path.write_text(path.read_text() + "\n")
+    pack(tmp_path / "sound", tmp_path / "changed.zip")
+    with pytest.raises(UserError, match=r"is not what it says: table\.json, sha256"):
+        unpacked(tmp_path / "changed.zip", tmp_path / "unpacked")
+
+
+def test_nothing_of_another_protocol_is_run(file: Path, tmp_path: Path) -> None:
+    submitted = unpacked(file, tmp_path / "unpacked")
+    protocol = {**submitted.table.protocol, "seed": 7}
+    table = replace(
+        submitted, content=replace(submitted.content, table=submitted.table.model_copy(update={"protocol": protocol}))
+    )
+    checks = list(check_submission(submitted, table, rerun=2))
+    assert [check.passed for check in checks] == [True, False]
+    assert checks[1].said == "protocol of tiny draft: seed: 7 against 0"
+
+
+def test_foreign_code_is_named_and_not_run(file: Path, tmp_path: Path) -> None:
+    submitted = unpacked(file, tmp_path / "unpacked")
+    row = submitted.row("rate")
+    foreign = row.model_copy(update={"identity": {**row.identity, "encoder": {"name": "x", "source": {"x.py": "0"}}}})
+    table = submitted.table.model_copy(update={"rows": (foreign,)})
+    submitted = replace(submitted, content=replace(submitted.content, table=table))
+    notes = [check.said for check in check_submission(submitted, None) if check.passed is None]
+    assert notes == [
+        "rate: code from outside this program makes it; no source is taken along, and it runs only with --plugin"
+    ]
