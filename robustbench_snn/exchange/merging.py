@@ -9,7 +9,8 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.protocol import first_difference
 from robustbench_snn.exchange.published import Published, find_version, read_version
 from robustbench_snn.leaderboard.outcomes import Outcomes, aligned
-from robustbench_snn.leaderboard.release import Released, doubts, release
+from robustbench_snn.leaderboard.publication import incomplete, prepare, publish_prepared
+from robustbench_snn.leaderboard.release import Released, doubts, same
 from robustbench_snn.leaderboard.versions import versions
 from robustbench_snn.store.merging import same_result
 
@@ -56,16 +57,15 @@ def merge_tables(
     table = first.table.model_copy(
         update={"rows": tuple(source.row(model) for model, source in new.items()), "baseline": baseline}
     )
-    return release(
-        table,
-        Outcomes(samples, outcomes),
-        records,
-        results=results,
-        drafts=results,
-        mode="publish",
-        base=None if there is None else there.base(),
-        weights={key: path for source in new.values() for key, path in source.content.weights.items()},
-    )
+    weights = {key: path for source in new.values() for key, path in source.content.weights.items()}
+    base = None if there is None else there.base()
+    if base is not None and (why := incomplete(base, results)):
+        raise UserError(f"not published: {'; '.join(why)}")
+    prepared = prepare(table, Outcomes(samples, outcomes), records, results, base=base, weights=weights)
+    if there is not None and prepared.before is not None and same(prepared.content, prepared.before):
+        return Released("stands", there.folder, str(there.version), there.table)
+    folder = publish_prepared(prepared, results)
+    return Released("published", folder, folder.name, prepared.content.table)
 
 
 def _united(sources: Sequence[Published], prefer: Path | None) -> dict[str, Published]:

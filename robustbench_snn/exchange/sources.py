@@ -40,7 +40,7 @@ def _with_weights(draft: Published, store: Path) -> Published:
     """A draft with the weights of the store's cells whose records are those of the draft."""
     paths = {record.key: store / "cells" / record.key / "weights.safetensors" for record in draft.trainings()}
     weights = {key: path for key, path in paths.items() if path.is_file()}
-    return replace(draft, content=replace(draft.content, weights=weights))
+    return replace(draft, content=replace(draft.content, weights={**draft.content.weights, **weights}))
 
 
 def read_submission(file: Path, folder: Path) -> Published:

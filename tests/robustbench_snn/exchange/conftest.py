@@ -13,7 +13,7 @@ from tests.robustbench_snn.leaderboard.conftest import SUITE, Place, place, publ
 
 __all__ = ["SUITE", "Place", "place", "published"]
 
-NEW: dict[str, Any] = {"name": "mine", "models": [{"name": "mine", "encoder": "rate"}]}
+NEW: dict[str, Any] = {"name": "mine", "models": [{"name": "mine", "encoder": "ttfs"}]}
 """A suite file that names a model and nothing else."""
 
 

@@ -95,7 +95,7 @@ def test_a_version_that_lies_alone_can_be_extended(elsewhere: Place) -> None:
             {"table": {"baseline": "mine"}, "evaluation_seed": 1},
             ["table.baseline: the suite says mine, the table has direct", "evaluation_seed: the suite says 1"],
         ),
-        ({"models": [{"name": "direct", "encoder": "rate"}]}, ["has a model 'direct' already, and it is another"]),
+        ({"models": [{"name": "direct", "encoder": "ttfs"}]}, ["has a model 'direct' already, and it is another"]),
     ],
 )
 def test_what_contradicts_the_table_is_named_with_both_values(
@@ -114,7 +114,7 @@ def test_what_is_stated_and_agrees_is_taken(published: Place) -> None:
     plan = planned(version, NEW | agreeing)
     assert plan.protocol_hash == version.table.protocol_hash
     assert [cell.seed for cell in plan.train] == [0, 1]
-    own = planned(version, NEW | {"models": [{"name": "mine", "encoder": "rate", "seeds": [5], "timesteps": 3}]})
+    own = planned(version, NEW | {"models": [{"name": "mine", "encoder": "ttfs", "seeds": [5], "timesteps": 3}]})
     assert [(cell.seed, cell.model.timesteps) for cell in own.train] == [(5, 3)]
 
 

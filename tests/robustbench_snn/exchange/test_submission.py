@@ -29,16 +29,16 @@ def drafted(published: Place, tmp_path_factory: pytest.TempPathFactory) -> Place
     folder = tmp_path_factory.mktemp("drafted")
     shutil.copytree(published.store, folder / "runs")
     place = Place(folder / "runs", published.results)
-    place.run(SUITE | {"grid": {"encoders": ["direct", "rate"]}}, mode="draft")
+    place.run(SUITE | {"grid": {"encoders": ["direct", "ttfs"]}}, mode="draft")
     return place
 
 
 @pytest.fixture(scope="session")
 def file(drafted: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The new model, submitted with its weights."""
-    path = tmp_path_factory.mktemp("submitted") / "rate.zip"
+    path = tmp_path_factory.mktemp("submitted") / "ttfs.zip"
     (source,) = read_source(str(drafted.store), drafted.results)
-    submit(source, "rate", path, weights=True)
+    submit(source, "ttfs", path, weights=True)
     return path
 
 
@@ -49,9 +49,9 @@ def unpacked(file: Path, folder: Path) -> Published:
 
 def test_a_submission_holds_one_entry_and_no_code(file: Path, tmp_path: Path) -> None:
     submitted = unpacked(file, tmp_path / "unpacked")
-    assert [row.model for row in submitted.table.rows] == ["rate"]
-    assert {record.model for record in submitted.records.values()} == {"rate"}
-    assert set(submitted.content.weights) == set(submitted.row("rate").training)
+    assert [row.model for row in submitted.table.rows] == ["ttfs"]
+    assert {record.model for record in submitted.records.values()} == {"ttfs"}
+    assert set(submitted.content.weights) == set(submitted.row("ttfs").training)
     with zipfile.ZipFile(file) as archive:
         endings = {Path(name).suffix for name in archive.namelist()}
     assert endings == {".json", ".jsonl", ".parquet", ".safetensors"}
@@ -67,14 +67,14 @@ def test_it_is_checked_against_the_table_and_run_again(file: Path, published: Pl
     assert not any("again" in check.said for check in check_submission(submitted, None, rerun=2))
     again = check_submission(submitted, submitted)
     assert [check.said for check in again if check.passed is False] == [
-        "tiny draft has a model of this name already: rate"
+        "tiny draft has a model of this name already: ttfs"
     ]
 
 
 def test_it_joins_the_table(file: Path, place: Place, tmp_path: Path) -> None:
     released = merge_tables([unpacked(file, tmp_path / "unpacked")], place.results, publish=True)
     assert released.label == "v1.1"
-    whole = place.run(SUITE | {"grid": {"encoders": ["direct", "sigma_delta", "rate"]}}, mode="draft").released.table
+    whole = place.run(SUITE | {"grid": {"encoders": ["direct", "sigma_delta", "ttfs"]}}, mode="draft").released.table
     assert {row.model: row for row in released.table.rows} == {row.model: row for row in whole.rows}
     assert [found.findings for found in verify(place.results)] == [(), ()]
 
@@ -124,7 +124,7 @@ def deep(folder: Path) -> None:
 
 FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a name that is a path": (lambda folder: rename(folder, "../../elsewhere"), "no suite could have named"),
-    "a better number": (better, "table.json, rate, clean/accuracy: expected"),
+    "a better number": (better, "table.json, ttfs, clean/accuracy: expected"),
     "weights of another training": (foreign_weights, "is not what it says: weights/"),
     "a pickle named as weights": (pickled, "is not what it says: weights/"),
     "a record with an unknown key": (extra_record, "records.jsonl, line"),
@@ -170,11 +170,11 @@ def test_nothing_of_another_protocol_is_run(file: Path, tmp_path: Path) -> None:
 
 def test_foreign_code_is_named_and_not_run(file: Path, tmp_path: Path) -> None:
     submitted = unpacked(file, tmp_path / "unpacked")
-    row = submitted.row("rate")
+    row = submitted.row("ttfs")
     foreign = row.model_copy(update={"identity": {**row.identity, "encoder": {"name": "x", "source": {"x.py": "0"}}}})
     table = submitted.table.model_copy(update={"rows": (foreign,)})
     submitted = replace(submitted, content=replace(submitted.content, table=table))
     notes = [check.said for check in check_submission(submitted, None) if check.passed is None]
     assert notes == [
-        "rate: code from outside this program makes it; no source is taken along, and it runs only with --plugin"
+        "ttfs: code from outside this program makes it; no source is taken along, and it runs only with --plugin"
     ]

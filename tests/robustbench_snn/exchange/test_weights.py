@@ -25,11 +25,11 @@ def test_published_weights_are_those_of_the_trainings(weighty: Place) -> None:
 def test_weights_carry_over_to_the_next_version(weighty: Place, tmp_path: Path) -> None:
     shutil.copytree(weighty.results, tmp_path / "results")
     place = Place(tmp_path / "runs", tmp_path / "results")
-    more = SUITE | {"grid": {"encoders": ["rate"]}, "seeds": [0], "table": {}}
+    more = SUITE | {"grid": {"encoders": ["ttfs"]}, "seeds": [0], "table": {}}
     folder = place.run(more, mode="publish").folder
     assert folder.name == "v1.1"
     files = sorted(path.name for path in (folder / "weights").iterdir())
-    assert files == sorted(path.name for path in (folder.parent / "v1.0" / "weights").iterdir())  # none for rate
+    assert files == sorted(path.name for path in (folder.parent / "v1.0" / "weights").iterdir())  # none for ttfs
 
 
 def test_replaced_weights_are_a_finding(weighty: Place, tmp_path: Path) -> None:
