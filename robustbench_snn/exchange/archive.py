@@ -25,7 +25,7 @@ MOST_BYTES = 3 << 30
 FILES: Mapping[str, int] = {
     r"manifest\.json": 1 << 20,
     r"table\.json": 16 << 20,
-    r"records\.jsonl": 256 << 20,
+    r"records\.jsonl": 32 << 20,
     r"samples\.parquet": 256 << 20,
     r"weights/[0-9a-f]{64}\.safetensors": 2 << 30,
 }
@@ -76,7 +76,7 @@ def pack(folder: Path, file: Path) -> None:
                 if path.is_file():
                     entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
                     entry.external_attr = (stat.S_IFREG | 0o644) << 16
-                    entry.compress_type = zipfile.ZIP_DEFLATED if path.suffix in (".json", ".jsonl") else 0
+                    entry.compress_type = _packing(path.name)
                     with path.open("rb") as source, archive.open(entry, "w") as target:
                         while chunk := source.read(_CHUNK):
                             target.write(chunk)
@@ -85,6 +85,11 @@ def pack(folder: Path, file: Path) -> None:
         raise StoreError(f"{file} cannot be written: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _packing(name: str) -> int:
+    """Text is deflated; nothing else, so that few bytes cannot unpack to many."""
+    return zipfile.ZIP_DEFLATED if name.endswith((".json", ".jsonl")) else zipfile.ZIP_STORED
 
 
 def _check_directory(file: Path) -> None:
@@ -111,7 +116,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         raise UserError(f"{name[:100]!r} is no file of a submission")
     if kind not in (0, stat.S_IFREG) or entry.flag_bits & 1:
         raise UserError(f"{name} is no plain file")
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if entry.compress_type not in (zipfile.ZIP_STORED, _packing(name)):
         raise UserError(f"{name} is packed in a way that rbsnn submit does not use")
     if entry.file_size > most:
         raise UserError(f"{name} unpacks to {entry.file_size} bytes, more than {most}")

@@ -126,7 +126,7 @@ def read_version(folder: Path) -> Published:
     try:
         found = [*_wrong_files(folder), *wrong_content(table, folder, table.name)]
         content = read_content(table, folder)
-    except (OSError, KeyError, ValueError, IndexError, RecursionError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise StoreError(f"{folder} cannot be read: {error}") from None
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

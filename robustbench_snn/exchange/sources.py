@@ -16,8 +16,8 @@ from robustbench_snn.leaderboard.versions import read_table, tables, versions
 from robustbench_snn.store.records import Record
 from robustbench_snn.weights.tensors import read_tensors, tensor_digest
 
-MOST_ROWS = 50_000_000
-"""Outcomes that a submitted file may hold."""
+MOST_OUTCOMES, MOST_RECORDS = 50_000_000, 20_000
+"""What a submitted file may hold."""
 
 
 def read_source(name: str, results: Path) -> list[Published]:
@@ -58,11 +58,16 @@ def read_submission(file: Path, folder: Path) -> Published:
     if not (folder / "manifest.json").is_file():
         raise UserError(f"{file} has no manifest.json; rbsnn submit writes one")
     try:
-        facts = pq.ParquetFile(folder / "samples.parquet").metadata
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"the outcomes in {file} cannot be read: {error}") from None
-    if facts.num_rows > MOST_ROWS:
-        raise UserError(f"{file} holds {facts.num_rows} outcomes; {MOST_ROWS} are the most")
+        outcomes = pq.ParquetFile(folder / "samples.parquet").metadata.num_rows
+        records = len((folder / "records.jsonl").read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise StoreError(f"{file} cannot be read: {error}") from None
+    if outcomes > MOST_OUTCOMES or records > MOST_RECORDS:
+        raise UserError(
+            f"{file} holds {outcomes} outcomes and {records} records; {MOST_OUTCOMES} and {MOST_RECORDS} are the most"
+        )
+    if (rows := len(read_table(folder).rows)) != 1:
+        raise UserError(f"{file} holds {rows} entries; a submission is one")
     found = read_version(folder)
     for key, path in found.content.weights.items():
         if tensor_digest(read_tensors(path)[0]) != found.records[key].weights_sha256:

@@ -29,9 +29,17 @@ def twice(archive: zipfile.ZipFile) -> None:
 
 
 def bomb(archive: zipfile.ZipFile) -> None:
-    with archive.open(zipfile.ZipInfo("table.json"), "w") as entry:
+    packed = zipfile.ZipInfo("table.json")
+    packed.compress_type = zipfile.ZIP_DEFLATED
+    with archive.open(packed, "w") as entry:
         for _ in range(64):
             entry.write(bytes(1 << 20))
+
+
+def bomb_of_weights(archive: zipfile.ZipFile) -> None:
+    entry = zipfile.ZipInfo(f"weights/{'a' * 64}.safetensors")
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, bytes(1 << 20))
 
 
 def named(name: str) -> Make:
@@ -51,6 +59,7 @@ HOSTILE: dict[str, tuple[Make, str]] = {
     "a name with a line break": (named("table.json\n"), "is no file of a submission"),
     "a link": (link, "is no plain file"),
     "a file twice": (twice, "holds a file twice"),
+    "few bytes that unpack to many": (bomb_of_weights, "is packed in a way that rbsnn submit does not use"),
     "more than a table may have": (bomb, "unpacks to 67108864 bytes, more than"),
 }
 

@@ -150,6 +150,20 @@ def test_rows_say_where_their_records_come_from(elsewhere: Place, monkeypatch: p
     assert any("notes" in finding for finding in findings(elsewhere))
 
 
+def test_a_newer_version_of_keys_is_noted_and_not_another_protocol(
+    elsewhere: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from robustbench_snn.leaderboard import verification
+    from robustbench_snn.plan import keys
+
+    for module in (keys, verification):
+        monkeypatch.setattr(module, "KEY_VERSION", keys.KEY_VERSION + 1)
+    released = extend(elsewhere, str(elsewhere.store.parent / "download" / "tiny"), mode="publish").released
+    assert (released.label, released.table.mixed) == ("v1.1", ("key version",))
+    assert [row.notes for row in released.table.rows] == [("key version: 2",), ("key version: 2",), ("key version: 3",)]
+    assert findings(elsewhere) == []
+
+
 def test_drafts_old_formats_and_withdrawn_tables_are_not_extended(place: Place, tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[3] / "results"
     with pytest.raises(UserError, match="published in format 1"):

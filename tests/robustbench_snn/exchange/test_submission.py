@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from robustbench_snn.digests import json_digest
 from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.archive import pack
 from robustbench_snn.exchange.merging import merge_tables
@@ -122,6 +124,16 @@ def deep(folder: Path) -> None:
     (folder / "table.json").write_text('{"rows": ' + "[" * 100_000)
 
 
+def many_lines(folder: Path) -> None:
+    (folder / "records.jsonl").write_text("\n" * 10_000_000)
+
+
+def two_rows(folder: Path) -> None:
+    path = folder / "table.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"rows": data["rows"] * 2}))
+
+
 FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a name that is a path": (lambda folder: rename(folder, "../../elsewhere"), "no suite could have named"),
     "a better number": (better, "table.json, ttfs, clean/accuracy: expected"),
@@ -129,6 +141,8 @@ FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a pickle named as weights": (pickled, "is not what it says: weights/"),
     "a record with an unknown key": (extra_record, "records.jsonl, line"),
     "endless nesting": (deep, "is damaged"),
+    "ten million lines": (many_lines, "10000000 records; 50000000 and 20000 are the most"),
+    "two entries": (two_rows, "holds 2 entries; a submission is one"),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "has no manifest.json"),
     "no outcomes": (lambda folder: (folder / "samples.parquet").write_bytes(b"PAR1PAR1"), "cannot be read"),
 }
@@ -146,6 +160,50 @@ def test_a_forged_submission_is_refused(file: Path, tmp_path: Path, name: str) -
     pack(tmp_path / "sound", tmp_path / "forged.zip")
     with pytest.raises(UserError, match=told):
         unpacked(tmp_path / "forged.zip", tmp_path / "unpacked")
+
+
+JUNK: tuple[Any, ...] = (None, [], {}, "x", "", -1, 0, 1e308, True, [[]], {"name": "x"}, ["x"])
+
+
+def changed(value: Any, draw: random.Random) -> Any:
+    """The value with junk in place of one of its leaves or branches."""
+    if isinstance(value, dict) and value and draw.random() < 0.9:
+        key = draw.choice(sorted(value))
+        return {**value, key: changed(value[key], draw)}
+    if isinstance(value, list) and value and draw.random() < 0.9:
+        index = draw.randrange(len(value))
+        return [*value[:index], changed(value[index], draw), *value[index + 1 :]]
+    return draw.choice(JUNK)
+
+
+@pytest.mark.parametrize("start", range(0, 120, 30))
+def test_junk_anywhere_is_an_error_that_says_so(file: Path, tmp_path: Path, start: int) -> None:
+    """Tables and records changed in one place, the records with checksums that fit: no other exception ever."""
+    unpacked(file, tmp_path / "sound")
+    table = json.loads((tmp_path / "sound" / "table.json").read_text())
+    records = [json.loads(line) for line in (tmp_path / "sound" / "records.jsonl").read_text().splitlines()]
+    refused = 0
+    for seed in range(start, start + 30):
+        draw = random.Random(seed)
+        folder = tmp_path / str(seed)
+        shutil.copytree(tmp_path / "sound", folder)
+        if seed % 2:
+            (folder / "table.json").write_text(json.dumps(changed(table, draw)))
+        else:
+            lines = [dict(record) for record in records]
+            index = draw.randrange(len(lines))
+            lines[index] = changed(lines[index], draw)
+            if isinstance(lines[index], dict):
+                without = {name: value for name, value in lines[index].items() if name != "content_sha256"}
+                lines[index] = {**without, "content_sha256": json_digest(without)}
+            (folder / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"files": file_hashes(folder)}))
+        try:
+            list(check_submission(read_version(folder), None))
+        except UserError:
+            refused += 1
+    assert refused >= 15  # a title or a time may well be another one
 
 
 def test_a_changed_file_does_not_match_the_manifest(file: Path, tmp_path: Path) -> None:
