@@ -17,7 +17,9 @@ from robustbench_snn.execution import RunSettings
 from robustbench_snn.leaderboard.manifest import file_hashes
 from robustbench_snn.leaderboard.verification import verify
 from robustbench_snn.pipeline import Finished, run_plan
-from robustbench_snn.plan.plan import Plan
+from robustbench_snn.plan.keys import key_of
+from robustbench_snn.plan.plan import Plan, make_plan
+from robustbench_snn.spec.suite import SuiteSpec
 from tests.robustbench_snn.exchange.conftest import NEW, SUITE, Place
 
 
@@ -114,6 +116,9 @@ def test_what_is_stated_and_agrees_is_taken(published: Place) -> None:
     plan = planned(version, NEW | agreeing)
     assert plan.protocol_hash == version.table.protocol_hash
     assert [cell.seed for cell in plan.train] == [0, 1]
+    sent = SuiteSpec.model_validate(plan.suite.model_dump(mode="json"))  # as worker processes are sent it
+    assert [key_of(cell) for cell in make_plan(sent, plan.dataset).train] == [key_of(cell) for cell in plan.train]
+    assert make_plan(sent, plan.dataset).protocol_hash == plan.protocol_hash
     own = planned(version, NEW | {"models": [{"name": "mine", "encoder": "ttfs", "seeds": [5], "timesteps": 3}]})
     assert [(cell.seed, cell.model.timesteps) for cell in own.train] == [(5, 3)]
 
