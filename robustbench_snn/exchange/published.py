@@ -116,6 +116,8 @@ def read_version(folder: Path) -> Published:
         UserError: if it is of a format that compared networks over samples only.
         StoreError: if it cannot be read, or is not what it says.
     """
+    if links := [path.name for path in folder.rglob("*") if path.is_symlink()]:
+        raise StoreError(f"{folder} holds links ({', '.join(links)}); a published version holds files")
     table = read_table(folder)
     if not isinstance(table, Table):
         raise UserError(

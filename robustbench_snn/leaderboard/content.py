@@ -10,7 +10,7 @@ from pathlib import Path
 from robustbench_snn.leaderboard.outcomes import Outcomes, read_outcomes, write_outcomes
 from robustbench_snn.leaderboard.pages import render_html, render_markdown
 from robustbench_snn.leaderboard.table import Table
-from robustbench_snn.leaderboard.versions import Version, record_lines, weights_beside
+from robustbench_snn.leaderboard.versions import Version, lines_of, weights_beside
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def read_content(table: Table, folder: Path) -> Content:
         StoreError: if a file is missing or damaged.
     """
     outcomes = read_outcomes(folder / "samples.parquet")
-    return Content(table, outcomes, record_lines(folder), weights_beside(folder))
+    return Content(table, outcomes, lines_of(folder), weights_beside(folder))
 
 
 def write_content(content: Content, version: str, folder: Path) -> None:

@@ -172,7 +172,7 @@ def _adopt(source: Path, folder: Path) -> None:
 def _copy(version: Path, to: Path) -> None:
     if not to.exists():
         with _claimed(to) as scratch:
-            shutil.copytree(version, scratch, dirs_exist_ok=True)
+            shutil.copytree(version, scratch, symlinks=True, dirs_exist_ok=True)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from robustbench_snn.leaderboard.pages import render_html, render_markdown
 from robustbench_snn.leaderboard.recomputation import wrong_numbers
 from robustbench_snn.leaderboard.record_checks import keys_of, read_records, wrong_records
 from robustbench_snn.leaderboard.table import AnyTable, Row, Table
-from robustbench_snn.leaderboard.versions import Version, load_table, record_lines, tables, versions, weights_beside
+from robustbench_snn.leaderboard.versions import Version, lines_of, load_table, tables, versions, weights_beside
 from robustbench_snn.plan.keys import KEY_VERSION
 from robustbench_snn.store.records import Record
 
@@ -85,7 +85,7 @@ def wrong_content(table: AnyTable, folder: Path, name: str) -> Iterator[Finding]
         yield from wrong_numbers(table, folder, records)
     yield from _wrong_weights(folder, records)
     if isinstance(table, Table) and table.mixed is not None:
-        ours = marked(table, record_lines(folder))
+        ours = marked(table, lines_of(folder))
         for expected, found in zip((ours, *ours.rows), (table, *table.rows), strict=True):
             row = found.model if isinstance(found, Row) else ""
             wanted, there = (value.model_dump(mode="json", include={"mixed", "notes"}) for value in (expected, found))

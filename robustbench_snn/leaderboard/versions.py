@@ -88,7 +88,7 @@ def load_record(results: Path, table: str, version: Version, prefix: str) -> Rec
     Raises:
         StoreError: if no record, or more than one, has such a key.
     """
-    lines = record_lines(results / table / str(version))
+    lines = record_lines(results, table, version)
     found = [line for key, line in lines.items() if key.startswith(prefix)]
     if len(found) != 1:
         raise StoreError(f"{len(found) or 'no'} records of {table} {version} begin with '{prefix}'")
@@ -100,7 +100,12 @@ def weights_beside(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted((folder / "weights").glob("*.safetensors"))}
 
 
-def record_lines(folder: Path) -> dict[str, str]:
+def record_lines(results: Path, table: str, version: Version) -> dict[str, str]:
+    """The records behind a published table, as lines of JSON by key; raises what :func:`lines_of` does."""
+    return lines_of(results / table / str(version))
+
+
+def lines_of(folder: Path) -> dict[str, str]:
     """The records of the version in a folder, as lines of JSON by key.
 
     Raises:

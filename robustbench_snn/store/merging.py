@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from robustbench_snn.errors import StoreError, UserError
-from robustbench_snn.store.checks import SAMPLES
+from robustbench_snn.store.checks import RECORD, SAMPLES, fault_of
 from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import Store, examined
+from robustbench_snn.store.store import DamagedRecordError, Store, read_record
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def merge_stores(sources: Sequence[Path], into: Path, prefer: Path | None = None
         return Merged(0, same, tuple(conflicts), tuple(damaged))
     target = Store(into)
     for cell in new:
-        target.take(cell.folder, cell.record)
+        _take(target, cell)
     return Merged(len(new), same, tuple(conflicts), tuple(damaged))
 
 
@@ -95,6 +97,47 @@ def same_result(one: Record, other: Record) -> bool:
         and one.flags == other.flags
         and one.files.get(SAMPLES) == other.files.get(SAMPLES)
     )
+
+
+def examined(folder: Path, key: str) -> Record | str:
+    """The record of the cell in a folder, or what is wrong with the cell; nothing is moved or written.
+
+    Raises:
+        StoreError: if the record is of a newer format.
+    """
+    try:
+        if odd := [path.name for path in folder.iterdir() if path.is_symlink() or not path.is_file()]:
+            return f"{', '.join(sorted(odd))} is no plain file"
+        record = read_record(folder / RECORD)
+        return fault_of(record, folder, key) or record
+    except DamagedRecordError as error:
+        return str(error)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
+
+
+def _take(store: Store, cell: Cell) -> None:
+    """Copies a cell, whole; one of the same key that is there is set aside.
+
+    Raises:
+        StoreError: if it changed since it was examined, or cannot be written.
+    """
+    key, target = cell.record.key, store.folder(cell.record.key)
+    scratch = target.with_name(f"{key}.{uuid.uuid4().hex}.tmp")
+    try:
+        scratch.mkdir(parents=True)
+        for name in (RECORD, *cell.record.files):
+            shutil.copyfile(cell.folder / name, scratch / name)
+        found = examined(scratch, key)
+        if not isinstance(found, Record):
+            raise StoreError(f"{cell.folder} is not what it says: {found}")
+        if target.exists():
+            store.set_aside(key, f"replaced by the cell of {cell.store}")
+        scratch.rename(target)
+    except OSError as error:
+        raise StoreError(f"{target} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _cells(store: Path) -> Iterator[tuple[Path, Record | str]]:

@@ -145,33 +145,6 @@ class Store:
             return f"it cannot be read: {error.strerror or error}"
         return record
 
-    def take(self, folder: Path, record: Record) -> None:
-        """Copies a cell of another store, whole; one of the same key that is here is set aside.
-
-        Args:
-            folder: of the cell, in the other store.
-            record: its record; only files that it names are copied.
-
-        Raises:
-            StoreError: if it is not what it says, or cannot be written.
-        """
-        target = self.folder(record.key)
-        scratch = target.with_name(f"{record.key}.{uuid.uuid4().hex}.tmp")
-        try:
-            scratch.mkdir(parents=True)
-            for name in (RECORD, *record.files):
-                shutil.copyfile(folder / name, scratch / name)
-            found = examined(scratch, record.key)
-            if not isinstance(found, Record):
-                raise StoreError(f"{folder} is not what it says: {found}")
-            if target.exists():
-                self.set_aside(record.key, f"replaced by the cell of {folder.parent.parent}")
-            scratch.rename(target)
-        except OSError as error:
-            raise StoreError(f"{target} cannot be written: {error.strerror or error}") from None
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
     def failure(self, key: str) -> Record | None:
         """The record of the last failed try, or None."""
         path = self.root / "failed" / f"{key}.json"
@@ -244,23 +217,6 @@ class Store:
     def clear_work(self, key: str) -> None:
         """Removes the checkpoints of a finished training."""
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
-
-
-def examined(folder: Path, key: str) -> Record | str:
-    """The record of the cell in a folder, or what is wrong with the cell; nothing is moved or written.
-
-    Raises:
-        StoreError: if the record is of a newer format.
-    """
-    try:
-        if odd := [path.name for path in folder.iterdir() if path.is_symlink() or not path.is_file()]:
-            return f"{', '.join(sorted(odd))} is no plain file"
-        record = read_record(folder / RECORD)
-        return fault_of(record, folder, key) or record
-    except DamagedRecordError as error:
-        return str(error)
-    except OSError as error:
-        return f"it cannot be read: {error.strerror or error}"
 
 
 class DamagedRecordError(StoreError):

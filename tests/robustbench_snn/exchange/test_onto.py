@@ -193,6 +193,12 @@ def test_a_tampered_table_is_not_extended(place: Place) -> None:
         read_version(path.parent)
 
 
+def test_a_version_with_links_is_not_extended(place: Place, tmp_path: Path) -> None:
+    (place.results / "tiny" / "v1.0" / "weights").symlink_to(tmp_path)
+    with pytest.raises(UserError, match=r"holds links \(weights\)"):
+        read_version(place.results / "tiny" / "v1.0")
+
+
 def test_a_number_changed_with_its_manifest_is_noticed(place: Place) -> None:
     folder = place.results / "tiny" / "v1.0"
     data = json.loads((folder / "table.json").read_text())
