@@ -155,7 +155,10 @@ def verify(
     device: Device = "cpu",
     plugin: Plugins = None,
 ) -> None:
-    """Check a submitted file; nothing in it is executed. Published tables: rbsnn leaderboard verify."""
+    """Check a submitted file, in which nothing is executed: exit code 1 if anything failed.
+
+    Published tables are checked by rbsnn leaderboard verify.
+    """
     from robustbench_snn.exchange.published import find_version, read_version
     from robustbench_snn.exchange.sources import read_submission
     from robustbench_snn.exchange.submission import check_submission
@@ -172,7 +175,7 @@ def verify(
         submitted = read_submission(file, Path(scratch))
         for check in check_submission(submitted, table, rerun=rerun, settings=RunSettings(device=device), seed=seed):
             wrong |= check.passed is False
-            mark = {True: "sound", False: "wrong", None: "note"}[check.passed]
+            mark = {True: "passed", False: "failed", None: "note"}[check.passed]
             (_print if check.passed else _warn)(f"{mark}: {check.said}")
     if wrong:
         raise typer.Exit(1)

@@ -68,7 +68,7 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        passed: whether it is as it should be; None where it could not be looked at.
+        passed: whether it is as it should be, a re-run that was not possible being none; None for what is to be known.
         said: what was found.
     """
 
@@ -120,7 +120,7 @@ def _rerun(submitted: Published, key: str, settings: RunSettings) -> Check:
         with tempfile.TemporaryDirectory() as scratch:
             found = reproduce(submitted, record, Path(scratch), settings)
     except UserError as error:
-        return Check(None, f"{title}: not possible here: {error}")
+        return Check(False, f"{title}: not possible here: {error}")
     return Check(found.verdict != "different", f"{title}, by {found.weights}: {found.verdict}: {found.said}")
 
 

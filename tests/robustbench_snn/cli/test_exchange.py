@@ -52,7 +52,7 @@ def test_an_entry_goes_from_a_file_into_the_table(run: Run) -> None:
     assert len(list(Path("other").glob("cells/*"))) == 2
     assert "1 files of weights" in run("submit", "mine", "--from", "other", "-o", "mine.zip", "--with-weights")
     said = run("verify", "mine.zip", "--onto", "tiny", "--rerun", "1")
-    assert "sound: protocol of tiny v1.0: the same" in said
+    assert "passed: protocol of tiny v1.0: the same" in said
     assert "by published weights: equal" in said
     assert "--rerun needs --onto" in run("verify", "mine.zip", "--rerun", "1", code=2)
     assert "wrote results/tiny/v1.1: direct, mine" in run("merge", "mine.zip", "--into", "results", "--publish")

@@ -215,6 +215,24 @@ def test_a_changed_file_does_not_match_the_manifest(file: Path, tmp_path: Path) 
         unpacked(tmp_path / "changed.zip", tmp_path / "unpacked")
 
 
+def test_a_rerun_that_is_not_possible_is_no_passed_one(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from robustbench_snn.registry import encoders
+    from robustbench_snn.registry.component import Component
+
+    submitted = unpacked(file, tmp_path / "unpacked")
+    component: Component[Any, Any] = encoders.get("ttfs")
+    newer = replace(component, declaration=replace(component.declaration, version=99))
+    monkeypatch.setitem(encoders._loaded, "ttfs", newer)
+    table = replace(
+        submitted, content=replace(submitted.content, table=submitted.table.model_copy(update={"rows": ()}))
+    )
+    *_, last = check_submission(submitted, table, rerun=1)
+    assert last.passed is False
+    assert "not possible here: this program makes another model" in last.said
+
+
 def test_nothing_of_another_protocol_is_run(file: Path, tmp_path: Path) -> None:
     submitted = unpacked(file, tmp_path / "unpacked")
     protocol = {**submitted.table.protocol, "seed": 7}
