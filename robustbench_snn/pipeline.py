@@ -10,9 +10,11 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.execution import RunSettings, run_here, run_in_processes
 from robustbench_snn.execution.session import Progress, Session
 from robustbench_snn.leaderboard.aggregation import make_table
+from robustbench_snn.leaderboard.content import Base
+from robustbench_snn.leaderboard.publication import check_latest
 from robustbench_snn.leaderboard.release import Mode, Released, release
 from robustbench_snn.plan.plan import Plan
-from robustbench_snn.store.records import Failure
+from robustbench_snn.store.records import Failure, Record
 from robustbench_snn.store.store import Store
 
 
@@ -47,6 +49,7 @@ def run_plan(
     *,
     mode: Mode = "auto",
     doubts: Sequence[str] = (),
+    base: Base | None = None,
 ) -> Finished:
     """Computes what is not yet computed, and publishes the table, or writes it as a draft.
 
@@ -58,10 +61,14 @@ def run_plan(
         progress: who is told.
         mode: where the table goes, see :func:`robustbench_snn.leaderboard.release.release`.
         doubts: reasons of the caller to make it a draft.
+        base: the published version that the suite's rows are added to.
 
     Raises:
-        UserError: if nothing at all could be evaluated; then there is nothing to publish.
+        UserError: if nothing at all could be evaluated; then there is nothing to publish. Or if the base is not the
+            latest version of its table in ``results``.
     """
+    if base is not None:
+        check_latest(base, results)
     records = Store(store)
     before = records.reasons()
     session = Session(plan, records, settings, progress)
@@ -72,10 +79,24 @@ def run_plan(
         raise UserError("no evaluation succeeded:\n" + "\n".join(f"  {title}: {why}" for title, why in failed))
     table, outcomes = make_table(plan, done, records)
     of_cells = [record for _, record in done]
-    drafts = store / "drafts"
-    released = release(table, outcomes, of_cells, results=results, drafts=drafts, mode=mode, reasons=doubts)
+    weights = {record.key: records.weights(record.key) for record in of_cells if _trained(record)}
+    released = release(
+        table,
+        outcomes,
+        of_cells,
+        results=results,
+        drafts=store / "drafts",
+        mode=mode,
+        reasons=doubts,
+        base=base,
+        weights=weights if plan.suite.table.weights is True else None,
+    )
     aside = tuple((name, why) for name, why in records.reasons().items() if name not in before)
     return Finished(released, failed, all(failure.is_users for _, failure in failures), aside)
+
+
+def _trained(record: Record) -> bool:
+    return record.kind == "train" and record.failure is None
 
 
 def _reason(failure: Failure) -> str:

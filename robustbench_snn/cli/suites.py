@@ -11,6 +11,7 @@ from robustbench_snn.cli.console import errors, output, print_json
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
+    from robustbench_snn.leaderboard.content import Base
     from robustbench_snn.leaderboard.release import Released
     from robustbench_snn.plan.plan import Plan
     from robustbench_snn.store.store import Store
@@ -59,25 +60,30 @@ def run(
         bool, typer.Option("--publish", help="Publish even from a changed program or for fewer samples.")
     ] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Write a draft into the store; publish nothing.")] = False,
+    onto: Annotated[
+        str | None,
+        typer.Option(help="Add the suite's models to this published table: a name, or the folder of one."),
+    ] = None,
+    with_weights: Annotated[
+        bool, typer.Option("--with-weights", help="Publish the trained weights too (table: {weights: true}).")
+    ] = False,
 ) -> None:
     """Train and evaluate a suite's models, and publish the leaderboard, or write a draft of it."""
     if publish and draft:
         raise UserError("--publish and --draft exclude each other; give one of them")
+    if onto and limit:
+        raise UserError("--limit and --onto exclude each other: the samples are those of the table")
+    from robustbench_snn.dataset import content
     from robustbench_snn.registry import load_plugin
-    from robustbench_snn.spec.files import load_suite
 
     for file in plugin or []:
         load_plugin(file)
-    changes = list(overrides or []) + ([f"dataset.limit={limit}"] if limit else [])
-    spec = load_suite(suite, changes)
-    _check_writable(results)
-
-    from robustbench_snn.dataset import content, load_dataset
-    from robustbench_snn.plan.plan import make_plan
-
     if rehash:
         content.forget()
-    plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
+    changes = list(overrides or []) + ([f"dataset.limit={limit}"] if limit else [])
+    changes += ["table.weights=true"] if with_weights else []
+    plan, base = _plan(suite, changes, onto, results)
+    _check_writable(results)
     if dry_run:
         _show_plan(plan, store)
         return
@@ -104,6 +110,7 @@ def run(
             progress,
             mode="publish" if publish else "draft" if draft else "auto",
             doubts=[f"only {limit} samples (--limit)"] if limit else [],
+            base=base,
         )
     for name, reason in finished.set_aside:
         _say(f"set aside and computed again: {store / 'set_aside' / name}: {reason}")
@@ -113,6 +120,27 @@ def run(
             errors.print(f"[bold red]failed:[/] {title}: {message}", highlight=False, soft_wrap=True)
         errors.print("everything else is kept; the next run tries the failed cells again")
         raise typer.Exit(2 if finished.users_fault else 1)
+
+
+def _plan(suite: str, changes: list[str], onto: str | None, results: Path) -> tuple[Plan, Base | None]:
+    """The plan of a suite, and the published version that its rows are added to, if to any."""
+    from robustbench_snn.dataset import load_dataset
+    from robustbench_snn.plan.plan import make_plan
+    from robustbench_snn.spec.files import load_suite, read_suite
+
+    if onto is None:
+        spec = load_suite(suite, changes)
+        return make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters)), None
+    from robustbench_snn.exchange.onto import complete_suite, plan_onto
+    from robustbench_snn.exchange.published import find_version, read_version
+    from robustbench_snn.leaderboard.publication import check_latest
+
+    published = read_version(find_version(onto, results))
+    base = published.base()
+    check_latest(base, results)
+    spec = complete_suite(*read_suite(suite, changes), published)
+    plan = plan_onto(spec, published, load_dataset(spec.dataset.name, **spec.dataset.parameters))
+    return plan, base
 
 
 def validate(suite: Suite, overrides: Overrides = None, plugin: Plugins = None) -> None:
@@ -203,6 +231,8 @@ def _report(released: Released) -> None:
         "stands": f"{released.label} stands: nothing new ({released.folder})",
         "draft": f"draft, not published: {'; '.join(released.reasons)}; wrote {released.folder / 'leaderboard.md'}",
     }
+    if mixed := released.table.mixed:
+        _say(f"the records of this table differ in {', '.join(mixed)}; every row says where its own are from")
     output.print(f"\n{lines[released.status]}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -15,6 +15,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
     app.command("leaderboard verify")(verify)
     app.command("leaderboard withdraw")(withdraw)
+    app.command("leaderboard index")(index)
 
 
 def verify(
@@ -23,6 +24,7 @@ def verify(
     plugin: Annotated[list[Path] | None, typer.Option(help="Python file with evaluations. Repeatable.")] = None,
 ) -> None:
     """Check that published versions are whole, and that every number follows from records and outcomes."""
+    from robustbench_snn.leaderboard.index import wrong_index
     from robustbench_snn.leaderboard.verification import verify as verified
     from robustbench_snn.registry import load_plugin
 
@@ -37,6 +39,9 @@ def verify(
         wrong = True
         for finding in found.findings:
             errors.print(f"{name}: {finding}", highlight=False, markup=False, soft_wrap=True)
+    for finding in () if wrong else wrong_index(results):
+        wrong = True
+        errors.print(str(finding), highlight=False, markup=False, soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
 
@@ -49,7 +54,7 @@ def withdraw(
     results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
 ) -> None:
     """Say that a published version no longer counts, and why; its files stay as they are."""
-    from robustbench_snn.leaderboard.publication import write_index
+    from robustbench_snn.leaderboard.index import write_index
     from robustbench_snn.leaderboard.versions import versions
     from robustbench_snn.leaderboard.withdrawal import withdraw as noted
 
@@ -60,6 +65,16 @@ def withdraw(
     path = noted(results, table, chosen[version], reason, superseded_by)
     write_index(results)
     _print(f"noted in {path}")
+
+
+def index(
+    results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
+) -> None:
+    """Write the lists of all published tables anew: README.md for people, index.json for programs."""
+    from robustbench_snn.leaderboard.index import write_index
+
+    write_index(results)
+    _print(f"wrote {results / 'README.md'} and {results / 'index.json'}")
 
 
 def _print(line: str) -> None:

@@ -68,9 +68,15 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
         baseline=suite.table.baseline,
         confidence=suite.table.confidence,
         correction=suite.table.correction,
+        weights=_weights(suite.table.weights),
         rows=tuple(rows),
     )
     return assess(table, outcomes), outcomes
+
+
+def _weights(written: bool | str) -> str | None:
+    """Where a table says that its weights are."""
+    return "weights/" if written is True else written or None
 
 
 def _measures(suite: SuiteSpec) -> tuple[Measure, ...]:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 import robustbench_snn
 from robustbench_snn.digests import file_digest
 from robustbench_snn.errors import StoreError
-from robustbench_snn.leaderboard.versions import Version
+from robustbench_snn.leaderboard.versions import Version, parse_version
 from robustbench_snn.machine import git_state
 from robustbench_snn.store.store import write_text
 from robustbench_snn.strict import Strict
@@ -99,8 +99,15 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """sha256 of all files of a version but its manifest, by name."""
-    return {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != FILE}
+    """sha256 of all files of a version but its manifest, by their path in it."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: file_digest(path) for name, path in files.items() if name != FILE}
+
+
+def version_of(folder: Path) -> Version | None:
+    """The number of the version in a folder, by its manifest or else by its name; None for a draft."""
+    manifest = read_manifest(folder)
+    return parse_version(folder.name if manifest is None else manifest.version)
 
 
 def link_to(before: Path) -> Previous:

@@ -11,30 +11,17 @@ from pathlib import Path
 
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.assessment import assess
-from robustbench_snn.leaderboard.manifest import write_manifest
-from robustbench_snn.leaderboard.outcomes import Outcomes, aligned, read_outcomes, write_outcomes
-from robustbench_snn.leaderboard.pages import render_html, render_index, render_markdown
-from robustbench_snn.leaderboard.table import Row, Table
-from robustbench_snn.leaderboard.versions import Version, load_table, record_lines, tables, versions
+from robustbench_snn.leaderboard.carrying import carried_over, extended
+from robustbench_snn.leaderboard.content import Base, Content, read_content, write_content
+from robustbench_snn.leaderboard.index import write_index
+from robustbench_snn.leaderboard.manifest import link_to, read_manifest, version_of, write_manifest
+from robustbench_snn.leaderboard.origins import marked
+from robustbench_snn.leaderboard.outcomes import Outcomes
+from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.versions import Version, load_table, versions
+from robustbench_snn.leaderboard.withdrawal import FILE as WITHDRAWN
 from robustbench_snn.leaderboard.withdrawal import withdrawals
-from robustbench_snn.plan.keys import content_key
 from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import write_text
-
-
-@dataclass(frozen=True)
-class Content:
-    """All that a version holds, but for its number.
-
-    Attributes:
-        table: the table.
-        outcomes: every seed's, of all of its rows.
-        records: the records that the numbers come from, as lines of JSON by key.
-    """
-
-    table: Table
-    outcomes: Outcomes
-    records: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -46,12 +33,14 @@ class Prepared:
         version: the next one.
         last: the latest one; None if there is none.
         before: its content; None if it has another protocol or schema, or was withdrawn.
+        source: folder of the version that it extends; the versions up to it are copied to where it is published.
     """
 
     content: Content
     version: Version
     last: Version | None
     before: Content | None
+    source: Path | None = None
 
 
 def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results: Path) -> Path:
@@ -74,13 +63,35 @@ def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results
     return publish_prepared(prepare(table, outcomes, records, results), results)
 
 
-def prepare(table: Table, outcomes: Outcomes, records: Iterable[Record], results: Path) -> Prepared:
-    """What :func:`publish` would write, which has the same arguments."""
-    content = Content(
-        table,
-        outcomes,
-        {record.key: record.model_dump_json() for record in records if record.failure is None},
-    )
+def prepare(
+    table: Table,
+    outcomes: Outcomes,
+    records: Iterable[Record],
+    results: Path,
+    *,
+    base: Base | None = None,
+    weights: Mapping[str, Path] | None = None,
+) -> Prepared:
+    """What :func:`publish` would write, which has the same first arguments.
+
+    Args:
+        table: what to publish.
+        outcomes: every seed's, per sample.
+        records: of the cells that its numbers come from.
+        results: folder of all tables.
+        base: the version that the table's rows are added to, under its name; the latest in ``results`` without it.
+        weights: see :class:`Content`.
+
+    Raises:
+        StoreError: if the base is not the latest version of its table in ``results``.
+    """
+    lines = {record.key: record.model_dump_json() for record in records if record.failure is None}
+    content = Content(table, outcomes, lines, weights or {})
+    if base is not None:
+        check_latest(base, results)
+        whole = _assessed(extended(base.content, content))
+        following = Version(base.version.major, base.version.minor + 1)
+        return Prepared(whole, following, base.version, base.content, base.folder)
     known = versions(results, table.name)
     if not known:
         return Prepared(_assessed(content), Version(1, 0), None, None)
@@ -89,14 +100,43 @@ def prepare(table: Table, outcomes: Outcomes, records: Iterable[Record], results
     withdrawn = str(last) in withdrawals(results, table.name)
     if not isinstance(latest, Table) or withdrawn or latest.protocol_hash != table.protocol_hash:
         return Prepared(_assessed(content), Version(last.major + 1, 0), last, None)
-    before = _published(results, latest, last)
-    whole = _assessed(_carried_over(before, content))
+    before = read_content(latest, results / table.name / str(last))
+    whole = _assessed(carried_over(before, content))
     return Prepared(whole, Version(last.major, last.minor + 1), last, before)
 
 
+def check_latest(base: Base, results: Path) -> None:
+    """Makes sure that a version may be extended in this folder.
+
+    Raises:
+        StoreError: if the folder has a later version of its table, or another one of the same number.
+    """
+    name, ours = base.content.table.name, results / base.content.table.name
+    known = versions(results, name)
+    if known and known[-1] > base.version:
+        raise StoreError(f"{ours} has {known[-1]}, which follows {base.version}; extend that one: --onto {ours}")
+    if known and known[-1] < base.version:
+        raise StoreError(
+            f"{ours} ends with {known[-1]}, and {base.folder} is {base.version}; copy the versions between, or name "
+            "another --results"
+        )
+    if known and link_to(ours / str(base.version)).sha256 != link_to(base.folder).sha256:
+        raise StoreError(f"{ours / str(base.version)} and {base.folder} differ; name another --results")
+
+
+def incomplete(base: Base, results: Path) -> list[str]:
+    """Why a version cannot be followed by one that anybody could check: the version before it is nowhere."""
+    manifest, name = read_manifest(base.folder), base.content.table.name
+    link = None if manifest is None else manifest.previous
+    beside = [base.folder.parent, results / name]
+    if link is None or any((folder / link.version / "table.json").is_file() for folder in beside):
+        return []
+    return [f"{link.version}, which {base.version} follows, is neither beside {base.folder} nor in {results / name}"]
+
+
 def _assessed(content: Content) -> Content:
-    """The content with all that the table says of its accuracies made anew."""
-    return replace(content, table=assess(content.table, content.outcomes))
+    """The content with all that the table says of its accuracies, and of where they come from, made anew."""
+    return replace(content, table=marked(assess(content.table, content.outcomes), content.records))
 
 
 def publish_prepared(prepared: Prepared, results: Path) -> Path:
@@ -104,6 +144,8 @@ def publish_prepared(prepared: Prepared, results: Path) -> Path:
     name, version = prepared.content.table.name, str(prepared.version)
     folder = results / name / version
     try:
+        if prepared.source is not None:
+            _adopt(prepared.source, results / name)
         with _claimed(folder) as scratch:
             write_content(prepared.content, version, scratch)
             write_manifest(scratch, name, version, results / name / str(prepared.last) if prepared.last else None)
@@ -116,66 +158,21 @@ def publish_prepared(prepared: Prepared, results: Path) -> Path:
     return folder
 
 
-def write_index(results: Path) -> None:
-    """Writes results/README.md, the list of all tables and versions."""
-    known = {name: [str(version) for version in versions(results, name)] for name in tables(results)}
-    newest = {name: load_table(results, name) for name in known}
-    withdrawn = {name: {version: note.told() for version, note in withdrawals(results, name).items()} for name in known}
-    write_text(results / "README.md", render_index(newest, known, withdrawn))
+def _adopt(source: Path, folder: Path) -> None:
+    """Copies a version, and those before it that lie beside it, into a table's folder, where they are not there."""
+    beside = versions(source.parent.parent, source.parent.name) if source.name.startswith("v") else []
+    last = version_of(source)
+    for version in [found for found in beside if last is None or found < last]:
+        _copy(source.parent / str(version), folder / str(version))
+    _copy(source, folder / str(last))
+    if (notes := source.parent / WITHDRAWN).is_file() and beside and not (folder / WITHDRAWN).exists():
+        shutil.copyfile(notes, folder / WITHDRAWN)
 
 
-def _published(results: Path, table: Table, version: Version) -> Content:
-    """A version as it was published."""
-    outcomes = read_outcomes(results / table.name / str(version) / "samples.parquet")
-    return Content(table, outcomes, record_lines(results, table.name, version))
-
-
-def _carried_over(before: Content, new: Content) -> Content:
-    """The new content with the entries of the version before that were not measured again.
-
-    What an entry was measured with is told by the resolved evaluation, never by the label of its column. A suite
-    without a baseline takes that of the version before, with its confidence and correction.
-    """
-    measured = {row.model for row in new.table.rows}
-    labels = _same_evaluations(before.table, new.table)
-    kept = [_relabelled(row, labels) for row in before.table.rows if row.model not in measured]
-    names = {row.model for row in kept}
-    carried = {
-        (model, labels[label]): {
-            seed: aligned(new.outcomes.samples, before.outcomes.samples, shares, model)
-            for seed, shares in by_seed.items()
-        }
-        for (model, label), by_seed in before.outcomes.by_seed.items()
-        if model in names and label in labels
-    }
-    outcomes = Outcomes(new.outcomes.samples, {**new.outcomes.by_seed, **carried})
-    changes: dict[str, object] = {"rows": (*new.table.rows, *kept)}
-    if new.table.baseline is None:
-        changes |= {name: getattr(before.table, name) for name in ("baseline", "confidence", "correction")}
-    return Content(new.table.model_copy(update=changes), outcomes, {**before.records, **new.records})
-
-
-def _same_evaluations(before: Table, new: Table) -> dict[str, str]:
-    """The label in the new table of each evaluation of the one before, by its label there."""
-    theirs, ours = _labels(before), _labels(new)
-    return {label: ours[content] for content, label in theirs.items() if content in ours}
-
-
-def _labels(table: Table) -> dict[tuple[str, int], str]:
-    """Labels by resolved evaluation; one that is listed more than once is told apart by its order."""
-    found: dict[tuple[str, int], str] = {}
-    for evaluation in table.protocol["evaluations"]:
-        content = content_key(**{name: value for name, value in evaluation.items() if name != "label"})
-        found[content, sum(known == content for known, _ in found)] = evaluation["label"]
-    return found
-
-
-def _relabelled(row: Row, labels: Mapping[str, str]) -> Row:
-    changes = {
-        name: {labels.get(label, label): value for label, value in held.items() if label in labels or label == "train"}
-        for name, held in (("cells", row.cells), ("gaps", row.gaps), ("failures", row.failures))
-    }
-    return row.model_copy(update=changes)
+def _copy(version: Path, to: Path) -> None:
+    if not to.exists():
+        with _claimed(to) as scratch:
+            shutil.copytree(version, scratch, symlinks=True, dirs_exist_ok=True)
 
 
 @contextmanager
@@ -188,15 +185,3 @@ def _claimed(folder: Path) -> Iterator[Path]:
         scratch.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def write_content(content: Content, version: str, folder: Path) -> None:
-    """Writes the files of a version: data, records, per-sample outcomes, pages."""
-    table = content.table
-    (folder / "table.json").write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    keys = {key for row in table.rows for key in (*row.training, *(k for s in row.cells.values() for k in s.records))}
-    lines = [f"{content.records[key]}\n" for key in sorted(keys & set(content.records))]
-    (folder / "records.jsonl").write_text("".join(lines), encoding="utf-8")
-    write_outcomes(folder / "samples.parquet", content.outcomes)
-    (folder / "leaderboard.md").write_text(render_markdown(table, version), encoding="utf-8")
-    (folder / "leaderboard.html").write_text(render_html(table, version), encoding="utf-8")

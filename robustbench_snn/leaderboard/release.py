@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 
 from robustbench_snn.errors import StoreError
+from robustbench_snn.leaderboard.content import Base, Content, write_content
 from robustbench_snn.leaderboard.outcomes import Outcomes
-from robustbench_snn.leaderboard.publication import Content, Prepared, prepare, publish_prepared, write_content
+from robustbench_snn.leaderboard.publication import Prepared, incomplete, prepare, publish_prepared
 from robustbench_snn.leaderboard.table import Table
 from robustbench_snn.machine import program_state
 from robustbench_snn.store.records import Record
@@ -49,6 +50,8 @@ def release(
     drafts: Path,
     mode: Mode = "auto",
     reasons: Sequence[str] = (),
+    base: Base | None = None,
+    weights: Mapping[str, Path] | None = None,
 ) -> Released:
     """Publishes a table, or writes it as a draft.
 
@@ -60,18 +63,21 @@ def release(
         drafts: folder of all drafts.
         mode: ``publish`` overrules every reason but a failed cell.
         reasons: the caller's, why this should be a draft.
+        base: the version that the rows are added to; the latest in ``results`` without it.
+        weights: files to publish, by the key of their training.
 
     Raises:
-        StoreError: if the folder cannot be written.
+        StoreError: if the folder cannot be written, or the base is not the latest version there.
     """
-    prepared = prepare(table, outcomes, records, results)
+    prepared = prepare(table, outcomes, records, results, base=base, weights=weights)
     if mode == "draft":
         return _draft(prepared, drafts, ("asked for with --draft",))
     if prepared.before is not None and prepared.last is not None and same(prepared.content, prepared.before):
-        folder = results / table.name / str(prepared.last)
+        folder = prepared.source or results / table.name / str(prepared.last)
         return Released("stands", folder, str(prepared.last), prepared.content.table)
     failed = sum(record.failure is not None for record in records)
     why = [f"{failed} cells failed"] if failed else []
+    why += incomplete(base, results) if base is not None else []
     if mode == "auto":
         why += [*reasons, *doubts(records)]
     if why:
@@ -99,12 +105,19 @@ def doubts(records: Sequence[Record]) -> list[str]:
 
 def same(content: Content, other: Content) -> bool:
     """Whether two tables say the same of the same models, in whatever order."""
-    ours, theirs = content.table, other.table
+    ours, theirs = _without_notes(content.table), _without_notes(other.table)
     if ours.model_copy(update={"rows": ()}) != theirs.model_copy(update={"rows": ()}):
         return False
     if {row.model: row for row in ours.rows} != {row.model: row for row in theirs.rows}:
         return False
-    return _same_outcomes(content.outcomes, other.outcomes)
+    return set(content.weights) == set(other.weights) and _same_outcomes(content.outcomes, other.outcomes)
+
+
+def _without_notes(table: Table) -> Table:
+    """The table without what it says of its origins, which versions from before that was noted do not say."""
+    return table.model_copy(
+        update={"rows": tuple(row.model_copy(update={"notes": ()}) for row in table.rows), "mixed": None}
+    )
 
 
 def _same_outcomes(ours: Outcomes, theirs: Outcomes) -> bool:

@@ -122,6 +122,7 @@ class Row(Strict):
         gaps: what is missing, by evaluation label.
         failures: messages by evaluation label, or under ``train``.
         training: keys of the training records.
+        notes: where its records come from, in words, if not all of the table's come from there.
     """
 
     model: str
@@ -133,6 +134,7 @@ class Row(Strict):
     gaps: Mapping[str, Gap] = Field(default_factory=dict)
     failures: Mapping[str, str] = Field(default_factory=dict)
     training: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Measure(Strict):
@@ -168,6 +170,9 @@ class Table(Strict):
         baseline: name of the model that the others are compared with; None for no comparisons.
         confidence: of the intervals.
         correction: of the p-values over all comparisons.
+        weights: where the trained weights are, in words or as an address; a program fetches nothing from there.
+        mixed: in what the records of the rows differ, see :mod:`robustbench_snn.leaderboard.origins`; empty where
+            all come from one program on one machine, None where the table is from before this was noted.
         rows: the models.
     """
 
@@ -186,6 +191,8 @@ class Table(Strict):
     baseline: str | None = None
     confidence: float
     correction: Correction = "holm"
+    weights: str | None = None
+    mixed: tuple[str, ...] | None = None
     rows: tuple[Row, ...]
 
 

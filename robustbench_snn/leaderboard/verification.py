@@ -7,20 +7,22 @@ those of the evaluations that were run, and its pages are what this program rend
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robustbench_snn.digests import json_digest
+from robustbench_snn.digests import file_digest, json_digest
 from robustbench_snn.errors import StoreError, UserError
 from robustbench_snn.leaderboard.findings import Finding, differences
 from robustbench_snn.leaderboard.manifest import FILE, file_hashes, link_to, read_manifest, version_before
+from robustbench_snn.leaderboard.origins import marked
 from robustbench_snn.leaderboard.pages import render_html, render_markdown
 from robustbench_snn.leaderboard.recomputation import wrong_numbers
 from robustbench_snn.leaderboard.record_checks import keys_of, read_records, wrong_records
-from robustbench_snn.leaderboard.table import AnyTable, Table
-from robustbench_snn.leaderboard.versions import Version, load_table, tables, versions
+from robustbench_snn.leaderboard.table import AnyTable, Row, Table
+from robustbench_snn.leaderboard.versions import Version, lines_of, load_table, tables, versions, weights_beside
 from robustbench_snn.plan.keys import KEY_VERSION
+from robustbench_snn.store.records import Record
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,40 @@ def verify_version(results: Path, name: str, version: Version) -> Verified:
         findings += _wrong_manifest(results, name, version)
         table = load_table(results, name, version)
         findings += _wrong_pages(table, folder, str(version))
-        findings += _wrong_labels(table, name)
-        records, broken = read_records(folder)
-        findings += [*broken, *wrong_records(table, records)]
-        if all(key in records for key in keys_of(table)):
-            findings += wrong_numbers(table, folder, records)
+        findings += wrong_content(table, folder, name)
     except (UserError, OSError, KeyError, ValueError, IndexError) as error:
         findings.append(Finding(str(folder.name), "", "", "a version that can be read", f"{error}"))
     return Verified(name, version, (folder / FILE).is_file(), tuple(findings))
+
+
+def wrong_content(table: AnyTable, folder: Path, name: str) -> Iterator[Finding]:
+    """What of a version contradicts itself: its labels, records, numbers, weights and notes; its pages are left out.
+
+    Args:
+        table: of the version.
+        folder: of the version.
+        name: of the table.
+    """
+    yield from _wrong_labels(table, name)
+    records, broken = read_records(folder)
+    yield from [*broken, *wrong_records(table, records)]
+    if all(key in records for key in keys_of(table)):
+        yield from wrong_numbers(table, folder, records)
+    yield from _wrong_weights(folder, records)
+    if isinstance(table, Table) and table.mixed is not None:
+        ours = marked(table, lines_of(folder))
+        for expected, found in zip((ours, *ours.rows), (table, *table.rows), strict=True):
+            row = found.model if isinstance(found, Row) else ""
+            wanted, there = (value.model_dump(mode="json", include={"mixed", "notes"}) for value in (expected, found))
+            yield from differences("table.json", row, wanted, there)
+
+
+def _wrong_weights(folder: Path, records: Mapping[str, Record]) -> Iterator[Finding]:
+    """Files of weights that are not those of the training that they are named after."""
+    for key, path in weights_beside(folder).items():
+        expected = records[key].files.get("weights.safetensors") if key in records else "no such training"
+        if (found := file_digest(path)) != expected:
+            yield Finding(f"weights/{path.name}", "", "sha256", expected, found)
 
 
 def _wrong_manifest(results: Path, name: str, version: Version) -> Iterator[Finding]:

@@ -31,11 +31,17 @@ class Version:
         return f"v{self.major}.{self.minor}"
 
 
+def parse_version(name: str) -> Version | None:
+    """The version of this name (``v1.0``); None if it is none."""
+    match = _FOLDER.match(name)
+    return None if match is None else Version(int(match[1]), int(match[2]))
+
+
 def versions(results: Path, table: str) -> list[Version]:
     """All published versions of a table, oldest first."""
     folder = results / table
-    found = (_FOLDER.match(entry.name) for entry in folder.iterdir()) if folder.is_dir() else ()
-    return sorted(Version(int(match[1]), int(match[2])) for match in found if match)
+    found = (parse_version(entry.name) for entry in folder.iterdir()) if folder.is_dir() else ()
+    return sorted(version for version in found if version)
 
 
 def tables(results: Path) -> list[str]:
@@ -58,12 +64,21 @@ def load_table(results: Path, table: str, version: Version | None = None) -> Any
     chosen = version or known[-1]
     if chosen not in known:
         raise StoreError(f"table '{table}' has no version {chosen}; there are {', '.join(map(str, known))}")
-    path = results / table / str(chosen) / "table.json"
+    return read_table(results / table / str(chosen))
+
+
+def read_table(folder: Path) -> AnyTable:
+    """Reads the table of any schema of the version in a folder.
+
+    Raises:
+        StoreError: if its file is missing or damaged.
+    """
+    path = folder / "table.json"
     try:
         text = path.read_text(encoding="utf-8")
         first = json.loads(text).get("schema_version") == 1
         return FirstTable.model_validate_json(text) if first else Table.model_validate_json(text)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
 
 
@@ -80,15 +95,25 @@ def load_record(results: Path, table: str, version: Version, prefix: str) -> Rec
     return Record.model_validate_json(found[0])
 
 
+def weights_beside(folder: Path) -> dict[str, Path]:
+    """The files of weights that a version holds, by the key of their training."""
+    return {path.stem: path for path in sorted((folder / "weights").glob("*.safetensors"))}
+
+
 def record_lines(results: Path, table: str, version: Version) -> dict[str, str]:
-    """The records behind a published table, as lines of JSON by key.
+    """The records behind a published table, as lines of JSON by key; raises what :func:`lines_of` does."""
+    return lines_of(results / table / str(version))
+
+
+def lines_of(folder: Path) -> dict[str, str]:
+    """The records of the version in a folder, as lines of JSON by key.
 
     Raises:
         StoreError: if it is missing or damaged.
     """
-    path = results / table / str(version) / "records.jsonl"
+    path = folder / "records.jsonl"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         return {json.loads(line)["key"]: line for line in lines}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} is missing or damaged ({error}); restore it from version control") from None

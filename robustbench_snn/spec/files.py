@@ -63,6 +63,15 @@ def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> SuiteSpec:
     Raises:
         SuiteError: with every problem found.
     """
+    return parse_suite(*read_suite(name_or_path, overrides))
+
+
+def read_suite(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], str]:
+    """The plain data of a suite file, not yet validated, and where it came from; arguments as of :func:`load_suite`.
+
+    Raises:
+        SuiteError: if it is no YAML mapping.
+    """
     text, source = read_suite_text(name_or_path)
     try:
         data = yaml.safe_load(text)
@@ -72,7 +81,7 @@ def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> SuiteSpec:
         raise SuiteError(source, [("", "a suite file is a mapping of keys such as name:, models:, evaluations:")])
     for override in overrides:
         _override(data, override)
-    return parse_suite(data, source)
+    return data, source
 
 
 def parse_suite(data: Mapping[str, Any], source: str = "suite") -> SuiteSpec:

@@ -25,6 +25,9 @@ def _named(value: Any) -> Any:
 RecipeValues = Annotated[Mapping[str, Any], BeforeValidator(_named)]
 """A shipped recipe's name, or a mapping with values that replace its own (``{name: spikformer_cifar, epochs: 2}``)."""
 
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$"
+TABLE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 Timesteps = Annotated[int, Field(ge=1, le=1024)]
 
@@ -44,7 +47,7 @@ class ModelSpec(Strict):
         weights: a safetensors file to evaluate instead of training.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$")
+    name: str = Field(pattern=MODEL_NAME)
     encoder: WrittenComponent | None = None
     backbone: WrittenComponent | None = None
     model: WrittenComponent | None = None
@@ -97,13 +100,16 @@ class TableSpec(Strict):
         baseline: name of the model that the others are compared with, pair by pair on the same samples.
         confidence: of every interval.
         correction: of the p-values, over all comparisons of the table.
+        weights: true puts the trained weights beside the published numbers; a text says where they are, and nothing
+            is ever fetched from there.
     """
 
-    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: str | None = Field(default=None, pattern=TABLE_NAME)
     title: str | None = None
     baseline: str | None = None
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     correction: Literal["holm", "benjamini-hochberg"] = "holm"
+    weights: bool | str = False
 
 
 class SuiteSpec(Strict):
@@ -125,7 +131,7 @@ class SuiteSpec(Strict):
         table: how the leaderboard is made.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: str = Field(pattern=TABLE_NAME)
     description: str = ""
     dataset: WrittenComponent = ComponentSpec(name="digits")
     timesteps: Timesteps = 4

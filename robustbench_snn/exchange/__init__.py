@@ -1,0 +1,1 @@
+"""Published tables between people: extended, merged, reproduced, submitted to."""

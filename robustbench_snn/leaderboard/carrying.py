@@ -1,0 +1,76 @@
+"""Entries that carry over from one version to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from robustbench_snn.leaderboard.content import Content
+from robustbench_snn.leaderboard.outcomes import Outcomes, aligned
+from robustbench_snn.leaderboard.table import Row, Table
+from robustbench_snn.plan.keys import content_key
+
+
+def extended(before: Content, new: Content) -> Content:
+    """A published table with rows of the same protocol added after its own; what the table says stays as it was."""
+    whole = carried_over(before, new)
+    rows = {row.model: row for row in (*before.table.rows, *new.table.rows)}
+    ours = {"protocol": new.table.protocol, "protocol_hash": new.table.protocol_hash, "rows": tuple(rows.values())}
+    if new.table.weights is not None:
+        ours["weights"] = new.table.weights
+    return replace(whole, table=before.table.model_copy(update=ours))
+
+
+def carried_over(before: Content, new: Content) -> Content:
+    """The new content with the entries of the version before that were not measured again.
+
+    What an entry was measured with is told by the resolved evaluation, never by the label of its column. A suite
+    without a baseline takes that of the version before, with its confidence and correction.
+    """
+    measured = {row.model for row in new.table.rows}
+    labels = _same_evaluations(before.table, new.table)
+    kept = [_relabelled(row, labels) for row in before.table.rows if row.model not in measured]
+    names = {row.model for row in kept}
+    carried = {
+        (model, labels[label]): {
+            seed: aligned(new.outcomes.samples, before.outcomes.samples, shares, model)
+            for seed, shares in by_seed.items()
+        }
+        for (model, label), by_seed in before.outcomes.by_seed.items()
+        if model in names and label in labels
+    }
+    outcomes = Outcomes(new.outcomes.samples, {**new.outcomes.by_seed, **carried})
+    changes: dict[str, object] = {"rows": (*new.table.rows, *kept)}
+    if new.table.baseline is None:
+        changes |= {name: getattr(before.table, name) for name in ("baseline", "confidence", "correction")}
+    if new.table.weights is None:
+        changes["weights"] = before.table.weights
+    return Content(
+        new.table.model_copy(update=changes),
+        outcomes,
+        {**before.records, **new.records},
+        {**before.weights, **new.weights},
+    )
+
+
+def _same_evaluations(before: Table, new: Table) -> dict[str, str]:
+    """The label in the new table of each evaluation of the one before, by its label there."""
+    theirs, ours = _labels(before), _labels(new)
+    return {label: ours[content] for content, label in theirs.items() if content in ours}
+
+
+def _labels(table: Table) -> dict[tuple[str, int], str]:
+    """Labels by resolved evaluation; one that is listed more than once is told apart by its order."""
+    found: dict[tuple[str, int], str] = {}
+    for evaluation in table.protocol["evaluations"]:
+        content = content_key(**{name: value for name, value in evaluation.items() if name != "label"})
+        found[content, sum(known == content for known, _ in found)] = evaluation["label"]
+    return found
+
+
+def _relabelled(row: Row, labels: Mapping[str, str]) -> Row:
+    changes = {
+        name: {labels.get(label, label): value for label, value in held.items() if label in labels or label == "train"}
+        for name, held in (("cells", row.cells), ("gaps", row.gaps), ("failures", row.failures))
+    }
+    return row.model_copy(update=changes)

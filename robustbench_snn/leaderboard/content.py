@@ -1,0 +1,70 @@
+"""What a version holds, read from its folder and written into one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from robustbench_snn.leaderboard.outcomes import Outcomes, read_outcomes, write_outcomes
+from robustbench_snn.leaderboard.pages import render_html, render_markdown
+from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.versions import Version, lines_of, weights_beside
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a version holds, but for its number.
+
+    Attributes:
+        table: the table.
+        outcomes: every seed's, of all of its rows.
+        records: the records that the numbers come from, as lines of JSON by key.
+        weights: safetensors files by the key of the training that made them; as many as are to be published.
+    """
+
+    table: Table
+    outcomes: Outcomes
+    records: Mapping[str, str]
+    weights: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A published version that new entries are added to, wherever it lies.
+
+    Attributes:
+        folder: of the version.
+        version: its number.
+        content: what it holds.
+    """
+
+    folder: Path
+    version: Version
+    content: Content
+
+
+def read_content(table: Table, folder: Path) -> Content:
+    """What a version with this table holds besides.
+
+    Raises:
+        StoreError: if a file is missing or damaged.
+    """
+    outcomes = read_outcomes(folder / "samples.parquet")
+    return Content(table, outcomes, lines_of(folder), weights_beside(folder))
+
+
+def write_content(content: Content, version: str, folder: Path) -> None:
+    """Writes the files of a version: data, records, per-sample outcomes, pages."""
+    table = content.table
+    (folder / "table.json").write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    keys = {key for row in table.rows for key in (*row.training, *(k for s in row.cells.values() for k in s.records))}
+    lines = [f"{content.records[key]}\n" for key in sorted(keys & set(content.records))]
+    (folder / "records.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_outcomes(folder / "samples.parquet", content.outcomes)
+    for key in sorted(keys & set(content.weights)):
+        (folder / "weights").mkdir(exist_ok=True)
+        shutil.copyfile(content.weights[key], folder / "weights" / f"{key}.safetensors")
+    (folder / "leaderboard.md").write_text(render_markdown(table, version), encoding="utf-8")
+    (folder / "leaderboard.html").write_text(render_html(table, version), encoding="utf-8")

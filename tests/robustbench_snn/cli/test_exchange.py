@@ -1,0 +1,76 @@
+"""From a published table to its next version by way of a file, as its users type it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from robustbench_snn.cli import app
+from robustbench_snn.errors import UserError
+from robustbench_snn.exchange.published import read_version
+
+TINY = {
+    "name": "tiny",
+    "dataset": {"name": "digits", "limit": 20, "train_limit": 64},
+    "timesteps": 2,
+    "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}},
+    "recipe": {"epochs": 1, "batch_size": 32},
+    "models": [{"name": "direct", "encoder": "direct"}],
+    "evaluations": ["clean"],
+    "table": {"baseline": "direct"},
+}
+NEW = {"name": "mine", "models": [{"name": "mine", "encoder": "ttfs"}]}
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in the test's folder, which must end well or with the code asked for; returns what it said."""
+    monkeypatch.chdir(tmp_path)
+    for suite in (TINY, NEW):
+        Path(f"{suite['name']}.yaml").write_text(yaml.safe_dump(suite))
+
+    def command(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, arguments)
+        if isinstance(done.exception, UserError):
+            assert code == 2, done.exception
+            return str(done.exception)
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return command
+
+
+def test_an_entry_goes_from_a_file_into_the_table(run: Run) -> None:
+    run("run", "tiny.yaml", "--publish", "--with-weights")
+    assert "draft, not published" in run("run", "mine.yaml", "--onto", "tiny", "--store", "other", "--draft")
+    assert len(list(Path("other").glob("cells/*"))) == 2
+    assert "1 files of weights" in run("submit", "mine", "--from", "other", "-o", "mine.zip", "--with-weights")
+    said = run("verify", "mine.zip", "--onto", "tiny", "--rerun", "1")
+    assert "passed: protocol of tiny v1.0: the same" in said
+    assert "by published weights: equal" in said
+    assert "--rerun needs --onto" in run("verify", "mine.zip", "--rerun", "1", code=2)
+    assert "wrote results/tiny/v1.1: direct, mine" in run("merge", "mine.zip", "--into", "results", "--publish")
+    assert run("leaderboard", "verify").count("sound") == 2
+    (key,) = read_version(Path("results/tiny/v1.1")).row("mine").cells["clean"].records
+    assert "equal: 0 of 20 samples have another outcome" in run("reproduce", key[:12], "--from", "tiny")
+    assert "3 cells taken" not in run("merge", "runs", "other", "--into", "all")
+    assert len(list(Path("all").glob("cells/*"))) == 4
+    assert "is a store, not all of the others are" in run("merge", "runs", "mine.zip", "--into", "all", code=2)
+
+
+def test_limits_and_unknown_tables_are_refused(run: Run) -> None:
+    run("run", "tiny.yaml", "--publish")
+    assert "--limit and --onto exclude each other" in run("run", "mine.yaml", "--onto", "tiny", "--limit", "3", code=2)
+    assert "no published table 'tina'" in run("run", "mine.yaml", "--onto", "tina", code=2)
+    said = run("run", "mine.yaml", "--onto", "tiny", "--set", "evaluation_seed=4", code=2)
+    assert "evaluation_seed: the suite says 4, the table has 0" in said
+    Path("results/index.json").write_text("{}")
+    assert "index.json" in run("leaderboard", "verify", code=1)
+    run("leaderboard", "index")
+    run("leaderboard", "verify")
