@@ -58,7 +58,12 @@ def load_table(results: Path, table: str, version: Version | None = None) -> Any
     chosen = version or known[-1]
     if chosen not in known:
         raise StoreError(f"table '{table}' has no version {chosen}; there are {', '.join(map(str, known))}")
-    path = results / table / str(chosen) / "table.json"
+    return read_table(results / table / str(chosen))
+
+
+def read_table(folder: Path) -> AnyTable:
+    """The table in the folder of a version or a draft; raises what :func:`load_table` does."""
+    path = folder / "table.json"
     try:
         text = path.read_text(encoding="utf-8")
         first = json.loads(text).get("schema_version") == 1
