@@ -60,7 +60,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False, markup=True)
         sys.exit(2)
     except KeyboardInterrupt:
         errors.print("stopped; finished cells are kept: run the same command again to go on")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from robustbench_snn.cli.console import output, print_json
+from robustbench_snn.cli.options import Plugins, Results, load_plugins
 
 
 class Form(StrEnum):
@@ -46,8 +47,8 @@ def compare(
     ] = None,
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     correction: Annotated[Corrections, typer.Option(help="Of the p-values, over all compared.")] = Corrections.holm,
-    plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with components.")] = None,
-    results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
+    plugin: Plugins = None,
+    results: Results = Path("results"),
     store: Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records of a suite file.")] = Path(
         "runs"
     ),
@@ -59,16 +60,14 @@ def compare(
     from robustbench_snn.leaderboard.pairwise.comparing import compare_evidence
     from robustbench_snn.leaderboard.pairwise.loading import load_evidence
     from robustbench_snn.leaderboard.pairwise.showing import to_data, to_markdown, to_terminal
-    from robustbench_snn.registry import load_plugin
 
-    for file in plugin or []:
-        load_plugin(file)
+    load_plugins(plugin)
     ours = load_evidence(candidate, results=results, store=store)
     theirs = load_evidence(baseline, results=results, store=store, place=candidate.rpartition(":")[0])
     found = compare_evidence(ours, theirs, only=evaluation or (), confidence=confidence, correction=correction.value)
     if form is Form.json:
         print_json(to_data(found))
     elif form is Form.markdown:
-        output.print(to_markdown(found), markup=False, highlight=False, soft_wrap=True)
+        output.print(to_markdown(found), highlight=False, soft_wrap=True)
     else:
         output.print(to_terminal(found))

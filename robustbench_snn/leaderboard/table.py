@@ -11,6 +11,7 @@ from robustbench_snn.leaderboard.comparison import Comparison, Scope, Test
 from robustbench_snn.leaderboard.schema1.table import FirstTable
 from robustbench_snn.leaderboard.schema1.table import Row as FirstRow
 from robustbench_snn.leaderboard.statistics import Correction, Interval
+from robustbench_snn.reported import ReportedSet
 from robustbench_snn.strict import Strict
 
 SCHEMA_VERSION = 2
@@ -169,6 +170,7 @@ class Table(Strict):
         confidence: of the intervals.
         correction: of the p-values over all comparisons.
         rows: the models.
+        reported: numbers of papers, shown beside the measured ones, never ranked or compared.
     """
 
     schema_version: Literal[2] = 2
@@ -187,6 +189,7 @@ class Table(Strict):
     confidence: float
     correction: Correction = "holm"
     rows: tuple[Row, ...]
+    reported: tuple[ReportedSet, ...] = ()
 
 
 AnyTable = Table | FirstTable

@@ -97,6 +97,8 @@ class TableSpec(Strict):
         baseline: name of the model that the others are compared with, pair by pair on the same samples.
         confidence: of every interval.
         correction: of the p-values, over all comparisons of the table.
+        reported: sets of numbers that papers report (``rbsnn list reported``, or paths of files that end in .yaml),
+            shown beside the measured ones; no key and no protocol depends on them.
     """
 
     name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -104,6 +106,7 @@ class TableSpec(Strict):
     baseline: str | None = None
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     correction: Literal["holm", "benjamini-hochberg"] = "holm"
+    reported: tuple[str, ...] = ()
 
 
 class SuiteSpec(Strict):
