@@ -13,7 +13,17 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 import robustbench_snn
-from robustbench_snn.cli import comparing, components, development, plots, published, scoring, suites, verification
+from robustbench_snn.cli import (
+    comparing,
+    components,
+    development,
+    exporting,
+    plots,
+    published,
+    scoring,
+    suites,
+    verification,
+)
 from robustbench_snn.cli.console import errors, output
 from robustbench_snn.errors import UserError
 
@@ -36,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (suites, comparing, components, development, plots, published, verification, scoring):
+for module in (suites, comparing, components, development, exporting, plots, published, verification, scoring):
     module.add_to(app)
 
 

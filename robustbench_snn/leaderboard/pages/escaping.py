@@ -8,7 +8,7 @@ import unicodedata
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _LINK = re.compile(r"\](?=[(\[])")
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-_BLOCK = re.compile(r"^(?=#|[-+=>] |[-=]+$|\[)|^(\d+)(?=[.)])")
+_BLOCK = re.compile(r"^(?=[-#+>=\[])|^(\d+)(?=[.)])")
 
 _LATEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -49,7 +49,12 @@ def markdown(text: str) -> str:
 
 def markdown_line(text: str) -> str:
     """The same at the begin of a line, where it becomes no heading, list, quote or definition."""
-    return _BLOCK.sub(lambda found: f"{found[1]}\\" if found[1] else "\\", markdown(text))
+    return _BLOCK.sub(lambda found: f"{found[1]}\\" if found[1] else "\\", markdown(text).lstrip())
+
+
+def code(text: str) -> str:
+    """Text as a code span of markdown, which it does not end."""
+    return f"`{visible(text).replace('`', chr(39))}`"
 
 
 def latex(text: str) -> str:

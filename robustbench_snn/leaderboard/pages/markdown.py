@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from robustbench_snn.leaderboard.pages.escaping import markdown, markdown_line
+from robustbench_snn.leaderboard.pages.escaping import code, markdown, markdown_line
 from robustbench_snn.leaderboard.pages.grid import Grid, row_flags
 from robustbench_snn.leaderboard.pages.sections import Section, sections
 from robustbench_snn.leaderboard.schema1.pages import render_first_markdown
@@ -29,7 +29,7 @@ def render_markdown(table: AnyTable, version: str) -> str:
     ]
     for row in table.rows:
         for label, score in row.cells.items():
-            keys = ", ".join(f"`{key[:12]}`" for key in score.records)
+            keys = ", ".join(code(key[:12]) for key in score.records)
             lines.append(f"- {markdown_line(row.model)}, {markdown(label)}: {keys}")
     return "\n".join(lines) + "\n"
 
