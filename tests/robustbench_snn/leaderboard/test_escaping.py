@@ -10,6 +10,7 @@ import unicodedata
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Table:
     """A published table with hostile text wherever a person can put some."""
     folder = tmp_path_factory.mktemp("hostile")
     rows = tuple(row(name, clean=score(flags=(name,))) for name in HOSTILE)
-    names = dict.fromkeys(HOSTILE, 0.5)
+    names: dict[str, Any] = dict.fromkeys(HOSTILE, 0.5)
     shown = table(*rows, title=HOSTILE[0], baseline=HOSTILE[0])
     publish(shown, outcomes(seeds=2, **names), folder)
     sets = tuple(
