@@ -73,7 +73,6 @@ def _of_version(folder: Path, model: str) -> Evidence:
 def _of_suite(suite: str, model: str, store: Path) -> Evidence:
     """The cells of a suite that are in a store; nothing is computed."""
     from robustbench_snn.dataset import load_dataset
-    from robustbench_snn.execution.models import weights_of
     from robustbench_snn.plan.cells import Cell
     from robustbench_snn.plan.keys import key_of
     from robustbench_snn.plan.plan import make_plan
@@ -96,9 +95,9 @@ def _of_suite(suite: str, model: str, store: Path) -> Evidence:
             raise UserError(f"{train.title} of {suite} is not in {store}; rbsnn run {suite} computes it")
         done.append((train, record))
         for cell in plan.evaluations_of(train):
-            needed = plan.models_behind(cell)
-            weights = weights_of(needed, records)
-            found = records.get(key_of(cell, weights)) if len(weights) == len(needed) else None
+            behind = {needed.peer_name: records.get(key_of(needed)) for needed in plan.models_behind(cell)}
+            weights = {name: one.weights_sha256 for name, one in behind.items() if one and one.weights_sha256}
+            found = records.get(key_of(cell, weights)) if len(weights) == len(behind) else None
             if found is not None:
                 done.append((cell, found))
     listed = (*spec.models, *(spec.grid.models() if spec.grid else ()))

@@ -91,6 +91,14 @@ def test_an_item_of_a_grid_s_models_is_refused_and_told_why(rbsnn: RunCommand, c
     assert "grid.encoders" in refused.stderr
 
 
+def test_square_brackets_in_labels_and_messages_are_text(rbsnn: RunCommand) -> None:
+    change = "evaluations=[{fgsm: {eps: 0.1, label: '[bold]x[/] [/]'}}]"
+    shown = rbsnn("run", "quickstart", "--set", change, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert "[bold]x[/] [/]" in shown.stdout
+    assert "[/]no" in rbsnn("run", "[/]no").stderr
+
+
 def test_import_weights_never_advises_to_run_what_a_file_holds(rbsnn: RunCommand, tmp_path: Path) -> None:
     torch.save({"model": Unsafe()}, tmp_path / "unsafe.pth")
     refused = rbsnn("import-weights", "unsafe.pth")
