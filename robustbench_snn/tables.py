@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.lookup import version_folder
 from robustbench_snn.leaderboard.outcomes import read_outcomes
 from robustbench_snn.leaderboard.pages import render_terminal
-from robustbench_snn.leaderboard.pages.escaping import visible
+from robustbench_snn.leaderboard.pages.escaping import html, visible
 from robustbench_snn.leaderboard.pages.grid import Grid, make_grid
 from robustbench_snn.leaderboard.pages.tidy import tidy
 from robustbench_snn.leaderboard.schema1.pages import first_sections
@@ -97,12 +96,12 @@ class LoadedTable:
         """The accuracies, for notebooks."""
         grid = make_grid(self.table) if isinstance(self.table, Table) else Grid(*first_sections(self.table)[0][1])
         head, *rows = (
-            "".join(f"<{tag}>{escape(visible(text))}</{tag}>" for text in line)
+            "".join(f"<{tag}>{html(text)}</{tag}>" for text in line)
             for tag, lines in (("th", [grid.headings]), ("td", grid.rows))
             for line in lines
         )
         body = "".join(f"<tr>{row}</tr>" for row in rows)
-        title = escape(visible(f"{self.table.title} {self.version}"))
+        title = html(f"{self.table.title} {self.version}")
         return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

@@ -1,4 +1,4 @@
-"""The two streams that commands write to; square brackets in names and messages are text, not styles."""
+"""The two streams that commands write to; square brackets and colons in names and messages are text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-output = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140, markup=False)
+output = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140, markup=False, emoji=False)
 """Results: standard output, so that they can be piped."""
 
-errors = Console(stderr=True, markup=False)
+errors = Console(stderr=True, markup=False, emoji=False)
 """Progress and errors."""
 
 

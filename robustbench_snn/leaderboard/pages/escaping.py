@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import escape
 
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _LINK = re.compile(r"\](?=[(\[])")
@@ -34,8 +35,13 @@ def visible(text: str) -> str:
 
     Line breaks end table rows, escape codes drive terminals, and overrides of the writing direction turn text around.
     """
-    text = re.sub(r"\s*[\r\n\v\f\x85\u2028\u2029]\s*", " ", text)
+    text = re.sub(r"\s*[\t\r\n\v\f\x85\u2028\u2029]\s*", " ", text)
     return "".join(f"\\u{ord(sign):04x}" if unicodedata.category(sign) in ("Cc", "Cf", "Cs") else sign for sign in text)
+
+
+def html(text: str) -> str:
+    """Text for HTML, in an element or an attribute."""
+    return escape(visible(text))
 
 
 def markdown(text: str) -> str:

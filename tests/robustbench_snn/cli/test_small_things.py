@@ -91,11 +91,11 @@ def test_an_item_of_a_grid_s_models_is_refused_and_told_why(rbsnn: RunCommand, c
     assert "grid.encoders" in refused.stderr
 
 
-def test_square_brackets_in_labels_and_messages_are_text(rbsnn: RunCommand) -> None:
-    change = "evaluations=[{fgsm: {eps: 0.1, label: '[bold]x[/] [/]'}}]"
+def test_styles_and_pictures_in_labels_and_messages_are_text(rbsnn: RunCommand) -> None:
+    change = "evaluations=[{fgsm: {eps: 0.1, label: '[bold]x[/] [/] :warning:'}}]"
     shown = rbsnn("run", "quickstart", "--set", change, "--dry-run")
     assert shown.returncode == 0, shown.stderr
-    assert "[bold]x[/] [/]" in shown.stdout
+    assert "[bold]x[/] [/] :warning:" in shown.stdout
     assert "[/]no" in rbsnn("run", "[/]no").stderr
 
 
