@@ -4,6 +4,7 @@ From a suite file to a published, versioned leaderboard: ``rbsnn run suite.yaml`
 
 - :func:`evaluate`: any model, on any images, by any evaluation, in one call;
 - :func:`compare`: whether one model is more robust than another, over training seeds and samples;
+- :func:`load_table`: a published table, as data and in notebooks; :func:`run`: a suite, to its table;
 - :func:`corrupt`: images under a common corruption;
 - :func:`import_weights`: checkpoints of other codebases;
 - :mod:`robustbench_snn.plugins`: what encoders, backbones, attacks and other components are written with.

@@ -68,7 +68,7 @@ def evaluate(
     model: nn.Module,
     images: ArrayLike | Tensor,
     labels: ArrayLike | Tensor,
-    evaluations: Sequence[Entry] = ("clean",),
+    evaluations: Entry | Sequence[Entry] = ("clean",),
     *,
     sample_ids: ArrayLike | Tensor | None = None,
     seed: int = 0,
@@ -92,8 +92,9 @@ def evaluate(
         model: images (B, C, H, W) in [0, 1] to logits (B, K).
         images: (N, C, H, W), float in [0, 1] or uint8 on 0..255.
         labels: (N,), class numbers.
-        evaluations: names, or names with parameters: ``["clean", {"snn_standard": {"eps": "8/255"}}]``. A list of
-            eps gives one result each; ``diagnostics`` without an eps takes the first that an attack beside it states.
+        evaluations: names, or names with parameters: ``["clean", {"snn_standard": {"eps": "8/255"}}]``; a single one
+            needs no list. A list of eps gives one result each; ``diagnostics`` without an eps takes the first that an
+            attack beside it states.
         sample_ids: (N,), whole numbers, one a sample and all different; rows 0 to N - 1 if None. Random numbers follow
             from them, so that a permuted set with its ids gives permuted results.
         seed: every random number follows from it and the sample's id.
@@ -121,18 +122,31 @@ def evaluate(
         >>> evaluate(model, images, labels, [{"pgd": {"eps": "8/255", "steps": 50}}])[0].accuracy  # doctest: +SKIP
         0.31
     """
-    parts = [part for written in borrowed([component_spec(entry) for entry in evaluations]) for part in _parts(written)]
+    entries = [evaluations] if isinstance(evaluations, str | Mapping) else evaluations
+    parts = [part for written in borrowed([component_spec(entry) for entry in entries]) for part in _parts(written)]
+    if not isinstance(model, nn.Module):
+        raise UserError(
+            f"the model is a {type(model).__name__}; it must be a torch.nn.Module: call yours in the forward of one"
+        )
     samples = _samples(images, labels, sample_ids)
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
     if device is not None:
-        model = model.to(device)
+        model = model.to(_usable(device))
     target = Target(model, stochastic=stochastic, checkpointing=checkpointing, timesteps=timesteps, reset=reset)
     others = {name: _lend(Target(peer, checkpointing=checkpointing)) for name, peer in (peers or {}).items()}
     subject = Subject(target, samples, seed, batch_size, str(target.device), progress, others)
     with using(compile), target.frozen():
         _check_classes(target, samples)
         return [_run(part, subject) for part in parts]
+
+
+def _usable(device: torch.device | str) -> torch.device | str:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
+    return device
 
 
 def _lend(target: Target) -> Callable[[], Target]:
@@ -173,8 +187,7 @@ def _run(written: ComponentSpec, subject: Subject) -> Result:
 def _samples(
     images: ArrayLike | Tensor, labels: ArrayLike | Tensor, sample_ids: ArrayLike | Tensor | None
 ) -> ArraySamples:
-    pixels = images if isinstance(images, Tensor) else torch.as_tensor(np.asarray(images))
-    classes = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
+    pixels, classes = _tensor(images, "images"), _tensor(labels, "labels")
     pixels, classes = pixels.detach().cpu(), classes.detach().cpu()
     if pixels.ndim != 4 or classes.ndim != 1 or len(pixels) != len(classes) or not len(pixels):
         raise UserError(
@@ -190,6 +203,18 @@ def _samples(
                 "put normalisation inside the model"
             )
     return ArraySamples(pixels, classes, None if sample_ids is None else _ids(sample_ids, len(classes)))
+
+
+def _tensor(values: ArrayLike | Tensor, what: str) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    try:
+        return torch.as_tensor(np.asarray(values))
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{what} are a {type(values).__name__}, which is no array of numbers; give a tensor or an array (of a "
+            f"DataLoader: torch.cat([{what} for images, labels in loader]))"
+        ) from None
 
 
 def _ids(sample_ids: ArrayLike | Tensor, count: int) -> Tensor:

@@ -14,9 +14,11 @@ from typer.core import TyperGroup
 
 import robustbench_snn
 from robustbench_snn.cli import (
+    comparing,
     components,
     development,
     exchange,
+    exporting,
     plots,
     published,
     publishing,
@@ -46,7 +48,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (suites, components, development, plots, published, publishing, verification, exchange, scoring):
+for module in (
+    suites,
+    comparing,
+    components,
+    development,
+    exporting,
+    plots,
+    published,
+    publishing,
+    verification,
+    exchange,
+    scoring,
+):
     module.add_to(app)
 
 
@@ -70,7 +84,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False, markup=True)
         sys.exit(2)
     except KeyboardInterrupt:
         errors.print("stopped; finished cells are kept: run the same command again to go on")

@@ -1,4 +1,4 @@
-"""Commands on components: list, describe, doctor."""
+"""Commands on what can be named: list, describe; and doctor."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from robustbench_snn.cli import completion
+from robustbench_snn.cli.catalogue import facts_of, kind_of, rows_of
 from robustbench_snn.cli.console import output, print_json
-from robustbench_snn.errors import UnknownNameError, did_you_mean
+from robustbench_snn.cli.options import Plugins, load_plugins
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -21,53 +23,73 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_components(
-    kind: Annotated[str, typer.Argument(help="encoders, backbones, evaluations, datasets, recipes, attacks, ...")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="encoders, backbones, evaluations, datasets, recipes, attacks, flags, reported, ...",
+            autocompletion=completion.kinds,
+        ),
+    ],
     as_json: AsJson = False,
+    plugin: Plugins = None,
 ) -> None:
-    """List what can be named in a suite."""
+    """List what can be named in a suite, flags, and numbers of papers."""
     from robustbench_snn.registry import KINDS
-    from robustbench_snn.spec.files import shipped_suites
 
-    rows: list[dict[str, Any]]
-    if kind == "suites":
-        rows = [{"name": name, "summary": _suite_summary(name)} for name in shipped_suites()]
-    elif kind == "recipes":
-        from robustbench_snn.training.catalogue import recipes
-
-        rows = [{"name": name, "summary": recipes.summary(name)} for name in recipes]
-    else:
-        registry = KINDS[_kind(kind)]
+    if plugin:
+        load_plugins(plugin)
+    plural = kind_of(kind)
+    if plural in KINDS:
+        registry = KINDS[plural]
         rows = [
             {"name": name, "version": found.version, "summary": found.summary, **asdict(found.traits)}
             | ({"preset": dict(found.preset)} if found.preset else {})
             for name in registry
             for found in [registry.declaration(name)]
         ]
+    else:
+        rows = rows_of(plural)
     if as_json:
         print_json(rows)
         return
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("name", "what it is", title=kind, title_justify="left")
+    table = Table("name", "what it is", title=plural, title_justify="left")
     for row in rows:
         preset = ", ".join(f"{key}={value}" for key, value in row.get("preset", {}).items())
-        table.add_row(row["name"], row["summary"] + (f" [dim]({preset})[/]" if preset else ""))
+        summary = Text(row["summary"]).append(f" ({preset})" if preset else "", style="dim")
+        table.add_row(Text(row["name"]), summary)
     output.print(table)
 
 
 def describe(
-    kind: Annotated[str, typer.Argument(help="encoder, backbone, evaluation, dataset, ...")],
-    name: Annotated[str, typer.Argument(help="A name of rbsnn list.")],
+    kind: Annotated[
+        str,
+        typer.Argument(help="encoder, backbone, evaluation, dataset, suite, ...", autocompletion=completion.kinds),
+    ],
+    name: Annotated[str, typer.Argument(help="A name of rbsnn list.", autocompletion=completion.names)],
     as_json: AsJson = False,
+    plugin: Plugins = None,
     classes: Annotated[int, typer.Option(min=1, help="Backbones: number of classes.")] = 10,
     image_size: Annotated[int, typer.Option(min=1, help="Backbones: image height and width.")] = 32,
     channels: Annotated[int, typer.Option(min=1, help="Backbones: image channels.")] = 3,
     timesteps: Annotated[int, typer.Option(min=1, help="Backbones: T.")] = 4,
 ) -> None:
-    """Show one component: what it is, its parameters, and for a backbone its size."""
+    """Show one component: what it is, its parameters, and for a backbone its size; or a suite, a recipe, a flag."""
     from robustbench_snn.registry import KINDS
 
-    plural = _kind(kind)
+    if plugin:
+        load_plugins(plugin)
+    plural = kind_of(kind)
+    if plural not in KINDS:
+        told = facts_of(plural, name)
+        text = told.pop("text")
+        if as_json:
+            print_json(told)
+        else:
+            output.print(text, highlight=False, soft_wrap=True)
+        return
     found = KINDS[plural].get(name)
     schema = found.parameters.model_json_schema()
     facts: dict[str, Any] = {
@@ -94,12 +116,12 @@ def describe(
     from rich.table import Table
     from rich.text import Text
 
-    output.print(f"[bold]{name}[/] ({facts['kind']}, version {facts['version']})")
-    output.print(inspect.getdoc(found.implementation) or "", markup=False, highlight=False)
+    output.print(f"[bold]{name}[/] ({facts['kind']}, version {facts['version']})", markup=True)
+    output.print(inspect.getdoc(found.implementation) or "", highlight=False)
     table = Table("parameter", "default", "takes", "what it is", title="parameters", title_justify="left")
     for key, entry in schema.get("properties", {}).items():
         default = entry.get("default", "required")
-        table.add_row(key, str(default), _takes(entry), Text(entry.get("description", "")))
+        table.add_row(key, Text(str(default)), Text(_takes(entry)), Text(entry.get("description", "")))
     output.print(table)
     for key in ("parameters", "parameters_paper", "parameters_used"):
         if key in facts:
@@ -121,25 +143,6 @@ def doctor(as_json: AsJson = False) -> None:
         for key, value in entries.items():
             table.add_row(key, str(value))
         output.print(table)
-
-
-def _kind(kind: str) -> str:
-    from robustbench_snn.registry import KINDS
-
-    for plural in KINDS:
-        if kind in (plural, plural.removesuffix("s")):
-            return plural
-    known = [*KINDS, "recipes", "suites"]
-    raise UnknownNameError(f"Unknown kind '{kind}'.{did_you_mean(kind, known)} There are: {', '.join(known)}")
-
-
-def _suite_summary(name: str) -> str:
-    import yaml
-
-    from robustbench_snn.spec.files import read_suite_text
-
-    data = yaml.safe_load(read_suite_text(name)[0])
-    return str(data.get("description", ""))
 
 
 def _takes(entry: dict[str, Any]) -> str:

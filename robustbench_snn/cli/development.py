@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from robustbench_snn.cli import completion
 from robustbench_snn.cli.console import output
+from robustbench_snn.cli.options import Plugins, load_plugins
 from robustbench_snn.errors import UserError
 
 
@@ -69,7 +71,7 @@ def _parameters(settings: Sequence[str]) -> dict[str, Any]:
 def new(
     kind: Annotated[str, typer.Argument(help="encoder, backbone, evaluation, attack, estimator, ...")],
     name: Annotated[str, typer.Argument(help="Its name in suite files, such as my_code.")],
-    folder: Annotated[Path, typer.Option(help="Where to write the files.")] = Path(),
+    folder: Annotated[Path, typer.Option(help="Where to write the files; here without it.")] = Path(),
 ) -> None:
     """Write a working component and its test, to start from."""
     from robustbench_snn.testing.scaffold import new_component
@@ -77,18 +79,24 @@ def new(
     singular = kind.removesuffix("s")
     component, test = new_component(singular, name, folder)
     for path in (component, test):
-        output.print(f"wrote {path}", highlight=False)
+        output.print(f"wrote {path} (in {path.resolve().parent})", highlight=False, soft_wrap=True)
     output.print(f"next: edit {component}, then", highlight=False)
     output.print(f"  rbsnn check {singular} {component}", highlight=False)
     output.print(f"  pytest {test}", highlight=False)
     output.print(f"  rbsnn run SUITE.yaml --plugin {component}", highlight=False)
 
 
-def explain(flag: Annotated[str, typer.Argument(help="A flag of a leaderboard.")]) -> None:
+def explain(
+    flag: Annotated[
+        str, typer.Argument(help="A flag of a leaderboard (rbsnn list flags).", autocompletion=completion.flags)
+    ],
+    plugin: Plugins = None,
+) -> None:
     """Say what a flag of a leaderboard means, and what to do about it."""
     from robustbench_snn.evaluation.flags import explain as meaning
 
-    output.print(meaning(flag), markup=False, highlight=False)
+    load_plugins(plugin)
+    output.print(meaning(flag), highlight=False)
 
 
 def import_weights(
@@ -109,7 +117,7 @@ def import_weights(
         format=format.value, heads=heads, timesteps=timesteps, image_size=image_size, normalize=normalize
     )
     report = import_weights_report(file, **options)
-    output.print(report.explain(), markup=False, highlight=False)
+    output.print(report.explain(), highlight=False)
     target = to or file.with_suffix(".safetensors")
     facts = save_imported(file, target, **options)
     output.print(f"wrote {target}; in a suite:", highlight=False)
@@ -120,4 +128,4 @@ def import_weights(
         "timesteps": facts["timesteps"],
         "weights": str(target),
     }
-    output.print(yaml.safe_dump({"models": [model]}, sort_keys=False), markup=False, highlight=False)
+    output.print(yaml.safe_dump({"models": [model]}, sort_keys=False), highlight=False)

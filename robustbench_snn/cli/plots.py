@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from robustbench_snn.cli import completion
 from robustbench_snn.cli.console import output
+from robustbench_snn.cli.options import Plugins, Results, load_plugins
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from robustbench_snn.store.records import Record
 
 plot = typer.Typer(help="Draw pictures: an encoder at work, attacks, timesteps.", no_args_is_help=True)
 
@@ -24,21 +28,21 @@ def add_to(app: typer.Typer) -> None:
 
 @plot.command()
 def encoder(
-    name: Annotated[str, typer.Argument(help="A name of rbsnn list encoders.")],
+    name: Annotated[
+        str, typer.Argument(help="A name of rbsnn list encoders.", autocompletion=completion.encoder_names)
+    ],
     image: Annotated[Path | None, typer.Option(help="An image file; a digit without it.")] = None,
     timesteps: Annotated[int, typer.Option(min=1, help="T.")] = 4,
     parameter: Annotated[list[str] | None, typer.Option("--set", help="A parameter: key=value. Repeatable.")] = None,
-    plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with components.")] = None,
+    plugin: Plugins = None,
     to: Annotated[Path | None, typer.Option(help="Where to write, without an ending.")] = None,
 ) -> None:
     """Draw what an encoder makes of an image: frames, spikes, firing rates, words."""
     import yaml
 
     from robustbench_snn.plotting.encoder import plot_encoder
-    from robustbench_snn.registry import load_plugin
 
-    for file in plugin or []:
-        load_plugin(file)
+    load_plugins(plugin)
     parameters = {}
     for setting in parameter or []:
         key, sign, value = setting.partition("=")
@@ -69,7 +73,6 @@ def _image(path: Path | None) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(planes)).to(torch.float32) / 255.0
 
 
-Results = Annotated[Path, typer.Option(help="Folder of the published tables.")]
 StoreFolder = Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")]
 Target = Annotated[Path | None, typer.Option(help="Where to write, without an ending.")]
 
@@ -117,10 +120,20 @@ def spikes(
     from robustbench_snn.store.store import Store
 
     found = Store(store).find(record)
+    if "layers" not in found.details:
+        raise UserError(
+            f"the record {found.key[:12]} ({_what(found)}) has no firing rates: give one of the evaluation "
+            "profile, or draw an attack's with rbsnn plot attack"
+        )
     base = to or Path(f"spikes_{found.key[:12]}")
     _tell(plot_firing_rates(found.details, base.with_name(f"{base.name}_rates"), found.model))
     if found.details.get("distance"):
         _tell(plot_spike_distance(found.details, base.with_name(f"{base.name}_distance"), condition))
+
+
+def _what(record: Record) -> str:
+    done = "training" if record.kind == "train" else record.identity["evaluation"]["name"]
+    return f"{done} of {record.model}"
 
 
 def _tell(paths: Iterable[Path]) -> None:
@@ -132,6 +145,7 @@ def _tell(paths: Iterable[Path]) -> None:
 def attack(
     record: Annotated[str, typer.Argument(help="Key of an attack's record, or its first characters.")],
     store: StoreFolder = Path("runs"),
+    plugin: Plugins = None,
     to: Target = None,
 ) -> None:
     """Draw an attack: which stage broke how many, its eps curve, and, with keep_images, images and spikes."""
@@ -142,6 +156,7 @@ def attack(
     from robustbench_snn.plotting.saving import save_figure
     from robustbench_snn.store.store import Store
 
+    load_plugins(plugin)
     records = Store(store)
     found = records.find(record)
     base = to or Path(f"attack_{found.key[:12]}")
@@ -159,7 +174,7 @@ def attack(
             changed = pictures.spike_differences(target, torch.from_numpy(clean), torch.from_numpy(adversarial))
             drawn["spikes"] = pictures.draw_spikes(changed)
     if not drawn:
-        raise UserError(f"the record {found.key[:12]} ({found.kind} of {found.model}) is not one of an attack")
+        raise UserError(f"the record {found.key[:12]} ({_what(found)}) is not one of an attack")
     for name, figure in drawn.items():
         _tell(save_figure(figure, base.with_name(f"{base.name}_{name}")))
     if "images" not in drawn:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from robustbench_snn.cli import completion
 from robustbench_snn.cli.console import output, print_json
+from robustbench_snn.cli.options import Results
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-Results = Annotated[Path, typer.Option(help="Folder of the published tables.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,41 +22,47 @@ def add_to(app: typer.Typer) -> None:
 
 
 def leaderboard(
-    table: Annotated[str | None, typer.Argument(help="A table; without it, all are listed.")] = None,
-    version: Annotated[str | None, typer.Option(help="Such as v1.0; the latest without it.")] = None,
+    table: Annotated[
+        str | None, typer.Argument(help="A table; without it, all are listed.", autocompletion=completion.tables)
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Such as v1.0 or 1.0; the latest without it.")] = None,
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the table's data.")] = False,
     record: Annotated[str | None, typer.Option(help="Show the record whose key begins like this.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Also draw the table into this SVG file.")] = None,
 ) -> None:
     """Show a published leaderboard, or list them."""
+    from robustbench_snn.leaderboard.lookup import find_record, find_version
     from robustbench_snn.leaderboard.pages import render_terminal
-    from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
+    from robustbench_snn.leaderboard.versions import load_record, load_table, tables, versions
     from robustbench_snn.leaderboard.withdrawal import withdrawals
 
+    if table is None and record is not None:
+        print_json(find_record(results, record).model_dump(mode="json"))
+        return
     if table is None:
         for name in tables(results):
             gone = withdrawals(results, name)
             told = (f"{found} (withdrawn)" if str(found) in gone else str(found) for found in versions(results, name))
             output.print(f"{name}: {', '.join(told)}", highlight=False)
         if not tables(results):
-            output.print(f"no published tables in {results}; rbsnn run SUITE publishes one", highlight=False)
+            output.print(
+                f"no published tables in {results.resolve()}; rbsnn run SUITE publishes one; those of this package are "
+                "in the folder results of its repository: name it with --results or RBSNN_RESULTS",
+                highlight=False,
+                soft_wrap=True,
+            )
         return
-    known = versions(results, table)
-    chosen: Version | None = known[-1] if known else None
-    if version is not None:
-        chosen = next((found for found in known if str(found) == version), None)
-        if chosen is None:
-            raise UserError(f"table '{table}' has no version {version}; there are: {', '.join(map(str, known))}")
-    data = load_table(results, table, chosen)
-    if record is not None and chosen is not None:
+    chosen = find_version(results, table, version)
+    if record is not None:
         print_json(load_record(results, table, chosen, record).model_dump(mode="json"))
         return
+    data = load_table(results, table, chosen)
     if as_json:
         print_json(data.model_dump(mode="json"))
         return
     if note := withdrawals(results, table).get(str(chosen)):
-        output.print(f"withdrawn: {note.told()}", highlight=False, markup=False)
+        output.print(f"withdrawn: {note.told()}", highlight=False)
     shown = render_terminal(data, str(chosen))
     output.print(shown)
     if svg is not None:

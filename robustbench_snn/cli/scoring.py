@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from robustbench_snn.cli import completion
 from robustbench_snn.cli.console import output, print_json
+from robustbench_snn.cli.options import Plugins, load_plugins
 from robustbench_snn.errors import UserError
 
 
@@ -17,7 +19,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def score(
-    suite: Annotated[str, typer.Argument(help="The suite that the stored result is of.")],
+    suite: Annotated[
+        str, typer.Argument(help="The suite that the stored result is of.", autocompletion=completion.suites)
+    ],
     record: Annotated[str, typer.Argument(help="Key of the stored attack's record, or its first characters.")],
     images: Annotated[
         Path, typer.Argument(help="An .npz with ids (M,) and images (M, C, H, W), uint8 on 0..255 or float in [0, 1].")
@@ -25,6 +29,7 @@ def score(
     overrides: Annotated[list[str] | None, typer.Option("--set", help="As of rbsnn run. Repeatable.")] = None,
     store: Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Lower a stored robust accuracy by what adversarial images from outside break; it never rises.
 
@@ -39,6 +44,7 @@ def score(
     from robustbench_snn.spec.files import load_suite
     from robustbench_snn.store.store import Store
 
+    load_plugins(plugin)
     spec = load_suite(suite, list(overrides or []))
     records = Store(store)
     stored = records.find(record)

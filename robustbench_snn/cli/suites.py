@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from robustbench_snn.cli import completion
 from robustbench_snn.cli.console import errors, output, print_json
+from robustbench_snn.cli.options import Results
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
     from robustbench_snn.plan.plan import Plan
     from robustbench_snn.store.store import Store
 
-Suite = Annotated[str, typer.Argument(help="A suite file, or the name of a shipped suite (rbsnn list suites).")]
+Suite = Annotated[
+    str,
+    typer.Argument(
+        help="A suite file, or the name of a shipped suite (rbsnn list suites).", autocompletion=completion.suites
+    ),
+]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Replace a value of the suite: dotted.key=value. Repeatable.")
 ]
@@ -43,7 +50,7 @@ def run(
     ] = False,
     overrides: Overrides = None,
     plugin: Plugins = None,
-    results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
+    results: Results = Path("results"),
     store: Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")] = Path("runs"),
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     checkpointing: Annotated[
@@ -117,7 +124,7 @@ def run(
     _report(finished.released)
     if finished.failed:
         for title, message in finished.failed:
-            errors.print(f"[bold red]failed:[/] {title}: {message}", highlight=False, soft_wrap=True)
+            _say(f"failed: {title}: {message}")
         errors.print("everything else is kept; the next run tries the failed cells again")
         raise typer.Exit(2 if finished.users_fault else 1)
 
@@ -233,8 +240,8 @@ def _report(released: Released) -> None:
     }
     if mixed := released.table.mixed:
         _say(f"the records of this table differ in {', '.join(mixed)}; every row says where its own are from")
-    output.print(f"\n{lines[released.status]}", highlight=False, markup=False, soft_wrap=True)
+    output.print(f"\n{lines[released.status]}", highlight=False, soft_wrap=True)
 
 
 def _say(line: str) -> None:
-    errors.print(line, highlight=False, markup=False, soft_wrap=True)
+    errors.print(line, highlight=False, soft_wrap=True)

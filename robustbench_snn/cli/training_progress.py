@@ -69,9 +69,9 @@ class RichTrainingProgress:
 def training_display(console: Console | None = None) -> Progress:
     """An empty display for the lines of trainings."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
-        TextColumn("{task.fields[facts]}"),
+        TextColumn("{task.fields[facts]}", markup=False),
         console=console,
     )
 

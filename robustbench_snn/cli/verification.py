@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from robustbench_snn.cli.console import errors, output
-from robustbench_snn.errors import UserError
+from robustbench_snn.cli.options import Results
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
 
 def verify(
     table: Annotated[str | None, typer.Argument(help="A table; without it, all are checked.")] = None,
-    results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
+    results: Results = Path("results"),
     plugin: Annotated[list[Path] | None, typer.Option(help="Python file with evaluations. Repeatable.")] = None,
 ) -> None:
     """Check that published versions are whole, and that every number follows from records and outcomes."""
@@ -38,10 +38,10 @@ def verify(
             continue
         wrong = True
         for finding in found.findings:
-            errors.print(f"{name}: {finding}", highlight=False, markup=False, soft_wrap=True)
+            errors.print(f"{name}: {finding}", highlight=False, soft_wrap=True)
     for finding in () if wrong else wrong_index(results):
         wrong = True
-        errors.print(str(finding), highlight=False, markup=False, soft_wrap=True)
+        errors.print(str(finding), highlight=False, soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
 
@@ -51,18 +51,14 @@ def withdraw(
     version: Annotated[str, typer.Argument(help="Such as v1.0.")],
     reason: Annotated[str, typer.Option(help="Why it no longer counts, for its readers.")],
     superseded_by: Annotated[str | None, typer.Option(help="The version to read instead.")] = None,
-    results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
+    results: Results = Path("results"),
 ) -> None:
     """Say that a published version no longer counts, and why; its files stay as they are."""
     from robustbench_snn.leaderboard.index import write_index
-    from robustbench_snn.leaderboard.versions import versions
+    from robustbench_snn.leaderboard.lookup import find_version
     from robustbench_snn.leaderboard.withdrawal import withdraw as noted
 
-    known = versions(results, table)
-    chosen = {str(found): found for found in known}
-    if version not in chosen:
-        raise UserError(f"table '{table}' has no version {version}; there are: {', '.join(chosen) or 'none'}")
-    path = noted(results, table, chosen[version], reason, superseded_by)
+    path = noted(results, table, find_version(results, table, version), reason, superseded_by)
     write_index(results)
     _print(f"noted in {path}")
 
@@ -78,4 +74,4 @@ def index(
 
 
 def _print(line: str) -> None:
-    output.print(line, highlight=False, markup=False, soft_wrap=True)
+    output.print(line, highlight=False, soft_wrap=True)

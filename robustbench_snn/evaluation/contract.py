@@ -76,6 +76,9 @@ class Evaluation(Parameterized, ABC):
     table_metrics: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Metrics besides ``accuracy`` that a table shows: heading by metric. A heading ending in % shows a share."""
 
+    flags: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Flags of its own that an evaluation of a plug-in raises, and what each means: ``rbsnn explain FLAG --plugin``."""
+
     places: ClassVar[frozenset[str]] = frozenset()
     """Parameters that only say where files are; in the key :meth:`content` stands for them."""
 

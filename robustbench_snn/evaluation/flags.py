@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from robustbench_snn.errors import UnknownNameError, did_you_mean
+from robustbench_snn.registry import evaluations
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
@@ -144,12 +145,21 @@ FLAGS: Mapping[str, str] = MappingProxyType(
 """Every flag that an evaluation of this package may raise, and its explanation."""
 
 
+def known_flags() -> dict[str, str]:
+    """Every flag with its meaning: those above, and those that evaluations from outside declare."""
+    return {
+        **FLAGS,
+        **{name: why for found in evaluations.outside() for name, why in found.implementation.flags.items()},
+    }
+
+
 def explain(flag: str) -> str:
     """What a flag means and what to do about it.
 
     Raises:
         UnknownNameError: if there is no such flag, with the nearest name.
     """
-    if flag not in FLAGS:
-        raise UnknownNameError(f"Unknown flag '{flag}'.{did_you_mean(flag, FLAGS)} There are: {', '.join(FLAGS)}")
-    return FLAGS[flag]
+    known = known_flags()
+    if flag not in known:
+        raise UnknownNameError(f"Unknown flag '{flag}'.{did_you_mean(flag, known)} There are: {', '.join(known)}")
+    return known[flag]

@@ -15,6 +15,7 @@ from robustbench_snn.leaderboard.variance import Floats
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.plan import Plan
 from robustbench_snn.registry import evaluations
+from robustbench_snn.reported import load_reported
 from robustbench_snn.spec.entry import Entry
 from robustbench_snn.spec.suite import SuiteSpec
 from robustbench_snn.store.records import Record
@@ -70,6 +71,7 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
         correction=suite.table.correction,
         weights=_weights(suite.table.weights),
         rows=tuple(rows),
+        reported=tuple(load_reported(name) for name in suite.table.reported),
     )
     return assess(table, outcomes), outcomes
 

@@ -11,6 +11,7 @@ from robustbench_snn.leaderboard.comparison import Comparison, Scope, Test
 from robustbench_snn.leaderboard.schema1.table import FirstTable
 from robustbench_snn.leaderboard.schema1.table import Row as FirstRow
 from robustbench_snn.leaderboard.statistics import Correction, Interval
+from robustbench_snn.reported import ReportedSet
 from robustbench_snn.strict import Strict
 
 SCHEMA_VERSION = 2
@@ -174,6 +175,7 @@ class Table(Strict):
         mixed: in what the records of the rows differ, see :mod:`robustbench_snn.leaderboard.origins`; empty where
             all come from one program on one machine, None where the table is from before this was noted.
         rows: the models.
+        reported: numbers of papers, shown beside the measured ones, never ranked or compared.
     """
 
     schema_version: Literal[2] = 2
@@ -194,6 +196,7 @@ class Table(Strict):
     weights: str | None = None
     mixed: tuple[str, ...] | None = None
     rows: tuple[Row, ...]
+    reported: tuple[ReportedSet, ...] = ()
 
 
 AnyTable = Table | FirstTable

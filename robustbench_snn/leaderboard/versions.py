@@ -68,7 +68,7 @@ def load_table(results: Path, table: str, version: Version | None = None) -> Any
 
 
 def read_table(folder: Path) -> AnyTable:
-    """Reads the table of any schema of the version in a folder.
+    """Reads the table of any schema of the version, or draft, in a folder.
 
     Raises:
         StoreError: if its file is missing or damaged.

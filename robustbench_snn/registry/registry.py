@@ -87,6 +87,10 @@ class Registry(Generic[T, Traits]):
         """All known names, sorted: shipped, from entry points, and from plug-ins loaded so far."""
         return sorted({*self._scanned, *self._entry_points, *self._loaded})
 
+    def outside(self) -> list[Component[T, Traits]]:
+        """All components that do not ship with the package, imported: of entry points and plug-ins."""
+        return [self.get(name) for name in sorted({*self._entry_points, *self._loaded}) if name not in self._scanned]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 

@@ -15,6 +15,7 @@ from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.registry import KINDS
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems
+from robustbench_snn.reported import load_reported
 from robustbench_snn.spec.suite import GridSpec, ModelSpec, SuiteSpec, TableSpec
 
 
@@ -120,6 +121,11 @@ def _override(data: dict[str, Any], override: str) -> None:
         if last:
             node[slot] = yaml.safe_load(text)
             return
+        if isinstance(node, dict) and slot not in node and parts[index + 1].isdigit():
+            grid = (
+                "its models come of grid: (set grid.encoders)" if "grid" in data and slot == "models" else "it has none"
+            )
+            raise UserError(f"--set {override}: the suite has no list '{slot}' to change an item of; {grid}")
         if isinstance(node, dict) and not isinstance(node.get(slot), dict | list):
             # `dataset: digits` and --set dataset.limit=9 mean {name: digits, limit: 9}
             node[slot] = {"name": node[slot]} if isinstance(node.get(slot), str) else {}
@@ -165,6 +171,11 @@ def _component_problems(suite: SuiteSpec) -> Iterator[tuple[str, str]]:
             yield from _check("backbones", component, f"grid.backbones.{index}")
     for index, component in enumerate(suite.evaluations):
         yield from _check("evaluations", component, f"evaluations.{index}")
+    for index, name in enumerate(suite.table.reported):
+        try:
+            load_reported(name)
+        except UserError as error:
+            yield f"table.reported.{index}", str(error)
 
 
 def _component_problems_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -102,6 +102,8 @@ class TableSpec(Strict):
         correction: of the p-values, over all comparisons of the table.
         weights: true puts the trained weights beside the published numbers; a text says where they are, and nothing
             is ever fetched from there.
+        reported: sets of numbers that papers report (``rbsnn list reported``, or paths of files that end in .yaml),
+            shown beside the measured ones; no key and no protocol depends on them.
     """
 
     name: str | None = Field(default=None, pattern=TABLE_NAME)
@@ -110,6 +112,7 @@ class TableSpec(Strict):
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     correction: Literal["holm", "benjamini-hochberg"] = "holm"
     weights: bool | str = False
+    reported: tuple[str, ...] = ()
 
 
 class SuiteSpec(Strict):

@@ -11,7 +11,7 @@ import torch
 
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
-from robustbench_snn.evaluation.flags import FLAGS
+from robustbench_snn.evaluation.flags import known_flags
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations
 from robustbench_snn.testing.results import CheckResult, check_component, require
@@ -108,8 +108,8 @@ class EvaluationConformance:
 
     def test_flags_are_known(self) -> None:
         """``rbsnn explain FLAG`` must know what an evaluation raises."""
-        unknown = [flag for flag in self.run().flags if flag not in FLAGS]
-        require(not unknown, f"flags {', '.join(unknown)} are not in robustbench_snn.evaluation.flags")
+        unknown = [flag for flag in self.run().flags if flag not in known_flags()]
+        require(not unknown, f"flags {', '.join(unknown)} are not among its ``flags``, which say what each means")
 
     def test_deterministic_under_a_seed(self) -> None:
         """The same model, samples and seed: the same outcome; torch's and numpy's generators are left alone."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from robustbench_snn import evaluate
 from robustbench_snn.errors import UserError
@@ -112,6 +113,28 @@ def test_sample_ids_are_whole_and_different(ids: list[float]) -> None:
 def test_bad_input_is_explained(images: torch.Tensor, labels: torch.Tensor, entry: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         evaluate(trained(), images, labels, [entry])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("entry", ["clean", {"fgsm": {"eps": 0.1}}])
+def test_a_single_evaluation_needs_no_list(entry: Any) -> None:
+    images, labels = held_out(4)
+    (alone,), (listed,) = (evaluate(trained(), images, labels, given) for given in (entry, [entry]))
+    assert (alone.name, alone.metrics) == (listed.name, listed.metrics)
+
+
+def test_what_is_no_model_no_array_and_no_device_is_told() -> None:
+    images, labels = held_out(4)
+    loader = DataLoader(TensorDataset(images, labels))
+    wrong: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+        ("a function; it must be a torch.nn.Module", (lambda x: x, images, labels), {}),
+        ("images are a DataLoader", (trained(), loader, labels), {}),
+        ("labels are a list", (trained(), images, ["one", "two", "three", "four"]), {}),
+        ("device 'cudaa' cannot be used", (trained(), images, labels), {"device": "cudaa"}),
+        ("device 'cuda:99' cannot be used", (trained(), images, labels), {"device": "cuda:99"}),
+    ]
+    for message, given, options in wrong:
+        with pytest.raises(UserError, match=message):
+            evaluate(*given, **options)
 
 
 def test_a_model_that_returns_no_logits() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from robustbench_snn.leaderboard.table import Measure, Row, Score, Table
+from robustbench_snn.reported import Number, ReportedSet
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,36 @@ def shown_measures(table: Table) -> list[Measure]:
         if any(measure.label in row.cells and measure.metric in row.cells[measure.label].metrics for row in table.rows)
         and (measure.metric != "accuracy" or measure.label in table.repeats)
     ]
+
+
+def reported(table: Table) -> Grid | None:
+    """Numbers of papers, as they state them; None if the table shows none."""
+    return reported_grid(table.reported) if table.reported else None
+
+
+def reported_grid(sets: Sequence[ReportedSet]) -> Grid:
+    """A row a number, with its source and protocol in words."""
+    rows = tuple(
+        (
+            number.model,
+            group.dataset if number.of is None else f"{group.dataset}, {number.of}",
+            group.metric,
+            _reported(number, group.unit),
+            str(number.timesteps or "–"),
+            str(group.source),
+            group.protocol,
+        )
+        for found in sets
+        for group in found.groups
+        for number in group.numbers
+    )
+    return Grid(("model", "on", "metric", "reported", "T", "source", "protocol"), rows)
+
+
+def _reported(number: Number, unit: str) -> str:
+    text = f"{number.value:,.2f}" if unit == "%" else f"{number.value:,g}"
+    sd = "" if number.sd is None else f" ± {number.sd:g}"
+    return f"{text}{sd} {unit}".strip()
 
 
 def _rank(row: Row, label: str) -> int | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
-
+from robustbench_snn.leaderboard.pages.escaping import html as escape
 from robustbench_snn.leaderboard.pages.grid import Grid
 from robustbench_snn.leaderboard.pages.sections import sections
 from robustbench_snn.leaderboard.schema1.pages import render_first_html

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_snn.leaderboard.pages.grid import Grid, comparisons, make_grid, measures, ranks
+from robustbench_snn.leaderboard.pages.grid import Grid, comparisons, make_grid, measures, ranks, reported
 from robustbench_snn.leaderboard.table import Table
 from robustbench_snn.leaderboard.verdict import verdict
 
@@ -35,7 +35,15 @@ def sections(table: Table) -> list[Section]:
         found.append(Section("Ranks", ranked, tuple(_rank_notes(table))))
     if measured := measures(table):
         found.append(Section("Besides accuracy", measured))
+    if elsewhere := reported(table):
+        found.append(Section("Reported elsewhere (not measured here)", elsewhere, (REPORTED_NOTE,)))
     return found
+
+
+REPORTED_NOTE = (
+    "Numbers as their authors state them, each by its own protocol: they are neither ranked nor compared with those "
+    "measured here. ±: standard deviation over training seeds."
+)
 
 
 def verdicts(table: Table) -> list[str]:

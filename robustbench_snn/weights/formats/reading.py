@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,8 +34,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} does not exist") from None
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path} is damaged, or holds more than tensors and could run code; it was not loaded: {error}"
-        ) from error
+            f"{path} is damaged, or holds more than tensors and could run code: it was not loaded{_object(error)}. "
+            "Save the state dict of its model alone, with torch.save(model.state_dict(), FILE) where it was trained"
+        ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} cannot be read, it is truncated or no PyTorch file: {error}") from error
     for wrapper in WRAPPERS:
@@ -47,3 +49,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if state and all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
+
+
+def _object(error: pickle.UnpicklingError) -> str:
+    """The first object that is no tensor, as torch names it; never its advice to load the file all the same."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f" (it holds a {found[1]})" if found else ""

@@ -44,6 +44,10 @@ def test_records_become_pictures_and_outside_images_only_lower_a_score(
     for name in ("breakdown", "images", "spikes"):
         assert list(tmp_path.glob(f"attack_*_{name}.png")), drawn.stdout
     assert rbsnn("plot", "attack", run["profile"][:16]).returncode == 2
+    refused = rbsnn("plot", "spikes", run["pgd"][:16])
+    assert refused.returncode == 2
+    assert "(pgd of " in refused.stderr
+    assert "has no firing rates" in " ".join(refused.stderr.split())
     for arguments in (("timesteps", "tiny"), ("matrix", "tiny"), ("spikes", run["profile"])):
         drawn = rbsnn("plot", *arguments)
         assert drawn.returncode == 0, drawn.stderr

@@ -20,6 +20,13 @@ def test_the_line_tells_what_matters() -> None:
         assert part in shown
 
 
+def test_square_brackets_in_a_title_are_text() -> None:
+    stream = io.StringIO()
+    with RichTrainingProgress("[red]a[/] [/]", console=Console(file=stream, width=140)) as progress:
+        progress.batch(1, 2, 1, 3, 1234.0)
+    assert "[red]a[/] [/]" in stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.2, "0 s"), (48.4, "48 s"), (59.9, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
 )

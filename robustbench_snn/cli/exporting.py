@@ -1,0 +1,64 @@
+"""Tables for other programs and papers: leaderboard export."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_snn.cli import completion
+from robustbench_snn.cli.console import output
+from robustbench_snn.cli.options import Results
+from robustbench_snn.errors import UserError
+
+
+class Form(StrEnum):
+    """What a table is written as."""
+
+    csv = "csv"
+    latex = "latex"
+    json = "json"
+    markdown = "markdown"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds this command."""
+    app.command("leaderboard export")(export)
+
+
+def export(
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="A table (quickstart), one of its versions (quickstart/v3.0), or the folder of one.",
+            autocompletion=completion.tables,
+        ),
+    ],
+    form: Annotated[Form, typer.Option("--format", help="What to write.")] = Form.markdown,
+    to: Annotated[Path | None, typer.Option(help="A file; standard output without it.")] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Write a published table as CSV, LaTeX (booktabs), JSON, or markdown for GitHub."""
+    from robustbench_snn.leaderboard.lookup import version_folder
+    from robustbench_snn.leaderboard.pages.exporting import to_csv, to_json, to_latex
+    from robustbench_snn.leaderboard.pages.github import render_github
+    from robustbench_snn.leaderboard.versions import read_table
+
+    folder = version_folder(table, results)
+    found, version = read_table(folder), folder.name
+    text = {
+        Form.csv: lambda: to_csv(found),
+        Form.latex: lambda: to_latex(found, version),
+        Form.json: lambda: to_json(found),
+        Form.markdown: lambda: render_github(found, version),
+    }[form]()
+    if to is None:
+        output.print(text, end="", highlight=False, soft_wrap=True)
+        return
+    try:
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{to} cannot be written: {error.strerror}; name another file") from None
+    output.print(f"wrote {to}", highlight=False)
