@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from robustbench_snn.model.frozen_norm import BatchNorm2d
 from robustbench_snn.model.neurons import NeuronConfig
 
 Positive = Annotated[int, Field(ge=1)]
@@ -83,7 +84,7 @@ class ConvStage(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = BatchNorm2d(outputs)
         self.pool_before = max_pool(pool and order == "before")
         self.neuron = nn.Identity() if neuron is None else neuron.build()
         self.pool_after = max_pool(pool and order == "after")
@@ -91,7 +92,7 @@ class ConvStage(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Runs the stage over all steps."""
         membrane: Tensor = self.pool_before(self.norm(self.conv(maps.flatten(0, 1))))
-        spikes: Tensor = self.neuron(membrane.reshape(*maps.shape[:2], *membrane.shape[1:]))
+        spikes: Tensor = self.neuron(membrane.unflatten(0, maps.shape[:2]))
         return over_steps(self.pool_after, spikes)
 
 
@@ -104,8 +105,8 @@ def over_steps(layer: nn.Module, maps: Tensor) -> Tensor:
     """Applies a layer without memory to (T, B, ...) maps, all steps at once."""
     if isinstance(layer, nn.Identity):
         return maps
-    result: Tensor = layer(maps.flatten(0, 1))
-    return result.reshape(*maps.shape[:2], *result.shape[1:])
+    result: Tensor = layer(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
+    return result
 
 
 def to_tokens(maps: Tensor) -> Tensor:
