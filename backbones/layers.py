@@ -91,7 +91,7 @@ class ConvStage(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Runs the stage over all steps."""
-        membrane: Tensor = self.pool_before(self.norm(self.conv(maps.flatten(0, 1))))
+        membrane: Tensor = self.pool_before(self.norm(self.conv(as_samples(maps))))
         spikes: Tensor = self.neuron(membrane.unflatten(0, maps.shape[:2]))
         return over_steps(self.pool_after, spikes)
 
@@ -105,8 +105,17 @@ def over_steps(layer: nn.Module, maps: Tensor) -> Tensor:
     """Applies a layer without memory to (T, B, ...) maps, all steps at once."""
     if isinstance(layer, nn.Identity):
         return maps
-    result: Tensor = layer(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
+    result: Tensor = layer(as_samples(maps)).unflatten(0, maps.shape[:2])
     return result
+
+
+def as_samples(maps: Tensor) -> Tensor:
+    """Maps (T, B, C, H, W) as T * B samples (T * B, C, H, W), on a CPU with the channels last in memory.
+
+    oneDNN convolves, and torch pools and normalises, such maps up to three times as fast as others.
+    """
+    samples = maps.flatten(0, 1)
+    return samples.contiguous(memory_format=torch.channels_last) if samples.device.type == "cpu" else samples
 
 
 def to_tokens(maps: Tensor) -> Tensor:
