@@ -143,15 +143,7 @@ CHECKOUTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 RIVALS = {"PGD-50 on digits, torchattacks' time": "pgd", "snn_standard on digits, its members' time": "cascade"}
 BASE = {"timesteps": 4, "batch": 16, "side": 32, "classes": 10}
-GROWTH = [
-    {"timesteps": 8},
-    {"timesteps": 16},
-    {"batch": 32},
-    {"batch": 64},
-    {"side": 48},
-    {"side": 64},
-    {"classes": 100},
-]
+GROWTH = {"timesteps": (8, 16), "batch": (8, 32, 64), "side": (48, 64), "classes": (100,)}
 
 
 class Side:
@@ -192,6 +184,9 @@ class Side:
 
 def serve(work: str, parameters: dict[str, Any], cpu_time: bool) -> None:
     """What a :class:`Side` runs: one time a line that it is sent, and at the end its peak memory."""
+    import robustbench_snn
+
+    assert Path(robustbench_snn.__file__).is_relative_to(Path.cwd()), "another checkout than the one to be measured"
     clock = time.process_time if cpu_time else time.perf_counter
     run = WORK[work](**parameters)
     run()
@@ -210,10 +205,12 @@ def ratio(first: Side, second: Side, rounds: int) -> tuple[float, list[float]]:
 
 
 def row(name: str, value: float, found: list[float]) -> None:
+    """One line of the table."""
     print(f"| {name} | {value:.2f} | {min(found):.2f} to {max(found):.2f} |", flush=True)
 
 
 def main() -> None:
+    """Prints the table, or is one side of a row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, help="another checkout")
     parser.add_argument("--threads", type=int, default=1)
@@ -239,9 +236,8 @@ def main() -> None:
     def sides(*ends: tuple[Path, str, dict[str, Any]]) -> list[Side]:
         return [Side(*end, options) for end in ends]
 
-    print(
-        f"{options.threads} thread(s), median of {options.rounds} ratios in turn\n\n| | ratio | range |\n|---|---|---|"
-    )
+    print(f"{options.threads} thread(s), median of {options.rounds} ratios in turn\n")
+    print("| | ratio | range |\n|---|---|---|", flush=True)
     if options.before is not None and wanted("checkouts"):
         for name, (work, parameters) in CHECKOUTS.items():
             before, now = sides((options.before, work, parameters), (HERE, work, parameters))
@@ -255,16 +251,12 @@ def main() -> None:
     if options.before is not None and wanted("memory"):
         sizes = {"timesteps": 16, "batch": 16}
         peaks = [Side(tree, "gradient", sizes, options).megabytes() for tree in (options.before, HERE)]
-        row(
-            f"peak memory of a gradient at T = 16, {peaks[0]:.0f} / {peaks[1]:.0f} MB",
-            value := peaks[0] / peaks[1],
-            [value],
-        )
+        value = peaks[0] / peaks[1]
+        row(f"peak memory of a gradient at T = 16, {peaks[0]:.0f} / {peaks[1]:.0f} MB", value, [value])
     if wanted("growth"):
         base = Side(HERE, "gradient", BASE, options)
-        for change in GROWTH:
-            other = Side(HERE, "gradient", BASE | change, options)
-            ((name, size),) = change.items()
+        for name, size in ((name, size) for name, grown in GROWTH.items() for size in grown):
+            other = Side(HERE, "gradient", BASE | {name: size}, options)
             row(f"gradient, {name} {BASE[name]} to {size}", *ratio(other, base, options.rounds))
             other.megabytes()
         base.megabytes()
