@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from robustbench_snn.model.frozen_norm import BatchNorm2d
 from robustbench_snn.model.neurons import NeuronConfig
 
 Positive = Annotated[int, Field(ge=1)]
@@ -83,15 +84,15 @@ class ConvStage(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = BatchNorm2d(outputs)
         self.pool_before = max_pool(pool and order == "before")
         self.neuron = nn.Identity() if neuron is None else neuron.build()
         self.pool_after = max_pool(pool and order == "after")
 
     def forward(self, maps: Tensor) -> Tensor:
         """Runs the stage over all steps."""
-        membrane: Tensor = self.pool_before(self.norm(self.conv(maps.flatten(0, 1))))
-        spikes: Tensor = self.neuron(membrane.reshape(*maps.shape[:2], *membrane.shape[1:]))
+        membrane: Tensor = self.pool_before(self.norm(self.conv(as_samples(maps))))
+        spikes: Tensor = self.neuron(membrane.unflatten(0, maps.shape[:2]))
         return over_steps(self.pool_after, spikes)
 
 
@@ -104,8 +105,17 @@ def over_steps(layer: nn.Module, maps: Tensor) -> Tensor:
     """Applies a layer without memory to (T, B, ...) maps, all steps at once."""
     if isinstance(layer, nn.Identity):
         return maps
-    result: Tensor = layer(maps.flatten(0, 1))
-    return result.reshape(*maps.shape[:2], *result.shape[1:])
+    result: Tensor = layer(as_samples(maps)).unflatten(0, maps.shape[:2])
+    return result
+
+
+def as_samples(maps: Tensor) -> Tensor:
+    """Maps (T, B, C, H, W) as T * B samples (T * B, C, H, W), on a CPU with the channels last in memory.
+
+    oneDNN convolves, and torch pools and normalises, such maps up to three times as fast as others.
+    """
+    samples = maps.flatten(0, 1)
+    return samples.contiguous(memory_format=torch.channels_last) if samples.device.type == "cpu" else samples
 
 
 def to_tokens(maps: Tensor) -> Tensor:

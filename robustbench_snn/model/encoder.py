@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.coding_gradients import Backward, blurred, coded_with_backward
+from robustbench_snn.model.frozen_norm import BatchNorm2d
 from robustbench_snn.model.neurons import NeuronConfig, StepMode
 from robustbench_snn.model.position_embedding import Overrun, PositionEmbedding, sincos_position_embedding
 from robustbench_snn.model.task import Task
@@ -87,7 +88,7 @@ class Stem:
         """3x3 convolution without bias, batch norm and, in a downsampling stem, max-pool: one step at a time."""
         layers: list[nn.Module] = [
             nn.Conv2d(self.task.channels, self.channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(self.channels),
+            BatchNorm2d(self.channels),
         ]
         return nn.Sequential(*layers, *([nn.MaxPool2d(3, 2, 1)] if self.pool else []))
 

@@ -1,0 +1,266 @@
+"""The table of docs/speed.md: how much faster passes, trainings and attacks have become, as ratios.
+
+    git worktree add /tmp/before COMMIT
+    python docs/scripts/speed_table.py --before /tmp/before
+    python docs/scripts/speed_table.py --only growth
+
+Both sides of a row run in processes of their own, which build, warm up and time themselves; they take turns, A B A B,
+and the table tells the median of the ratios of neighbours. Without ``--before`` the rows against another checkout are
+left out. ``--cpu-time`` counts processor seconds instead, which other work on the machine lengthens less; for one
+thread only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parents[2]
+SMALL = {"depth": 2, "width": 64, "heads": 4}
+EPS = 0.15
+Work = Callable[[], object]
+
+
+def spikformer(timesteps: int = 4, batch: int = 64, side: int = 32, classes: int = 10) -> tuple[Any, Any, Any]:
+    """A small Spikformer in eval mode whose neurons fire, images and labels."""
+    import torch
+
+    from robustbench_snn.model.calibration import calibrate
+    from robustbench_snn.model.counting import direct_classifier
+    from robustbench_snn.model.task import Task
+
+    torch.manual_seed(0)
+    task = Task(3, side, side, classes, timesteps, (0.5,) * 3, (0.25,) * 3)
+    images = torch.rand(batch, 3, side, side)
+    model = calibrate(direct_classifier("spikformer", SMALL, task), lambda classifier: classifier(images[:8]))
+    return model, images, torch.arange(batch) % classes
+
+
+def gradient(estimator: str = "training", **sizes: int) -> Work:
+    """The loss's gradient by the images, as an attack takes it."""
+    from torch.nn import functional as F
+
+    from robustbench_snn.estimator.contract import estimating, make
+    from robustbench_snn.model.input_gradient import input_gradient
+    from robustbench_snn.model.target import Target
+
+    model, images, labels = spikformer(**sizes)
+    target = Target(model)
+
+    def run() -> None:
+        with target.frozen(), estimating(target, make(estimator), images[:8]):
+            leaf = images.clone().requires_grad_()
+            for _ in range(3):  # the estimator's own preparation is paid once an attack
+                input_gradient(F.cross_entropy(target(leaf), labels), leaf)
+
+    return run
+
+
+def training(**sizes: int) -> Work:
+    """Forward, backward and AdamW's step."""
+    import torch
+    from torch.nn import functional as F
+
+    model, images, labels = spikformer(**sizes)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-6)
+    model.train()
+
+    def run() -> None:
+        loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return run
+
+
+def pgd(ours: bool) -> Work:
+    """PGD-50 on 256 digits, which leaves those that it has fooled; torchattacks takes all to the end."""
+    import torchattacks
+
+    from robustbench_snn import evaluate
+    from robustbench_snn.attack.as_module import AsModule
+    from robustbench_snn.model.target import Target
+    from tests.attack_models import held_out, trained
+
+    model, (images, labels) = trained(), held_out(256)
+    entry = {"pgd": {"eps": EPS, "steps": 50, "loss": "plain_ce"}}
+
+    def theirs() -> None:
+        target = Target(model)
+        with target.frozen():
+            torchattacks.PGD(AsModule(target), eps=EPS, alpha=EPS / 4, steps=50)(images, labels)
+
+    return (lambda: evaluate(model, images, labels, [entry], batch_size=256)) if ours else theirs
+
+
+def cascade(ours: bool) -> Work:
+    """snn_standard on 64 digits, or its members one after another, each on all samples to its last step."""
+    from robustbench_snn import evaluate
+    from robustbench_snn.attack.active_set import ActiveSet
+    from robustbench_snn.attack.ball import Ball
+    from robustbench_snn.attack.standard_set import doubled, last, members
+    from robustbench_snn.dataset.samples import ArraySamples
+    from robustbench_snn.estimator.contract import estimating, make
+    from robustbench_snn.model.target import Target
+    from robustbench_snn.registry import attacks
+    from tests.attack_models import held_out, trained
+
+    model, (images, labels) = trained(), held_out(64)
+    target = Target(model)
+
+    def one_after_another() -> None:
+        batch = next(ArraySamples(images, labels).batches(64))
+        with target.frozen():
+            for member in (*members("standard"), doubled(200), *last("standard")):
+                estimator = make(member.estimator)
+                with estimating(target, estimator, images[:8]):
+                    state = estimator if estimator.stateful else None
+                    streams = batch.random(0, member.seed_label)
+                    active = ActiveSet(target, batch, Ball(EPS), streams, batch_size=64, state=state, leave=False)
+                    attacks.create(member.attack, **member.parameters).run(active)
+
+    entry = {"snn_standard": {"eps": EPS, "most_steps": 200}}
+    return (lambda: evaluate(model, images, labels, [entry], batch_size=64)) if ours else one_after_another
+
+
+WORK: dict[str, Callable[..., Work]] = {"gradient": gradient, "training": training, "pgd": pgd, "cascade": cascade}
+CHECKOUTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "input gradient, training surrogate, batch 8": ("gradient", {"batch": 8}),
+    "input gradient, training surrogate, batch 64": ("gradient", {"batch": 64}),
+    "input gradient, ASSG, batch 8": ("gradient", {"batch": 8, "estimator": "assg"}),
+    "input gradient, ASSG, batch 64": ("gradient", {"batch": 64, "estimator": "assg"}),
+    "training step, batch 8": ("training", {"batch": 8}),
+    "training step, batch 64": ("training", {"batch": 64}),
+}
+RIVALS = {"PGD-50 on digits, torchattacks' time": "pgd", "snn_standard on digits, its members' time": "cascade"}
+BASE = {"timesteps": 4, "batch": 16, "side": 32, "classes": 10}
+GROWTH = {"timesteps": (8, 16), "batch": (8, 32, 64), "side": (48, 64), "classes": (100,)}
+
+
+class Side:
+    """One side of a row: a process that has built its work and does it when told to."""
+
+    def __init__(self, tree: Path, work: str, parameters: dict[str, Any], options: argparse.Namespace) -> None:
+        command = [sys.executable, str(Path(__file__).resolve()), "--serve", repr((work, parameters))]
+        command += ["--threads", str(options.threads), *(["--cpu-time"] if options.cpu_time else [])]
+        environment = os.environ | {"PYTHONPATH": str(tree)}
+        self._process = subprocess.Popen(
+            command, cwd=tree, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._ask()  # warmed up
+
+    def _ask(self) -> list[float]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("a side of this row failed, see above")
+        return [float(number) for number in line.split()]
+
+    def seconds(self) -> float:
+        """Does the work once."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._ask()[0]
+
+    def megabytes(self) -> float:
+        """The most memory that the process ever held; it ends with this."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        peak = self._ask()[0]
+        self._process.wait()
+        return peak
+
+
+def serve(work: str, parameters: dict[str, Any], cpu_time: bool) -> None:
+    """What a :class:`Side` runs: one time a line that it is sent, and at the end its peak memory."""
+    import robustbench_snn
+
+    assert Path(robustbench_snn.__file__).is_relative_to(Path.cwd()), "another checkout than the one to be measured"
+    clock = time.process_time if cpu_time else time.perf_counter
+    run = WORK[work](**parameters)
+    run()
+    print(0.0, flush=True)
+    for _ in sys.stdin:
+        begun = clock()
+        run()
+        print(clock() - begun, flush=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+
+
+def ratio(first: Side, second: Side, rounds: int) -> tuple[float, list[float]]:
+    """How many times as long the first side takes, and all ratios of neighbours."""
+    found = [first.seconds() / second.seconds() for _ in range(rounds)]
+    return statistics.median(found), found
+
+
+def row(name: str, value: float, found: list[float]) -> None:
+    """One line of the table."""
+    print(f"| {name} | {value:.2f} | {min(found):.2f} to {max(found):.2f} |", flush=True)
+
+
+def main() -> None:
+    """Prints the table, or is one side of a row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", type=Path, help="another checkout")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--cpu-time", action="store_true")
+    parser.add_argument("--only", choices=["checkouts", "rivals", "memory", "growth"])
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.cpu_time and options.threads > 1:
+        parser.error("threads that wait count as processor time: --cpu-time takes one thread")
+    if options.serve:
+        import ast
+
+        import torch
+
+        torch.set_num_threads(options.threads)
+        serve(*ast.literal_eval(options.serve), options.cpu_time)
+        return
+
+    def wanted(part: str) -> bool:
+        return options.only in (None, part)
+
+    def sides(*ends: tuple[Path, str, dict[str, Any]]) -> list[Side]:
+        return [Side(*end, options) for end in ends]
+
+    print(f"{options.threads} thread(s), median of {options.rounds} ratios in turn\n")
+    print("| | ratio | range |\n|---|---|---|", flush=True)
+    if options.before is not None and wanted("checkouts"):
+        for name, (work, parameters) in CHECKOUTS.items():
+            before, now = sides((options.before, work, parameters), (HERE, work, parameters))
+            row(f"{name}, before / now", *ratio(before, now, options.rounds))
+            before.megabytes(), now.megabytes()
+    if wanted("rivals"):
+        for name, work in RIVALS.items():
+            theirs, ours = sides((HERE, work, {"ours": False}), (HERE, work, {"ours": True}))
+            row(f"{name} / ours", *ratio(theirs, ours, max(3, options.rounds // 3)))
+            theirs.megabytes(), ours.megabytes()
+    if options.before is not None and wanted("memory"):
+        sizes = {"timesteps": 16, "batch": 16}
+        peaks = [Side(tree, "gradient", sizes, options).megabytes() for tree in (options.before, HERE)]
+        value = peaks[0] / peaks[1]
+        row(f"peak memory of a gradient at T = 16, {peaks[0]:.0f} / {peaks[1]:.0f} MB", value, [value])
+    if wanted("growth"):
+        base = Side(HERE, "gradient", BASE, options)
+        for name, size in ((name, size) for name, grown in GROWTH.items() for size in grown):
+            other = Side(HERE, "gradient", BASE | {name: size}, options)
+            row(f"gradient, {name} {BASE[name]} to {size}", *ratio(other, base, options.rounds))
+            other.megabytes()
+        base.megabytes()
+
+
+if __name__ == "__main__":
+    main()
