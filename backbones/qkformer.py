@@ -62,7 +62,7 @@ class PatchEmbedding(nn.Module):
 
 @register_backbone(
     "qkformer",
-    version=1,
+    version=2,
     presets={
         "qkformer_4_384": {"depth": 4, "width": 384, "heads": 8, "form": "cifar"},
         "qkformer_10_384": {"depth": 10, "width": 384, "heads": 6, "form": "imagenet"},

@@ -16,7 +16,7 @@ from robustbench_snn.model.task import Task
 
 @register_backbone(
     "sdt",
-    version=1,
+    version=2,
     presets={
         "sdt_2_256": {"depth": 2, "width": 256, "heads": 8},
         "sdt_2_512": {"depth": 2, "width": 512, "heads": 8},

@@ -19,7 +19,7 @@ from robustbench_snn.model.task import Task
 
 @register_backbone(
     "spikformer",
-    version=1,
+    version=2,
     presets={
         "spikformer_4_384": {"depth": 4, "width": 384, "heads": 12, "form": "cifar"},
         "spikformer_4_256": {"depth": 4, "width": 256, "heads": 8, "form": "cifar"},

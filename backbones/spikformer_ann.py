@@ -28,7 +28,7 @@ SPIKFORMER_4_384 = ReLUShape(depth=4, width=384, heads=12)
 
 @register_backbone(
     "spikformer_ann",
-    version=1,
+    version=2,
     spiking=False,
     presets={"spikformer_ann_4_384": {"depth": 4, "width": 384, "heads": 12, "form": "cifar"}},
 )

@@ -16,7 +16,7 @@ from robustbench_snn.model.task import Task
 
 @register_backbone(
     "spikingformer",
-    version=1,
+    version=2,
     presets={
         "spikingformer_4_384": {"depth": 4, "width": 384, "heads": 12},
         "spikingformer_8_384": {"depth": 8, "width": 384, "heads": 6},

@@ -28,7 +28,7 @@ Base = Literal["spikformer", "sdt", "qkformer"]
 
 @register_backbone(
     "tdformer",
-    version=3,
+    version=4,
     presets={
         "tdformer_v1": {"processing": "v1"},
         "tdformer_v2": {"processing": "v2"},

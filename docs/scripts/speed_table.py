@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -46,6 +45,7 @@ def spikformer(timesteps: int = 4, batch: int = 64, side: int = 32, classes: int
 
 def gradient(estimator: str = "training", **sizes: int) -> Work:
     """The loss's gradient by the images, as an attack takes it."""
+    import torch
     from torch.nn import functional as F
 
     from robustbench_snn.estimator.contract import estimating, make
@@ -56,25 +56,34 @@ def gradient(estimator: str = "training", **sizes: int) -> Work:
     target = Target(model)
 
     def run() -> None:
-        with target.frozen(), estimating(target, make(estimator), images[:8]):
+        with target.frozen(), estimating(target, make(estimator), images[:8]) as chosen:
             leaf = images.clone().requires_grad_()
             for _ in range(3):  # the estimator's own preparation is paid once an attack
-                input_gradient(F.cross_entropy(target(leaf), labels), leaf)
+                with chosen.rows(torch.arange(len(images)), frozen=False):
+                    input_gradient(F.cross_entropy(target(leaf), labels), leaf)
 
     return run
 
 
 def training(**sizes: int) -> Work:
-    """Forward, backward and AdamW's step."""
+    """Forward, backward and AdamW's step, as the trainer does them."""
+    from contextlib import nullcontext
+
     import torch
     from torch.nn import functional as F
+
+    try:
+        from robustbench_snn.model.fusing import fusing
+    except ImportError:  # a checkout from before
+        fusing = nullcontext  # type: ignore[assignment]
 
     model, images, labels = spikformer(**sizes)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-6)
     model.train()
 
     def run() -> None:
-        loss = F.cross_entropy(model(images), labels)
+        with fusing(model):
+            loss = F.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -132,6 +141,29 @@ def cascade(ours: bool) -> Work:
     return (lambda: evaluate(model, images, labels, [entry], batch_size=64)) if ours else one_after_another
 
 
+def kept(estimator: str = "training", **sizes: int) -> float:
+    """MB that one gradient by the images keeps from the forward pass for the backward pass."""
+    import torch
+
+    from robustbench_snn.estimator.contract import estimating, make
+    from robustbench_snn.model.target import Target
+
+    model, images, _ = spikformer(**sizes)
+    target = Target(model)
+    seen: dict[int, int] = {}
+
+    def pack(tensor: Any) -> Any:
+        seen[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with target.frozen(), estimating(target, make(estimator), images[:8]):
+        leaf = images.clone().requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            logits = target(leaf)  # held, so that no address is used twice
+    assert logits.requires_grad
+    return sum(seen.values()) / 1e6
+
+
 WORK: dict[str, Callable[..., Work]] = {"gradient": gradient, "training": training, "pgd": pgd, "cascade": cascade}
 CHECKOUTS: dict[str, tuple[str, dict[str, Any]]] = {
     "input gradient, training surrogate, batch 8": ("gradient", {"batch": 8}),
@@ -172,21 +204,29 @@ class Side:
         self._process.stdin.flush()
         return self._ask()[0]
 
-    def megabytes(self) -> float:
-        """The most memory that the process ever held; it ends with this."""
+    def end(self) -> None:
+        """Lets the process end."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.close()
-        peak = self._ask()[0]
         self._process.wait()
-        return peak
+
+
+def megabytes(tree: Path, parameters: dict[str, Any]) -> float:
+    """What a gradient keeps, in a process of its own."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--serve", repr(("kept", parameters))]
+    environment = os.environ | {"PYTHONPATH": str(tree)}
+    done = subprocess.run(command, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.split()[-1])
 
 
 def serve(work: str, parameters: dict[str, Any], cpu_time: bool) -> None:
-    """What a :class:`Side` runs: one time a line that it is sent, and at the end its peak memory."""
+    """What a :class:`Side` runs: one time a line that it is sent."""
     import robustbench_snn
 
     assert Path(robustbench_snn.__file__).is_relative_to(Path.cwd()), "another checkout than the one to be measured"
+    if work == "kept":
+        print(kept(**parameters))
+        return
     clock = time.process_time if cpu_time else time.perf_counter
     run = WORK[work](**parameters)
     run()
@@ -195,7 +235,6 @@ def serve(work: str, parameters: dict[str, Any], cpu_time: bool) -> None:
         begun = clock()
         run()
         print(clock() - begun, flush=True)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
 
 
 def ratio(first: Side, second: Side, rounds: int) -> tuple[float, list[float]]:
@@ -227,7 +266,8 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(options.threads)
-        serve(*ast.literal_eval(options.serve), options.cpu_time)
+        work, parameters = ast.literal_eval(options.serve)
+        serve(work, parameters, options.cpu_time)
         return
 
     def wanted(part: str) -> bool:
@@ -242,24 +282,27 @@ def main() -> None:
         for name, (work, parameters) in CHECKOUTS.items():
             before, now = sides((options.before, work, parameters), (HERE, work, parameters))
             row(f"{name}, before / now", *ratio(before, now, options.rounds))
-            before.megabytes(), now.megabytes()
+            before.end()
+            now.end()
     if wanted("rivals"):
         for name, work in RIVALS.items():
             theirs, ours = sides((HERE, work, {"ours": False}), (HERE, work, {"ours": True}))
             row(f"{name} / ours", *ratio(theirs, ours, max(3, options.rounds // 3)))
-            theirs.megabytes(), ours.megabytes()
+            theirs.end()
+            ours.end()
     if options.before is not None and wanted("memory"):
-        sizes = {"timesteps": 16, "batch": 16}
-        peaks = [Side(tree, "gradient", sizes, options).megabytes() for tree in (options.before, HERE)]
-        value = peaks[0] / peaks[1]
-        row(f"peak memory of a gradient at T = 16, {peaks[0]:.0f} / {peaks[1]:.0f} MB", value, [value])
+        for estimator in ("training", "assg"):
+            sizes = {"timesteps": 16, "batch": 16, "estimator": estimator}
+            held = [megabytes(tree, sizes) for tree in (options.before, HERE)]
+            value = held[0] / held[1]
+            row(f"kept for a gradient at T = 16 under {estimator}, {held[0]:.0f} / {held[1]:.0f} MB", value, [value])
     if wanted("growth"):
         base = Side(HERE, "gradient", BASE, options)
         for name, size in ((name, size) for name, grown in GROWTH.items() for size in grown):
             other = Side(HERE, "gradient", BASE | {name: size}, options)
             row(f"gradient, {name} {BASE[name]} to {size}", *ratio(other, base, options.rounds))
-            other.megabytes()
-        base.megabytes()
+            other.end()
+        base.end()
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
 
     Args:
         derivative: u (B, ...) and the step to the slope.
-        together: u of several steps (T, B, ...) and the first of them to their slopes, the same numbers sooner.
+        by_sample: membranes of several steps (T, B, M), the threshold, and the first step to their slopes, where
+            a neuron's place in its sample does not matter: the same numbers sooner.
     """
 
     spiking = True
@@ -68,11 +69,11 @@ class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
     def __init__(
         self,
         derivative: Callable[[Tensor, int], Tensor],
-        together: Callable[[Tensor, int], Tensor] | None = None,
+        by_sample: Callable[[Tensor, float, int], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.derivative = derivative
-        self.together = together
+        self.by_sample = by_sample
         self.register_memory("step", 0)  # SpikingJelly's reset puts it back
 
     def forward(self, membrane: Tensor) -> Tensor:
@@ -84,14 +85,18 @@ class SteppedSpike(MemoryModule, GivesSlopes):  # type: ignore[misc]
 
     def slopes(self) -> Stepwise | None:
         """See :class:`robustbench_snn.model.fusing.GivesSlopes`."""
-        return Stepwise(self._all_next) if type(self) is SteppedSpike else None
+        if type(self) is not SteppedSpike:
+            return None
+        return Stepwise(self._all_next, None if self.by_sample is None else self._all_by_sample)
 
     def _all_next(self, membranes: Tensor) -> Tensor:
-        if self.together is None:
-            with torch.enable_grad():  # a slope may itself be taken by a gradient
-                return torch.stack([self._next(membrane).detach().expand_as(membrane) for membrane in membranes])
+        with torch.enable_grad():  # a slope may itself be taken by a gradient
+            return torch.stack([self._next(membrane).detach().expand_as(membrane) for membrane in membranes])
+
+    def _all_by_sample(self, membranes: Tensor, threshold: float) -> Tensor:
+        assert self.by_sample is not None
         self.step += len(membranes)
-        return self.together(membranes, self.step - len(membranes))
+        return self.by_sample(membranes, threshold, self.step - len(membranes))
 
     def _next(self, membrane: Tensor) -> Tensor:
         self.step += 1

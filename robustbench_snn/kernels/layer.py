@@ -39,9 +39,12 @@ class Stepwise:
 
     Attributes:
         slopes: u of all steps of a call (T, B, ...), contiguous, to ds/du of the same shape.
+        by_sample: the same numbers sooner, where a neuron's place in its sample does not matter: the membranes before
+            the reset (T, B, M), in whatever order they lie in memory, and the threshold, to ds/du (T, B, M).
     """
 
     slopes: Callable[[Tensor], Tensor]
+    by_sample: Callable[[Tensor, float], Tensor] | None = None
 
 
 Slopes = BuiltIn | Elementwise | Stepwise
@@ -133,6 +136,9 @@ def _plain_backward(
 
 def _given(charges: Tensor, dynamics: Dynamics, slopes: Stepwise, layout: Layout) -> Tensor:
     """Slopes (T, N) of H (T, N)."""
+    if slopes.by_sample is not None:
+        flat = slopes.by_sample(charges.view(len(charges), layout.shape[0], -1), dynamics.threshold)
+        return flat.detach().reshape(charges.shape)
     membranes = layout.whole(charges - dynamics.threshold)
     found = slopes.slopes(membranes.contiguous()).detach()
     return layout.flat(found.expand(membranes.shape))

@@ -51,7 +51,7 @@ class ASSG(SpikeEstimator):
 
     def derivative(self, membrane: Tensor) -> Tensor:
         """The slope of a neuron that was never seen before, M = 1 and D = 0."""
-        return _atan(membrane, _sharpness(self.peak, torch.ones_like(membrane), torch.zeros_like(membrane)))
+        return _atan(membrane, _sharpness(self.peak, membrane.new_ones(()), membrane.new_zeros(())))
 
     @contextmanager
     def rows(self, rows: Tensor, *, frozen: bool) -> Iterator[None]:
@@ -73,7 +73,7 @@ class ASSG(SpikeEstimator):
 
 
 class _Averages:
-    """M and D of one layer, (2, rows, ...) a step."""
+    """M and D of one layer, (2, rows, neurons) a step."""
 
     def __init__(self, rule: ASSG) -> None:
         self.rule = rule
@@ -81,27 +81,29 @@ class _Averages:
 
     def slope(self, membrane: Tensor, step: int) -> Tensor:
         """The slope of a step of u (B, ...)."""
-        return self.slopes(membrane[None], step)[0]
+        return self.slopes(membrane.reshape(1, len(membrane), -1), 0.0, step).reshape(membrane.shape)
 
-    def slopes(self, membranes: Tensor, first: int) -> Tensor:
-        """Slopes of the steps ``first``, ... of u (T, B, ...)."""
+    def slopes(self, membranes: Tensor, threshold: float, first: int) -> Tensor:
+        """Slopes of the steps ``first``, ... of membranes before the reset (T, B, M)."""
         rows, peak, frozen = self.rule._rows, self.rule.peak, self.rule._frozen
         if rows is None or membranes.shape[1] < len(rows):  # outside any attack; or samples that cannot be told apart
-            return self.rule.derivative(membranes)
-        slopes = torch.zeros_like(membranes)  # the target pads batches; what it adds has no gradient
+            return self.rule.derivative(membranes - threshold)
+        slopes = torch.empty_like(membranes)
+        slopes[:, len(rows) :] = 0.0  # the target pads batches; what it adds has no gradient
         for step, membrane in enumerate(membranes):
             state = self._state(first + step, membrane, int(rows[-1]) + 1)
             if runs(membrane) and membrane.is_contiguous():
-                places = (values.numpy() for values in (membrane.flatten(1), rows, state.flatten(2)))
-                machine_code(_move)(*places, np.float32(peak), frozen, slopes[step].flatten(1).numpy())
+                arrays = (values.detach().numpy() for values in (membrane, rows, state, slopes[step]))
+                machine_code(_move)(*arrays, np.float32(threshold), np.float32(peak), frozen)
                 continue
             mean, deviation = state[:, rows]
+            u = membrane[: len(rows)] - threshold
             if not frozen:
-                distance = membrane[: len(rows)].abs()
+                distance = u.abs()
                 mean = BETA * mean + (1.0 - BETA) * distance
                 deviation = BETA * deviation + (1.0 - BETA) * (distance - mean).abs()
                 state[0, rows], state[1, rows] = mean, deviation
-            slopes[step, : len(rows)] = _atan(membrane[: len(rows)], _sharpness(peak, mean, deviation))
+            slopes[step, : len(rows)] = _atan(u, _sharpness(peak, mean, deviation))
         return slopes
 
     def _state(self, step: int, membrane: Tensor, rows: int) -> Tensor:
@@ -111,21 +113,30 @@ class _Averages:
         return self.kept[step]
 
 
-def _move(membrane: Floats, rows: Integers, state: Floats, peak: np.float32, frozen: bool, slopes: Floats) -> None:
-    """The same over arrays: u (B, N), M and D (2, rows, N), slopes (B, N) to be filled for the first len(rows)."""
+def _move(
+    membrane: Floats,
+    rows: Integers,
+    state: Floats,
+    slopes: Floats,
+    threshold: np.float32,
+    peak: np.float32,
+    frozen: bool,
+) -> None:
+    """The same over arrays: H (B, M), M and D (2, rows, M), slopes (B, M), filled for the first len(rows)."""
     keep, take, wide, least = np.float32(BETA), np.float32(1.0 - BETA), np.float32(1.5), np.float32(1e-4)
     one, two, quarter = np.float32(1.0), np.float32(2.0), np.float32(math.pi / 2.0)
     for place in range(rows.shape[0]):
-        u, slope = membrane[place], slopes[place]
+        h, slope = membrane[place], slopes[place]
         mean, deviation = state[0, rows[place]], state[1, rows[place]]
-        if not frozen:
-            for n in range(u.shape[0]):
-                distance = abs(u[n])
-                mean[n] = keep * mean[n] + take * distance
-                deviation[n] = keep * deviation[n] + take * abs(distance - mean[n])
-        for n in range(u.shape[0]):
-            alpha = one / (mean[n] + wide * deviation[n] + least) * peak  # as torch divides a number by a tensor
-            bent = quarter * alpha * u[n]
+        for n in range(h.shape[0]):
+            u = h[n] - threshold
+            middle, spread = mean[n], deviation[n]
+            if not frozen:
+                middle = keep * middle + take * abs(u)
+                spread = keep * spread + take * abs(abs(u) - middle)
+                mean[n], deviation[n] = middle, spread
+            alpha = one / (middle + wide * spread + least) * peak  # as torch divides a number by a tensor
+            bent = quarter * alpha * u
             slope[n] = alpha / two / (one + bent * bent)
 
 
