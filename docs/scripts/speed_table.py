@@ -5,9 +5,9 @@
     python docs/scripts/speed_table.py --only growth
 
 Both sides of a row run in processes of their own, which build, warm up and time themselves; they take turns, A B A B,
-and the table tells the median of the ratios of neighbours. Without ``--before`` the rows against another checkout are
-left out. ``--cpu-time`` counts processor seconds instead, which other work on the machine lengthens less; for one
-thread only.
+in three pairs of processes, and the table tells the median of the ratios of neighbours. Without ``--before`` the rows
+against another checkout are left out. ``--cpu-time`` counts processor seconds instead, which other work on the machine
+lengthens less; for one thread only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parents[2]
 SMALL = {"depth": 2, "width": 64, "heads": 4}
 EPS = 0.15
+PAIRS = 3
 Work = Callable[[], object]
+End = tuple[Path, str, dict[str, Any]]
+"""A checkout, a kind of work and its parameters."""
 
 
 def spikformer(timesteps: int = 4, batch: int = 64, side: int = 32, classes: int = 10) -> tuple[Any, Any, Any]:
@@ -198,15 +201,23 @@ def serve(work: str, parameters: dict[str, Any], cpu_time: bool) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
 
 
-def ratio(first: Side, second: Side, rounds: int) -> tuple[float, list[float]]:
-    """How many times as long the first side takes, and all ratios of neighbours."""
-    found = [first.seconds() / second.seconds() for _ in range(rounds)]
-    return statistics.median(found), found
+def compared(first: End, second: End, options: argparse.Namespace) -> list[float]:
+    """How many times as long the first side takes: ratios of neighbours, in several fresh pairs of processes.
+
+    Two processes of one and the same program differ by a tenth for as long as they live, by where their memory lies.
+    """
+    found = []
+    for _ in range(PAIRS):
+        sides = Side(*first, options), Side(*second, options)
+        found += [sides[0].seconds() / sides[1].seconds() for _ in range(max(1, options.rounds // PAIRS))]
+        for side in sides:
+            side.megabytes()
+    return found
 
 
-def row(name: str, value: float, found: list[float]) -> None:
+def row(name: str, found: list[float]) -> None:
     """One line of the table."""
-    print(f"| {name} | {value:.2f} | {min(found):.2f} to {max(found):.2f} |", flush=True)
+    print(f"| {name} | {statistics.median(found):.2f} | {min(found):.2f} to {max(found):.2f} |", flush=True)
 
 
 def main() -> None:
@@ -227,39 +238,35 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(options.threads)
-        serve(*ast.literal_eval(options.serve), options.cpu_time)
+        work, parameters = ast.literal_eval(options.serve)
+        serve(work, parameters, options.cpu_time)
         return
 
     def wanted(part: str) -> bool:
         return options.only in (None, part)
 
-    def sides(*ends: tuple[Path, str, dict[str, Any]]) -> list[Side]:
-        return [Side(*end, options) for end in ends]
-
     print(f"{options.threads} thread(s), median of {options.rounds} ratios in turn\n")
     print("| | ratio | range |\n|---|---|---|", flush=True)
+    base: End = (HERE, "gradient", BASE)
+    row("the same twice, for the noise", compared(base, base, options))
     if options.before is not None and wanted("checkouts"):
         for name, (work, parameters) in CHECKOUTS.items():
-            before, now = sides((options.before, work, parameters), (HERE, work, parameters))
-            row(f"{name}, before / now", *ratio(before, now, options.rounds))
-            before.megabytes(), now.megabytes()
+            before, now = (options.before, work, parameters), (HERE, work, parameters)
+            row(f"{name}, before / now", compared(before, now, options))
     if wanted("rivals"):
         for name, work in RIVALS.items():
-            theirs, ours = sides((HERE, work, {"ours": False}), (HERE, work, {"ours": True}))
-            row(f"{name} / ours", *ratio(theirs, ours, max(3, options.rounds // 3)))
-            theirs.megabytes(), ours.megabytes()
+            theirs, ours = (HERE, work, {"ours": False}), (HERE, work, {"ours": True})
+            row(f"{name} / ours", compared(theirs, ours, options))
     if options.before is not None and wanted("memory"):
         sizes = {"timesteps": 16, "batch": 16}
         peaks = [Side(tree, "gradient", sizes, options).megabytes() for tree in (options.before, HERE)]
-        value = peaks[0] / peaks[1]
-        row(f"peak memory of a gradient at T = 16, {peaks[0]:.0f} / {peaks[1]:.0f} MB", value, [value])
+        row(f"peak memory of a gradient at T = 16, {peaks[0]:.0f} / {peaks[1]:.0f} MB", [peaks[0] / peaks[1]])
     if wanted("growth"):
-        base = Side(HERE, "gradient", BASE, options)
         for name, size in ((name, size) for name, grown in GROWTH.items() for size in grown):
-            other = Side(HERE, "gradient", BASE | {name: size}, options)
-            row(f"gradient, {name} {BASE[name]} to {size}", *ratio(other, base, options.rounds))
-            other.megabytes()
-        base.megabytes()
+            row(
+                f"gradient, {name} {BASE[name]} to {size}",
+                compared((HERE, "gradient", BASE | {name: size}), base, options),
+            )
 
 
 if __name__ == "__main__":
