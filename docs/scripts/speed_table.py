@@ -5,9 +5,9 @@
     python docs/scripts/speed_table.py --only growth
 
 Both sides of a row run in processes of their own, which build, warm up and time themselves; they take turns, A B A B,
-and the table tells the median of the ratios of neighbours. Without ``--before`` the rows against another checkout are
-left out. ``--cpu-time`` counts processor seconds instead, which other work on the machine lengthens less; for one
-thread only.
+in three pairs of processes, and the table tells the median of the ratios of neighbours. Without ``--before`` the rows
+against another checkout are left out. ``--cpu-time`` counts processor seconds instead, which other work on the machine
+lengthens less; for one thread only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parents[2]
 SMALL = {"depth": 2, "width": 64, "heads": 4}
 EPS = 0.15
+PAIRS = 3
 Work = Callable[[], object]
+End = tuple[Path, str, dict[str, Any]]
+"""A checkout, a kind of work and its parameters."""
 
 
 def spikformer(timesteps: int = 4, batch: int = 64, side: int = 32, classes: int = 10) -> tuple[Any, Any, Any]:
@@ -112,7 +115,7 @@ def pgd(ours: bool) -> Work:
 
 
 def cascade(ours: bool) -> Work:
-    """snn_standard on 64 digits, or its members one after another, each on all samples to its last step."""
+    """snn_standard on 256 digits, of which 30 % survive; or its members one after another, on all to the last step."""
     from robustbench_snn import evaluate
     from robustbench_snn.attack.active_set import ActiveSet
     from robustbench_snn.attack.ball import Ball
@@ -123,22 +126,22 @@ def cascade(ours: bool) -> Work:
     from robustbench_snn.registry import attacks
     from tests.attack_models import held_out, trained
 
-    model, (images, labels) = trained(), held_out(64)
-    target = Target(model)
+    model, (images, labels) = trained(), held_out(256)
+    target, eps = Target(model), 0.1
 
     def one_after_another() -> None:
-        batch = next(ArraySamples(images, labels).batches(64))
+        batch = next(ArraySamples(images, labels).batches(256))
         with target.frozen():
             for member in (*members("standard"), doubled(200), *last("standard")):
                 estimator = make(member.estimator)
                 with estimating(target, estimator, images[:8]):
                     state = estimator if estimator.stateful else None
                     streams = batch.random(0, member.seed_label)
-                    active = ActiveSet(target, batch, Ball(EPS), streams, batch_size=64, state=state, leave=False)
+                    active = ActiveSet(target, batch, Ball(eps), streams, batch_size=256, state=state, leave=False)
                     attacks.create(member.attack, **member.parameters).run(active)
 
-    entry = {"snn_standard": {"eps": EPS, "most_steps": 200}}
-    return (lambda: evaluate(model, images, labels, [entry], batch_size=64)) if ours else one_after_another
+    entry = {"snn_standard": {"eps": eps, "most_steps": 200}}
+    return (lambda: evaluate(model, images, labels, [entry], batch_size=256)) if ours else one_after_another
 
 
 def kept(estimator: str = "training", **sizes: int) -> float:
@@ -237,15 +240,23 @@ def serve(work: str, parameters: dict[str, Any], cpu_time: bool) -> None:
         print(clock() - begun, flush=True)
 
 
-def ratio(first: Side, second: Side, rounds: int) -> tuple[float, list[float]]:
-    """How many times as long the first side takes, and all ratios of neighbours."""
-    found = [first.seconds() / second.seconds() for _ in range(rounds)]
-    return statistics.median(found), found
+def compared(first: End, second: End, options: argparse.Namespace) -> list[float]:
+    """How many times as long the first side takes: ratios of neighbours, in several fresh pairs of processes.
+
+    Two processes of one and the same program differ by a tenth for as long as they live, by where their memory lies.
+    """
+    found = []
+    for _ in range(PAIRS):
+        sides = Side(*first, options), Side(*second, options)
+        found += [sides[0].seconds() / sides[1].seconds() for _ in range(max(1, options.rounds // PAIRS))]
+        for side in sides:
+            side.end()
+    return found
 
 
-def row(name: str, value: float, found: list[float]) -> None:
+def row(name: str, found: list[float]) -> None:
     """One line of the table."""
-    print(f"| {name} | {value:.2f} | {min(found):.2f} to {max(found):.2f} |", flush=True)
+    print(f"| {name} | {statistics.median(found):.2f} | {min(found):.2f} to {max(found):.2f} |", flush=True)
 
 
 def main() -> None:
@@ -273,36 +284,29 @@ def main() -> None:
     def wanted(part: str) -> bool:
         return options.only in (None, part)
 
-    def sides(*ends: tuple[Path, str, dict[str, Any]]) -> list[Side]:
-        return [Side(*end, options) for end in ends]
-
     print(f"{options.threads} thread(s), median of {options.rounds} ratios in turn\n")
     print("| | ratio | range |\n|---|---|---|", flush=True)
+    base: End = (HERE, "gradient", BASE)
+    row("the same twice, for the noise", compared(base, base, options))
     if options.before is not None and wanted("checkouts"):
         for name, (work, parameters) in CHECKOUTS.items():
-            before, now = sides((options.before, work, parameters), (HERE, work, parameters))
-            row(f"{name}, before / now", *ratio(before, now, options.rounds))
-            before.end()
-            now.end()
+            before, now = (options.before, work, parameters), (HERE, work, parameters)
+            row(f"{name}, before / now", compared(before, now, options))
     if wanted("rivals"):
         for name, work in RIVALS.items():
-            theirs, ours = sides((HERE, work, {"ours": False}), (HERE, work, {"ours": True}))
-            row(f"{name} / ours", *ratio(theirs, ours, max(3, options.rounds // 3)))
-            theirs.end()
-            ours.end()
+            theirs, ours = (HERE, work, {"ours": False}), (HERE, work, {"ours": True})
+            row(f"{name} / ours", compared(theirs, ours, options))
     if options.before is not None and wanted("memory"):
         for estimator in ("training", "assg"):
             sizes = {"timesteps": 16, "batch": 16, "estimator": estimator}
             held = [megabytes(tree, sizes) for tree in (options.before, HERE)]
-            value = held[0] / held[1]
-            row(f"kept for a gradient at T = 16 under {estimator}, {held[0]:.0f} / {held[1]:.0f} MB", value, [value])
+            row(f"kept for a gradient at T = 16, {estimator}, {held[0]:.0f} / {held[1]:.0f} MB", [held[0] / held[1]])
     if wanted("growth"):
-        base = Side(HERE, "gradient", BASE, options)
         for name, size in ((name, size) for name, grown in GROWTH.items() for size in grown):
-            other = Side(HERE, "gradient", BASE | {name: size}, options)
-            row(f"gradient, {name} {BASE[name]} to {size}", *ratio(other, base, options.rounds))
-            other.end()
-        base.end()
+            row(
+                f"gradient, {name} {BASE[name]} to {size}",
+                compared((HERE, "gradient", BASE | {name: size}), base, options),
+            )
 
 
 if __name__ == "__main__":
