@@ -82,6 +82,7 @@ def _notes(table: Table) -> list[str]:
         for row in table.rows
         for label, gap in row.gaps.items()
     ]
+    found += [f"{row.model}: {note}" for row in table.rows for note in row.notes]
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from robustbench_snn.leaderboard.outcomes import Outcomes
-from robustbench_snn.leaderboard.pages import render_terminal
+from robustbench_snn.leaderboard.pages import render_html, render_markdown, render_terminal
 from robustbench_snn.leaderboard.spread import spread
 from robustbench_snn.leaderboard.statistics import wilson
 from robustbench_snn.leaderboard.table import Measure
@@ -75,6 +75,15 @@ def test_other_measures_have_a_table_of_their_own(tmp_path: Path) -> None:
     page = (publish(shown, outcomes(), tmp_path) / "leaderboard.md").read_text()
     assert "| model | firing rate % | SynOps |" in page
     assert "| direct | 12.3 | 2.346e+06 |" in page
+
+
+def test_a_row_from_elsewhere_says_so() -> None:
+    made = table(row("direct", clean=score()), row("late", clean=score()))
+    note = "machine: cpu (<b>another</b>)"
+    moved = made.model_copy(update={"rows": (made.rows[0], made.rows[1].model_copy(update={"notes": (note,)}))})
+    assert "late: machine: cpu (" in render_markdown(moved, "v1.0")
+    assert "late: machine: cpu (&lt;b&gt;another&lt;/b&gt;)" in render_html(moved, "v1.0")
+    assert "machine" not in render_markdown(made, "v1.0") + render_html(made, "v1.0")
 
 
 def test_names_are_escaped_in_html(tmp_path: Path) -> None:
