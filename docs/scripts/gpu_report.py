@@ -13,7 +13,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ from torch import Tensor, nn
 from robustbench_snn import corrupt, evaluate
 from robustbench_snn.dataset import Dataset, load_dataset
 from robustbench_snn.estimator.contract import estimating
+from robustbench_snn.kernels.compiling import Mode, state, using
 from robustbench_snn.machine import cpu_name, package_versions, peak_memory
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.model.neurons import implementation
+from robustbench_snn.model.fusing import fusing
+from robustbench_snn.model.neurons import NeuronConfig, implementation
 from robustbench_snn.model.target import Target
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones, corruptions, encoders, estimators
@@ -112,6 +114,40 @@ def training_speed(_: Any) -> dict[str, Any]:
                     found[label] = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
                 torch.compiler.reset()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return found
+
+
+def layer_pass(layer: Any, current: Tensor, gradient: Tensor) -> Tensor:
+    """Forward and backward pass of a layer of neurons from rest; the spikes."""
+    layer.reset()
+    spikes: Tensor = layer(current)
+    torch.autograd.grad(spikes, current, gradient)
+    return spikes.detach()
+
+
+def neuron_paths(_: Any) -> dict[str, Any]:
+    """A layer of LIF, and a gradient of a whole model, on SpikingJelly's own kernels, plain loops and compiled ones."""
+    found: dict[str, Any] = {}
+    images, labels = torch.rand(128, 3, 32, 32, device=DEVICE), torch.randint(0, 10, (128,), device=DEVICE)
+    modes: dict[str, Mode | None] = {"SpikingJelly's own": None, "plain loops": "off", "compiled loops": "auto"}
+    for timesteps in (4, 32):
+        layer = NeuronConfig().build()
+        current = (torch.randn(timesteps, 128, 96, 16, 16, device=DEVICE) + 0.5).requires_grad_()
+        gradient = torch.randn_like(current)
+        spikes: dict[str, Tensor] = {}
+        for name, mode in modes.items():
+            with using(mode), fusing(layer, mode is not None):
+                for _repeat in range(3):
+                    spikes[name] = layer_pass(layer, current, gradient)
+                with timed() as watch:
+                    for _repeat in range(20):
+                        layer_pass(layer, current, gradient)
+            same = bool(torch.equal(spikes[name], spikes["SpikingJelly's own"]))
+            found[f"layer, T={timesteps}, {name}"] = {"same spikes": same, "state": state(DEVICE), **watch}
+    for name, mode in modes.items():
+        target = Target(build("spikformer_4_384").eval())
+        with using(mode), target.as_it_is() if mode is None else nullcontext():
+            found[f"gradient, images/s, {name}"] = gradient_speed(target, images, labels)
     return found
 
 
@@ -217,9 +253,9 @@ class Compiled(nn.Module):
         return logits
 
 
-def gradient_speed(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def gradient_speed(model: nn.Module | Target, images: Tensor, labels: Tensor) -> float:
     """Images/s of one forward and backward pass to the pixels, weights frozen."""
-    target = Target(model)
+    target = model if isinstance(model, Target) else Target(model)
     with target.frozen():
 
         def step() -> None:
@@ -337,6 +373,7 @@ def main() -> None:
         environment,
         train_model,
         identity,
+        neuron_paths,
         attack_speed,
         attack_memory,
         corruption_speed,

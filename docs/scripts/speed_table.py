@@ -108,7 +108,7 @@ def pgd(ours: bool) -> Work:
 
     def theirs() -> None:
         target = Target(model)
-        with target.frozen():
+        with target.frozen(), target.as_it_is():  # SpikingJelly's own neurons, as without this package
             torchattacks.PGD(AsModule(target), eps=EPS, alpha=EPS / 4, steps=50)(images, labels)
 
     return (lambda: evaluate(model, images, labels, [entry], batch_size=256)) if ours else theirs
