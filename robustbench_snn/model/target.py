@@ -70,7 +70,8 @@ class Target:
         model: a :class:`Classifier`, or a module (B, C, H, W) -> (B, K) of any making; see
             :class:`robustbench_snn.model.foreign.Foreign`.
         stochastic: whether two forwards may differ; asked of a classifier, False for other models unless said.
-        checkpointing: run parts of the model again in the backward pass, to save memory; never changes a number.
+        checkpointing: run parts of the model again in the backward pass, to save memory; never changes a number. Left
+            alone while an estimator reaches beyond SpikingJelly's neurons.
         timesteps: T, for a raw net of SpikingJelly layers.
         reset: puts a model of another making at rest, where no probe can find what it keeps.
 
@@ -201,7 +202,8 @@ class Target:
     def _running(self) -> Iterator[None]:
         fused = self._fused and self.through == Through.NO  # a kernel has no detach to pass through
         with lock_of(self.model), fusing(self.model, fused):
-            if self.checkpointing and torch.is_grad_enabled():
+            # An estimator that reaches into plain operations sees a forward pass, and not its parts run again.
+            if self.checkpointing and self.exit is None and torch.is_grad_enabled():
                 with recomputing(self.model, lambda part: fusing(part, fused)):
                     yield
             else:

@@ -14,9 +14,11 @@ from robustbench_snn.estimator.contract import estimating
 from robustbench_snn.model.checkpointing import parts
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import spiking_neurons
-from robustbench_snn.model.target import Target
+from robustbench_snn.model.target import Target, Through
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones, encoders, estimators
+from robustbench_snn.testing.models import make_task, sample_images
+from robustbench_snn.testing.subject import small_target
 from tests.attack_models import held_out, trained
 
 torch.set_num_threads(1)
@@ -136,3 +138,25 @@ def test_a_part_that_is_called_twice_is_right() -> None:
     plain, again = (gradient(Target(model, checkpointing=on), images, labels) for on in (False, True))
     assert plain.abs().sum() > 0
     assert torch.equal(plain, again)
+
+
+def test_a_pass_through_cuts_keeps_everything() -> None:
+    target = small_target()
+    images = sample_images(make_task(timesteps=3, classes=5), 4, seed=1)
+    found = []
+    for through, checkpointing in ((Through.ALL, False), (Through.ALL, True), (Through.NO, True)):
+        target.through, target.checkpointing = through, checkpointing
+        with target.frozen(), estimating(target, "atan", images):
+            leaf = images.clone().requires_grad_()
+            kept: list[int] = []
+
+            def pack(tensor: Tensor, kept: list[int] = kept) -> Tensor:
+                kept.append(tensor.numel())
+                return tensor
+
+            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+                logits = target(leaf)
+            logits.sum().backward()  # parts run again would not be those that the estimator has seen
+            assert leaf.grad is not None
+            found.append(sum(kept))
+    assert found[0] == found[1] > found[2]
