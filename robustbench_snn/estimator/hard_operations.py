@@ -24,6 +24,7 @@ from robustbench_snn.model.target import Through
 GREATER = frozenset({"ge", "gt", "greater", "greater_equal", "__ge__", "__gt__"})
 LESS = frozenset({"le", "lt", "less", "less_equal", "__le__", "__lt__"})
 ROUNDING = frozenset({"round", "floor", "ceil", "trunc", "fix", "bernoulli"})
+IN_PLACE = frozenset({"add_", "sub_", "mul_", "__iadd__", "__isub__", "__imul__"})
 NEGATIONS = frozenset({"logical_not", "bitwise_not", "__invert__"})
 DRAWS = frozenset({"rand", "rand_like"})
 LEAVES = frozenset({"numpy", "__array__", "tolist", "item", "__float__", "__int__", "__index__", "__bool__"})
@@ -175,8 +176,14 @@ class HardOperations(TorchFunctionMode):
         self.resets.carry(mask, fired)
         return fired
 
+    def _change(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return func(*self._without_resets(args), **kwargs)
+
+    def _without_resets(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(value.detach() if self.resets.resets(value, args) else value for value in args)
+
     def _calculate(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        args = tuple(value.detach() if self.resets.resets(value, args) else value for value in args)
+        args = self._without_resets(args)
         result = self._calculated(func, args, kwargs)
         self.resets.follow(args, result)
         return result
@@ -261,6 +268,7 @@ _HANDLERS: Mapping[str, _Handler] = {
     **dict.fromkeys(GREATER | LESS, HardOperations._compare),
     **dict.fromkeys(CASTS, HardOperations._cast),
     **dict.fromkeys(ARITHMETIC, HardOperations._calculate),
+    **dict.fromkeys(IN_PLACE, HardOperations._change),
     **dict.fromkeys(ROUNDING, HardOperations._straight),
     **dict.fromkeys(NEGATIONS, HardOperations._negate),
     **dict.fromkeys(DRAWS, HardOperations._draw),

@@ -70,6 +70,8 @@ def using(chosen: Mode | None) -> Iterator[None]:
 
 def state(device: torch.device | str) -> str:
     """What runs now: ``plain``, ``compiled``, or ``plain`` and why nothing is compiled any more."""
+    if mode() == "off":
+        return "plain"
     if _State.failure is not None:
         return f"plain ({_State.failure})"
     return "compiled" if torch.device(device).type in _State.compiled else "plain"

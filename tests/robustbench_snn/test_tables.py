@@ -13,18 +13,10 @@ import robustbench_snn
 from robustbench_snn import LoadedTable, compare, load_table, run
 from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.table import Table
+from tests.tiny_suite import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
-SUITE: dict[str, Any] = {
-    "name": "tiny",
-    "dataset": {"name": "digits", "limit": 20, "train_limit": 64},
-    "timesteps": 2,
-    "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}},
-    "recipe": {"epochs": 1, "batch_size": 32},
-    "models": [{"name": "direct", "encoder": "direct"}],
-    "evaluations": ["clean"],
-}
 
 
 def test_a_table_is_found_by_name_version_and_path(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,11 +79,11 @@ def test_without_pandas_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_suite_is_run_and_stored(tmp_path: Path) -> None:
     folders: dict[str, Any] = {"store": tmp_path / "runs", "results": tmp_path / "results", "device": "cpu"}
-    draft = run(SUITE, **folders)
+    draft = run(TINY, **folders)
     assert (draft.version, draft.failed, draft.models) == ("draft", (), ["direct"])
     assert draft.outcomes("direct", "clean").shape == (1, 20)
     assert not (tmp_path / "results").exists()
-    published = run(SUITE, publish=True, **folders)
+    published = run(TINY, publish=True, **folders)
     assert published.version == "v1.0"
     assert load_table("tiny", results=tmp_path / "results") == published
     assert len(list(tmp_path.glob("runs/cells/*/record.json"))) == 2
@@ -101,10 +93,10 @@ def test_a_suite_is_run_and_stored(tmp_path: Path) -> None:
     ("given", "message"),
     [
         ({"suite": "nowhere.yaml"}, "no suite file"),
-        ({"suite": SUITE | {"modles": []}}, "modles"),
-        ({"suite": SUITE, "changes": ["timesteps=3"]}, "change the mapping"),
-        ({"suite": SUITE, "device": "cudaa"}, "device 'cudaa' cannot be used"),
-        ({"suite": SUITE, "plugins": ["missing.py"]}, "is not a file"),
+        ({"suite": TINY | {"modles": []}}, "modles"),
+        ({"suite": TINY, "changes": ["timesteps=3"]}, "change the mapping"),
+        ({"suite": TINY, "device": "cudaa"}, "device 'cudaa' cannot be used"),
+        ({"suite": TINY, "plugins": ["missing.py"]}, "is not a file"),
     ],
 )
 def test_what_cannot_be_run_is_told(given: dict[str, Any], message: str) -> None:

@@ -14,17 +14,9 @@ import pytest
 import yaml
 
 from tests.fixture_types import RunCommand
+from tests.tiny_suite import TINY
 
 ROOT = Path(__file__).resolve().parents[3]
-TINY = {
-    "name": "tiny",
-    "dataset": {"name": "digits", "limit": 20, "train_limit": 64},
-    "timesteps": 2,
-    "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}},
-    "recipe": {"epochs": 1, "batch_size": 32},
-    "models": [{"name": "direct", "encoder": "direct"}],
-    "evaluations": ["clean"],
-}
 
 
 @pytest.fixture

@@ -12,17 +12,9 @@ from typer.testing import CliRunner
 from robustbench_snn.cli import app
 from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.published import read_version
+from tests.tiny_suite import TINY
 
-TINY = {
-    "name": "tiny",
-    "dataset": {"name": "digits", "limit": 20, "train_limit": 64},
-    "timesteps": 2,
-    "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}},
-    "recipe": {"epochs": 1, "batch_size": 32},
-    "models": [{"name": "direct", "encoder": "direct"}],
-    "evaluations": ["clean"],
-    "table": {"baseline": "direct"},
-}
+SUITE = TINY | {"table": {"baseline": "direct"}}
 NEW = {"name": "mine", "models": [{"name": "mine", "encoder": "ttfs"}]}
 
 Run = Callable[..., str]
@@ -32,7 +24,7 @@ Run = Callable[..., str]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in the test's folder, which must end well or with the code asked for; returns what it said."""
     monkeypatch.chdir(tmp_path)
-    for suite in (TINY, NEW):
+    for suite in (SUITE, NEW):
         Path(f"{suite['name']}.yaml").write_text(yaml.safe_dump(suite))
 
     def command(*arguments: str, code: int = 0) -> str:

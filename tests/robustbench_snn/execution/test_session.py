@@ -164,6 +164,7 @@ def test_compiling_changes_no_number(reference: Reference, tmp_path: Path) -> No
     session = session_of(tmp_path / "s", batch_size=64, compile="off")
     done = list(run_here(session))
     assert numbers(session.store, done) == reference[1], "keys too, which hold the digest of the weights"
+    assert {record.provenance.neuron_implementation for _, record in done} == {"lif: fused, plain"}
 
 
 def test_provenance_is_complete(reference: Reference) -> None:

@@ -53,6 +53,8 @@ def test_a_cpu_runs_machine_code_unless_told_not_to() -> None:
     assert state("cpu") == "plain"
     assert native.runs(values)
     assert state("cpu") == "compiled"
+    with using("off"):
+        assert state("cpu") == "plain"
     assert not native.runs(values.double())
 
 
