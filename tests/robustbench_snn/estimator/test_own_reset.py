@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 
 import pytest
@@ -52,7 +51,7 @@ RESETS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "v - s v": lambda v, s: v - s * v,
     "v / 2 - s / 2": lambda v, s: v / 2.0 - s / 2.0,
     "v -= s": lambda v, s: v.sub_(s),
-    "v *= 1 - s": lambda v, s: operator.imul(v, 1.0 - s),
+    "v *= 1 - s": lambda v, s: v.mul_(1.0 - s),
 }
 
 
