@@ -63,7 +63,7 @@ class Notes(Reach):
             asked = stack.enter_context(watching(self.target.model, neurons))
             stack.enter_context(self.in_force())
             stack.enter_context(observed(functions(), self))
-            with self.target.as_it_is(), torch.enable_grad():
+            with torch.enable_grad():
                 leaf = images.detach().clone().requires_grad_()
                 logits = self.target(leaf, probe_streams(images))
             self.squashed = self.target.loss_logits(logits) is not logits

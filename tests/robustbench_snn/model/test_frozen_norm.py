@@ -57,6 +57,13 @@ def test_with_trainable_weights_it_is_torchs(training: bool) -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
+def test_in_training_mode_frozen_weights_still_take_the_batchs_statistics() -> None:
+    images = torch.randn(8, 24, 5, 5)
+    found = [answers(norm.train().requires_grad_(False), images, images)[:2] for norm in norms()]
+    for theirs, ours in zip(*found, strict=True):
+        assert torch.equal(theirs, ours)
+
+
 def test_the_gradient_of_a_gradient_is_torchs() -> None:
     images = torch.randn(4, 24, 3, 3)
     found = []
