@@ -18,7 +18,7 @@ import torch
 
 from robustbench_snn.dataset import Dataset, load_dataset
 from robustbench_snn.errors import StoreError, UserError
-from robustbench_snn.model import fusing
+from robustbench_snn.kernels.layer import run
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.training import Recipe, TrainingError, TrainResult, resolve_recipe, train
 from robustbench_snn.weights.tensors import tensor_digest
@@ -51,14 +51,13 @@ class StopAfter:
 def test_kernels_change_no_weight(build: Build, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     fused, own = build(), build()
     calls = 0
-    run = fusing.run
 
     def counted(*values: Any) -> Any:
         nonlocal calls
         calls += 1
         return run(*values)
 
-    monkeypatch.setattr(fusing, "run", counted)
+    monkeypatch.setattr("robustbench_snn.model.fusing.run", counted)
     expected = train(fused, digits, RECIPE, seed=7)
     assert calls
     monkeypatch.setattr("robustbench_snn.training.trainer.fusing", lambda model: nullcontext())
