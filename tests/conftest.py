@@ -6,6 +6,11 @@ import os
 import tempfile
 
 import torch
+from hypothesis import HealthCheck, settings
+
+# No test asserts a time: a machine that is busy draws examples slowly, and nothing is wrong.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # Small tensors gain nothing from threads, and pytest-xdist's workers would fight over the cores.
 torch.set_num_threads(1)

@@ -51,12 +51,13 @@ def score(
     if "eps" not in stored.details or "norm" not in stored.details:
         raise UserError(f"the record {stored.key[:12]} ({stored.kind} of {stored.model}) is not one of an attack")
     dataset = load_dataset(spec.dataset.name, **spec.dataset.parameters)
+    samples = dataset.test.first(stored.samples)
     if (
-        dataset.test.digest() != stored.identity["samples"]
+        samples.digest() != stored.identity["samples"]
         or dataset.fingerprint != stored.identity["dataset"]["fingerprint"]
     ):
         raise UserError(f"the record {stored.key[:12]} was computed on other samples than those of {suite}")
-    subject = Subject(rebuild(records, stored), dataset.test, seed=spec.evaluation_seed)
+    subject = Subject(rebuild(records, stored), samples, seed=spec.evaluation_seed)
     ball = Ball(stored.details["eps"], stored.details["norm"])
     outcome = lowered(ExternalSet.load(images), subject, ball, records.samples(stored.key))
     if as_json:

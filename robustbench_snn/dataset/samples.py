@@ -66,6 +66,10 @@ class Samples(ABC):
     def subset(self, positions: Tensor) -> Samples:
         """The samples at these rows, int64 (M,), as a set of their own."""
 
+    def first(self, count: int | None) -> Samples:
+        """The first so many samples; all of them where there are no more, or for None."""
+        return self if count is None or count >= len(self) else self.subset(torch.arange(count))
+
     def digest(self) -> str:
         """sha256, in hexadecimal, of ids and labels in order: tells one selection of a dataset from another."""
         columns = torch.stack([self.ids, self.labels]).contiguous()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
@@ -61,7 +59,7 @@ def rebuilt_dataset(
 
 
 def _first(samples: Samples, count: int) -> str | None:
-    return samples.subset(torch.arange(count)).digest() if count <= len(samples) else None
+    return samples.first(count).digest() if count <= len(samples) else None
 
 
 def _training_sizes(trainings: Sequence[Record]) -> list[int]:

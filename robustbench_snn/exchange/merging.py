@@ -8,7 +8,7 @@ from pathlib import Path
 from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.protocol import first_difference
 from robustbench_snn.exchange.published import Published, find_version, read_version
-from robustbench_snn.leaderboard.outcomes import Outcomes, aligned
+from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.publication import incomplete, prepare, publish_prepared
 from robustbench_snn.leaderboard.release import Released, doubts, same
 from robustbench_snn.leaderboard.versions import versions
@@ -43,12 +43,9 @@ def merge_tables(
     records = [found for model, source in new.items() for found in source.records_of(model)]
     if not publish and (why := doubts(records)):
         raise UserError(f"not published: {'; '.join(why)}; --publish overrules this")
-    samples = first.content.outcomes.samples
+    samples = max((source.content.outcomes.samples for source in everything), key=len)
     outcomes = {
-        place: {
-            seed: aligned(samples, source.content.outcomes.samples, shares, model)
-            for seed, shares in source.content.outcomes.by_seed[place].items()
-        }
+        place: source.content.outcomes.in_order_of(samples, place)
         for model, source in new.items()
         for place in source.content.outcomes.by_seed
         if place[0] == model

@@ -16,7 +16,7 @@ from robustbench_snn.exchange.published import Published
 from robustbench_snn.leaderboard.findings import differences
 from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import Plan, make_plan
-from robustbench_snn.registry.spec import ComponentSpec, component_spec
+from robustbench_snn.registry.spec import ComponentSpec, component_spec, evaluation_spec
 from robustbench_snn.spec.files import SuiteError, parse_suite
 from robustbench_snn.spec.suite import SuiteSpec
 from robustbench_snn.training import resolve_recipe
@@ -104,7 +104,7 @@ def _evaluations(
         ]
         return ours, places
     try:
-        found = list(borrowed([component_spec(item) for item in stated]))
+        found = list(borrowed([evaluation_spec(item) for item in stated]))
         here = [resolved_here(item) for item in found]
     except (UserError, ValidationError, TypeError) as error:
         return ours, [("evaluations", str(error))]

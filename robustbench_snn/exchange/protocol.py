@@ -8,8 +8,8 @@ from typing import Any
 from robustbench_snn.digests import canonical
 from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.findings import differences
-from robustbench_snn.plan.keys import resolved_evaluation
-from robustbench_snn.registry.spec import ComponentSpec, component_spec
+from robustbench_snn.plan.keys import listed
+from robustbench_snn.registry.spec import ComponentSpec, evaluation_spec
 
 _RESOLVED = {"name", "version", "parameters"}
 
@@ -18,7 +18,8 @@ def written(resolved: Mapping[str, Any]) -> ComponentSpec:
     """A component as a key holds it, as a suite file writes it; ``label`` is that of an evaluation's column."""
     label = resolved.get("label")
     labelled = {"label": label} if label not in (None, resolved["name"]) else {}
-    return component_spec({"name": resolved["name"], **labelled, **_plain(resolved["parameters"])})
+    found = evaluation_spec({"name": resolved["name"], **labelled, **_plain(resolved["parameters"])})
+    return found.model_copy(update={"limit": resolved.get("limit")})
 
 
 def _plain(value: Any) -> Any:
@@ -32,7 +33,7 @@ def _plain(value: Any) -> Any:
 
 def resolved_here(evaluation: ComponentSpec) -> dict[str, Any]:
     """An evaluation as the protocol of this program's tables holds it."""
-    found: dict[str, Any] = canonical({"label": evaluation.title} | resolved_evaluation(evaluation))
+    found: dict[str, Any] = canonical(listed(evaluation))
     return found
 
 

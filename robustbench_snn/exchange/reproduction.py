@@ -134,8 +134,9 @@ def _compared(
     share = 0.0
     names: tuple[int, ...] | None = ()
     if place in outcomes.by_seed and cell.parts == 1:
-        new = aligned(outcomes.samples, columns["id"], columns["correct"], record.model)
-        off = outcomes.samples[np.abs(new - outcomes.by_seed[place][record.seed]) > ROUNDING]
+        samples = outcomes.samples_of(place)
+        new = aligned(samples, columns["id"], columns["correct"], record.model)
+        off = samples[np.abs(new - outcomes.by_seed[place][record.seed]) > ROUNDING]
         share, names = len(off) / len(new), tuple(int(sample) for sample in sorted(off))
         said = f"{len(off)} of {len(new)} samples have another outcome"
     elif made.files.get(SAMPLES) == record.files.get(SAMPLES):

@@ -136,7 +136,7 @@ class Session:
     def _evaluate(self, cell: EvaluateCell, weights: dict[str, str]) -> Record:
         told = self.progress.evaluating(cell.title) if self.progress else lambda done, total: None
         peers = [peer for peer in self.plan.peers_of(cell) if self.store.has(key_of(peer))]
-        samples = self.plan.dataset.test
+        samples = self.plan.samples_of(cell)
         with measured(self.settings.device) as watch:
             model: nn.Module = nn.Identity()
             try:

@@ -53,7 +53,8 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
                     seed: np.mean([_outcomes(record, samples, store) for record in records], axis=0)
                     for seed, records in of_seed.items()
                 }
-    outcomes = Outcomes(samples, by_seed)
+    longest = max((len(shares) for of_seed in by_seed.values() for shares in of_seed.values()), default=0)
+    outcomes = Outcomes(samples[:longest], by_seed)
     table = Table(
         name=suite.table_name,
         title=suite.table.title or suite.name,
@@ -182,4 +183,6 @@ def score_of(records: Sequence[Record]) -> Score:
 
 def _outcomes(record: Record, samples: NDArray[np.int64], store: Store) -> Floats:
     columns = store.samples(record.key)
-    return aligned(samples, columns["id"], columns["correct"], f"{record.model}, record {record.key[:12]}")
+    return aligned(
+        samples[: record.samples], columns["id"], columns["correct"], f"{record.model}, record {record.key[:12]}"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from robustbench_snn.leaderboard.content import Content
-from robustbench_snn.leaderboard.outcomes import Outcomes, aligned
+from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.table import Row, Table
 from robustbench_snn.plan.keys import content_key
 
@@ -32,11 +32,8 @@ def carried_over(before: Content, new: Content) -> Content:
     kept = [_relabelled(row, labels) for row in before.table.rows if row.model not in measured]
     names = {row.model for row in kept}
     carried = {
-        (model, labels[label]): {
-            seed: aligned(new.outcomes.samples, before.outcomes.samples, shares, model)
-            for seed, shares in by_seed.items()
-        }
-        for (model, label), by_seed in before.outcomes.by_seed.items()
+        (model, labels[label]): before.outcomes.in_order_of(new.outcomes.samples, (model, label))
+        for model, label in before.outcomes.by_seed
         if model in names and label in labels
     }
     outcomes = Outcomes(new.outcomes.samples, {**new.outcomes.by_seed, **carried})

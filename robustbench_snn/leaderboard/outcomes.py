@@ -26,7 +26,7 @@ class Outcomes:
     Attributes:
         samples: sample ids, int64 (N,).
         by_seed: share correct of each sample in [0, 1], float64 (N,) in the order of ``samples``, by place and
-            training seed.
+            training seed; of the first samples alone, where an evaluation has a limit.
     """
 
     samples: NDArray[np.int64]
@@ -35,6 +35,21 @@ class Outcomes:
     def of(self, place: Place) -> Floats:
         """The outcomes of one score, (seeds, N), lowest seed first."""
         return np.stack([outcomes for _, outcomes in sorted(self.by_seed[place].items())])
+
+    def samples_of(self, place: Place) -> NDArray[np.int64]:
+        """The samples of one score."""
+        return self.samples[: len(next(iter(self.by_seed[place].values())))]
+
+    def in_order_of(self, samples: NDArray[np.int64], place: Place) -> dict[int, Floats]:
+        """The outcomes of one score by seed, in the order of other samples.
+
+        Raises:
+            StoreError: if these, or as many of them as the score has, are not the score's samples.
+        """
+        ids = self.samples_of(place)
+        return {
+            seed: aligned(samples[: len(ids)], ids, shares, place[0]) for seed, shares in self.by_seed[place].items()
+        }
 
 
 def aligned(samples: NDArray[np.int64], ids: NDArray[Any], outcomes: NDArray[Any], whose: str) -> Floats:
@@ -58,20 +73,21 @@ def write_outcomes(path: Path, outcomes: Outcomes) -> None:
         for (model, label), of_seeds in outcomes.by_seed.items()
         for seed, shares in sorted(of_seeds.items())
     ]
-    count = len(outcomes.samples)
+    counts = [len(shares) for *_, shares in blocks]
+    ids = [outcomes.samples[:count] for count in counts]
     columns = {
-        "model": _repeated([model for model, *_ in blocks], count),
-        "evaluation": _repeated([label for _, label, *_ in blocks], count),
-        "seed": pa.array(np.repeat(np.array([seed for _, _, seed, _ in blocks], dtype=np.int64), count)),
-        "sample": pa.array(np.tile(outcomes.samples, len(blocks))),
+        "model": _repeated([model for model, *_ in blocks], counts),
+        "evaluation": _repeated([label for _, label, *_ in blocks], counts),
+        "seed": pa.array(np.repeat(np.array([seed for _, _, seed, _ in blocks], dtype=np.int64), counts)),
+        "sample": pa.array(np.concatenate(ids) if blocks else np.empty(0, dtype=np.int64)),
         "outcome": pa.array(np.concatenate([shares for *_, shares in blocks]) if blocks else np.empty(0)),
     }
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
-def _repeated(values: list[str], count: int) -> pa.DictionaryArray:
+def _repeated(values: list[str], counts: list[int]) -> pa.DictionaryArray:
     names = list(dict.fromkeys(values))
-    codes = np.repeat(np.array([names.index(value) for value in values], dtype=np.int32), count)
+    codes = np.repeat(np.array([names.index(value) for value in values], dtype=np.int32), counts)
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, type=pa.string()))
 
 
@@ -91,10 +107,18 @@ def read_outcomes(path: Path) -> Outcomes:
     blocks, of_block = np.unique(keys, axis=0, return_inverse=True)
     rows = np.split(np.argsort(of_block, kind="stable"), np.cumsum(np.bincount(of_block.ravel()))[:-1])
     ids, shares = table.column("sample").to_numpy(), table.column("outcome").to_numpy()
-    samples = ids[rows[0]] if len(blocks) else np.empty(0, dtype=np.int64)
+    _check_lengths(path, [(names[1][label], len(where)) for (_, label, _), where in zip(blocks, rows, strict=False)])
+    samples = ids[max(rows, key=len)] if len(blocks) else np.empty(0, dtype=np.int64)
     found: dict[Place, dict[int, Floats]] = {}
     for (model, label, seed), where in zip(blocks, rows, strict=False):
         place = names[0][model], names[1][label]
-        outcome = aligned(samples, ids[where], shares[where], f"{path}: {place[0]}")
+        outcome = aligned(samples[: len(where)], ids[where], shares[where], f"{path}: {place[0]}")
         found.setdefault(place, {})[names[2][seed]] = outcome
     return Outcomes(samples, found)
+
+
+def _check_lengths(path: Path, blocks: list[tuple[str, int]]) -> None:
+    lengths: dict[str, int] = {}
+    for label, length in blocks:
+        if lengths.setdefault(label, length) != length:
+            raise StoreError(f"{path}: models have met {lengths[label]} and {length} samples in {label}; restore it")

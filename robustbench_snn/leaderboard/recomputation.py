@@ -60,13 +60,13 @@ def _wrong_outcomes(table: Table, outcomes: Outcomes, records: Records) -> Itera
     for model, label in sorted(scored ^ set(outcomes.by_seed)):
         there = (model, label) in outcomes.by_seed
         yield Finding("samples.parquet", model, label, *(("nothing", "outcomes") if there else ("outcomes", "nothing")))
-    if scored and len(outcomes.samples) != table.samples:
-        yield Finding("samples.parquet", "", "samples", table.samples, len(outcomes.samples))
     for row in table.rows:
         for label, score in row.cells.items():
             if (row.model, label) not in outcomes.by_seed:
                 continue
-            by_seed = outcomes.by_seed[row.model, label]
+            by_seed, count = outcomes.by_seed[row.model, label], len(outcomes.samples_of((row.model, label)))
+            if count != score.samples or count > table.samples:
+                yield Finding("samples.parquet", row.model, f"{label}, samples", score.samples, count)
             for seed in sorted({records[key].seed for key in score.records}):
                 of_seed = [records[key] for key in score.records if records[key].seed == seed]
                 expected = score_of(of_seed).metrics.get("accuracy")

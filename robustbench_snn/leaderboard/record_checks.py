@@ -74,7 +74,13 @@ def _of_another_row(row: Row | FirstRow, table: AnyTable, records: dict[str, Rec
             yield Finding("table.json", row.model, label, "records", "none")
         of_label = [records[key] for key in score.records if key in records]
         for record in of_label:
-            wanted = {**shared, **facts, "kind": "evaluate", "evaluation": _evaluation(table, label)}
+            wanted = {
+                **shared,
+                **_subset(table, label),
+                **facts,
+                "kind": "evaluate",
+                "evaluation": _evaluation(table, label),
+            }
             wanted["weights"] = weights.get(record.seed)
             found = {name: record.identity.get(name) for name in shared} | _facts(record)
             found |= {"kind": record.kind, "weights": record.weights_sha256}
@@ -97,6 +103,13 @@ def _evaluation(table: AnyTable, label: str) -> dict[str, Any] | None:
     """Name and version of the evaluation of a column; None if the table has no such column."""
     listed = dict(zip(table.columns, table.protocol["evaluations"], strict=False))
     return _name_and_version(listed[label]) if label in listed else None
+
+
+def _subset(table: AnyTable, label: str) -> dict[str, Any]:
+    """The samples of a column whose evaluation takes only some."""
+    listed = dict(zip(table.columns, table.protocol["evaluations"], strict=False))
+    limit = listed.get(label, {}).get("limit")
+    return {} if limit is None else {"samples": table.protocol.get("subsets", {}).get(str(limit))}
 
 
 def _name_and_version(evaluation: dict[str, Any]) -> dict[str, Any]:

@@ -86,6 +86,12 @@ def resolved_evaluation(component: ComponentSpec) -> dict[str, Any]:
     return identity
 
 
+def listed(evaluation: ComponentSpec) -> dict[str, Any]:
+    """An evaluation as a protocol lists it: as keys hold it, with its column's label and how many samples it takes."""
+    limit = {} if evaluation.limit is None else {"limit": evaluation.limit}
+    return {"label": evaluation.title, **limit, **resolved_evaluation(evaluation)}
+
+
 def versions(components: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Version of each component, and the source of those from outside, by ``kind/name``."""
     found = {(kind, name): KINDS[kind].get(name) for kind, name in components}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.parameters import pixels_text
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
-from robustbench_snn.plan.keys import content_key, resolved, resolved_evaluation, versions
+from robustbench_snn.plan.keys import content_key, listed, resolved, resolved_evaluation, versions
 from robustbench_snn.registry import backbones, encoders, evaluations, models
 from robustbench_snn.registry.spec import ComponentSpec, named_in
 from robustbench_snn.spec.entry import Entry, PluginEntry
@@ -18,6 +18,7 @@ from robustbench_snn.spec.suite import SuiteSpec
 
 if TYPE_CHECKING:
     from robustbench_snn.dataset import Dataset
+    from robustbench_snn.dataset.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Plan:
         train: one cell a model and seed.
         evaluate: one cell a model, seed and part of an evaluation, in the order of ``train``.
         protocol: what two entries must share for their numbers to compare: data, samples, seed, and evaluations
-            with their labels.
+            with their labels; ``subsets`` are the samples of evaluations that take only some, by how many.
     """
 
     suite: SuiteSpec
@@ -54,6 +55,10 @@ class Plan:
         """sha256 of the suite with all its settings, for provenance."""
         return hashlib.sha256(self.suite.model_dump_json().encode()).hexdigest()
 
+    def samples_of(self, cell: EvaluateCell) -> Samples:
+        """The test samples of an evaluation: all, or the first of their fixed order."""
+        return self.dataset.test.first(cell.component.limit)
+
     def evaluations_of(self, cell: TrainCell) -> list[EvaluateCell]:
         """The evaluations of one trained model."""
         return [found for found in self.evaluate if found.train is cell]
@@ -75,14 +80,20 @@ def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
         UserError: if a file of weights cannot be read.
     """
     data = {"name": dataset.name, "fingerprint": dataset.fingerprint}
-    shared = {"samples": dataset.test.digest(), "dataset": data, "seed": suite.evaluation_seed}
+    whole = {"samples": dataset.test.digest(), "dataset": data, "seed": suite.evaluation_seed}
+    limits = {component.limit for component in suite.evaluations if component.limit is not None}
+    subsets = {limit: dataset.test.first(limit).digest() for limit in sorted(limits)}
+    shared = [whole | {"samples": subsets.get(found.limit or 0, whole["samples"])} for found in suite.evaluations]
     train = tuple(cell for entry in suite.entries() for cell in _train_cells(entry, data, dataset))
-    evaluate = tuple(found for cell in train for found in _evaluate_cells(cell, suite.evaluations, shared))
-    protocol = {
-        "dataset": data,
-        **shared,
-        "evaluations": [{"label": component.title} | resolved_evaluation(component) for component in suite.evaluations],
-    }
+    evaluate = tuple(
+        found
+        for cell in train
+        for index, component in enumerate(suite.evaluations)
+        for found in _evaluate_cells(cell, index, component, shared[index])
+    )
+    protocol = {"dataset": data, **whole, "evaluations": [listed(component) for component in suite.evaluations]}
+    if subsets:
+        protocol["subsets"] = {str(limit): digest for limit, digest in subsets.items()}
     return Plan(suite, dataset, train, evaluate, protocol)
 
 
@@ -107,15 +118,14 @@ def _train_cells(entry: Entry, data: Mapping[str, Any], dataset: Dataset) -> Ite
 
 
 def _evaluate_cells(
-    train: TrainCell, components: Sequence[ComponentSpec], shared: Mapping[str, Any]
+    train: TrainCell, index: int, component: ComponentSpec, shared: Mapping[str, Any]
 ) -> Iterator[EvaluateCell]:
-    for index, component in enumerate(components):
-        evaluation = evaluations.get(component.name)
-        whole = evaluation.validate(component.parameters)
-        for part, parameters in enumerate(evaluation.implementation.split(whole)):
-            piece = component.model_copy(update={"parameters": dict(parameters)})
-            identity = {"evaluation": resolved_evaluation(piece), **shared, "model": train.identity["model"]}
-            yield EvaluateCell(train, index, piece, identity, part, _difference(parameters, whole))
+    evaluation = evaluations.get(component.name)
+    whole = evaluation.validate(component.parameters)
+    for part, parameters in enumerate(evaluation.implementation.split(whole)):
+        piece = component.model_copy(update={"parameters": dict(parameters)})
+        identity = {"evaluation": resolved_evaluation(piece), **shared, "model": train.identity["model"]}
+        yield EvaluateCell(train, index, piece, identity, part, _difference(parameters, whole))
 
 
 def _difference(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:

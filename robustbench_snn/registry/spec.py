@@ -25,11 +25,12 @@ FORMS = "write a component as a name, as {name: stf, kernel: 1} or as {stf: {ker
 
 
 class ComponentSpec(Strict):
-    """A component by name, with parameters, and in a table's columns with a label of its own."""
+    """A component by name, with parameters; of an evaluation also its column's label and its samples."""
 
     name: str
     parameters: Mapping[str, Any] = Field(default_factory=dict)
     label: str | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None  # an evaluation's: how many of the test samples it takes
     kind: str | None = None  # where the place that it stands at says so, in the plural; not written
 
     @property
@@ -40,7 +41,8 @@ class ComponentSpec(Strict):
     @model_serializer
     def _shortest(self) -> Any:
         """The shortest form that is read back as the same: a name, or one name with parameters."""
-        rest = ({"label": self.label} if self.label else {}) | dict(self.parameters)
+        column = {"label": self.label, "limit": self.limit}
+        rest = {name: value for name, value in column.items() if value} | dict(self.parameters)
         return {self.name: rest} if rest else self.name
 
     def create(self, kind: str, *context: Any) -> Any:
@@ -73,10 +75,23 @@ def parse(value: Any) -> Any:
     raise ValueError(FORMS)
 
 
+def _parse_evaluation(value: Any) -> Any:
+    """As :func:`parse`; ``limit`` is how many samples an evaluation takes, never a parameter of its own."""
+    found = parse(value)
+    if isinstance(found, ComponentSpec):
+        return found
+    parameters = dict(found.get("parameters", {}))
+    return {**found, "limit": parameters.pop("limit", None), "parameters": parameters}
+
+
 WrittenComponent = Annotated[ComponentSpec, BeforeValidator(parse)]
 """A component in any of its written forms; whether there is one of that name is not checked."""
 
+WrittenEvaluation = Annotated[ComponentSpec, BeforeValidator(_parse_evaluation)]
+"""An evaluation likewise, on the first ``limit`` test samples or on all."""
+
 _ADAPTER: TypeAdapter[ComponentSpec] = TypeAdapter(WrittenComponent)
+_EVALUATION: TypeAdapter[ComponentSpec] = TypeAdapter(WrittenEvaluation)
 
 
 def component_spec(value: Any) -> ComponentSpec:
@@ -88,6 +103,20 @@ def component_spec(value: Any) -> ComponentSpec:
     try:
         return _ADAPTER.validate_python(value)
     except ValidationError:
+        raise UserError(f"{FORMS}, not {value!r}") from None
+
+
+def evaluation_spec(value: Any) -> ComponentSpec:
+    """Reads an evaluation of a suite from plain data.
+
+    Raises:
+        UserError: if it is in none of the forms, or takes no whole number of samples.
+    """
+    try:
+        return _EVALUATION.validate_python(value)
+    except ValidationError as error:
+        if any(found["loc"][:1] == ("limit",) for found in error.errors()):
+            raise UserError(f"limit is how many test samples an evaluation takes, 1 or more, in {value!r}") from None
         raise UserError(f"{FORMS}, not {value!r}") from None
 
 

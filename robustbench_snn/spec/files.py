@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.registry import KINDS
-from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems
+from robustbench_snn.registry.spec import ComponentSpec, component_spec, evaluation_spec, problems
 from robustbench_snn.reported import load_reported
 from robustbench_snn.spec.suite import GridSpec, ModelSpec, SuiteSpec, TableSpec
 
@@ -192,7 +192,8 @@ def _component_problems_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     found: list[tuple[str, str, ComponentSpec]] = []
     for kind, path, value in places:
         with suppress(UserError):  # its form is wrong, which is among the problems already
-            found += [(kind, path, component_spec(value))] if value is not None else []
+            read = evaluation_spec if kind == "evaluations" else component_spec
+            found += [(kind, path, read(value))] if value is not None else []
     complete = iter(borrowed([component for kind, _, component in found if kind == "evaluations"]))
     for kind, path, component in found:
         yield from _check(kind, next(complete) if kind == "evaluations" else component, path)

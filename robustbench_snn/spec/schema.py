@@ -54,13 +54,16 @@ def _component_schema(registry: Registry[Any, Any], definitions: dict[str, Any])
     for name in registry:
         component = registry.get(name)
         parameters = _lift(component.parameters.model_json_schema(), definitions)
+        column: dict[str, Any] = {"label": {"type": "string", "description": "title of the column"}}
+        if registry.kind == "evaluation":
+            column["limit"] = {"type": "integer", "minimum": 1, "description": "use the first so many test samples"}
         elsewhere = {"eps"} if getattr(component.implementation, "borrows_ball", False) else set()
         own = {
             "type": "object",
             "description": registry.declaration(name).summary,
             "properties": {
                 "name": {"const": name},
-                "label": {"type": "string", "description": "title of the column"},
+                **column,
                 **parameters.get("properties", {}),
             },
             "required": [field for field in parameters.get("required", []) if field not in elsewhere],

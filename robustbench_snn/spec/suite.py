@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from robustbench_snn.evaluation.borrowed import borrowed
 from robustbench_snn.parameters import Readout
-from robustbench_snn.registry.spec import ComponentSpec, WrittenComponent
+from robustbench_snn.registry.spec import ComponentSpec, WrittenComponent, WrittenEvaluation
 from robustbench_snn.spec.entry import ClassifierEntry, Entry, PluginEntry
 from robustbench_snn.strict import Strict
 
@@ -144,7 +144,7 @@ class SuiteSpec(Strict):
     evaluation_seed: Annotated[int, Field(ge=0)] = 0
     models: tuple[ModelSpec, ...] = ()
     grid: GridSpec | None = None
-    evaluations: tuple[WrittenComponent, ...] = Field(min_length=1)
+    evaluations: tuple[WrittenEvaluation, ...] = Field(min_length=1)
     table: TableSpec = TableSpec()
 
     @field_validator("evaluations")

@@ -61,7 +61,7 @@ def test_ttfs_equals_spikingjelly(curve: str, timesteps: int) -> None:
 
 
 @given(st.integers(1, 10), st.sampled_from(["linear", "log"]), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_ttfs_fires_exactly_once_and_brighter_is_earlier(timesteps: int, curve: str, seed: int) -> None:
     pixels = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     spikes = frames(TTFS[curve], pixels, timesteps)
@@ -105,7 +105,7 @@ def test_burst_equals_a_loop(timesteps: int) -> None:
 
 
 @given(st.integers(1, 40), st.floats(1.0, 3.0), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_sigma_delta_error_is_below_a_threshold_over_t(timesteps: int, threshold: float, seed: int) -> None:
     pixels = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     encoder = make("sigma_delta", channels=1, threshold=threshold)

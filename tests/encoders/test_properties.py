@@ -32,7 +32,7 @@ FRAME_RANGES = {
     pool=st.booleans(),
     pixels=st.sampled_from(["random", "black", "white", "grey"]),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_any_image_any_size_any_timesteps(
     name: str, channels: int, height: int, width: int, timesteps: int, trained: int, pool: bool, pixels: str
 ) -> None:

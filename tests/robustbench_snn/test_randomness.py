@@ -37,13 +37,13 @@ def test_published_outputs() -> None:
 
 
 @given(key=st.integers(-(2**63), 2**63 - 1), count=st.integers(1, 40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_bits_are_splitmix64(key: int, count: int) -> None:
     assert [int(b) & MASK for b in stream(key).bits(count)[0]] == splitmix64(key & MASK, count)
 
 
 @given(key=st.integers(-(2**63), 2**63 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_draws_follow_from_the_bits(key: int) -> None:
     bits = splitmix64(key & MASK, 9)
     random = stream(key)

@@ -74,6 +74,10 @@ def _notes(table: Table) -> list[str]:
         f"interval over new samples for this one network",
         f"protocol {table.protocol_hash[:12]}: numbers compare only with those of the same protocol",
     ]
+    found += [
+        f"{labels}: on the first n = {limit} of these samples, whose order is fixed and balanced over classes"
+        for limit, labels in _limited(table).items()
+    ]
     if any(not score.comparable for row in table.rows for score in row.cells.values()):
         found.append("† the protocol of a paper, shown beside the correct one; not comparable with any other column")
     found += [
@@ -84,6 +88,15 @@ def _notes(table: Table) -> list[str]:
     ]
     found += [f"{row.model}: {note}" for row in table.rows for note in row.notes]
     return found
+
+
+def _limited(table: Table) -> dict[int, str]:
+    """Columns whose evaluations take only the first samples, by how many."""
+    found: dict[int, list[str]] = {}
+    for evaluation in table.protocol.get("evaluations", ()):
+        if (limit := evaluation.get("limit")) is not None and limit < table.samples:
+            found.setdefault(limit, []).append(evaluation["label"])
+    return {limit: ", ".join(labels) for limit, labels in sorted(found.items())}
 
 
 def _comparison_notes(table: Table) -> list[str]:

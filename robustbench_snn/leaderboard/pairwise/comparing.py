@@ -124,7 +124,7 @@ def compare_evidence(
         *names,
         (candidate.place, baseline.place),
         first.setting["dataset"]["name"],
-        len(first.samples),
+        max(len(ours.samples) for ours, _ in pairs),
         rows,
         tuple(left_out),
         (candidate.made_by, baseline.made_by),
@@ -167,7 +167,7 @@ def _pairs(
             f"{_full(candidate)} and {_full(baseline)} have no evaluation of one protocol in common: "
             f"{'; '.join(left_out) or 'nothing was measured with outcomes'}"
         )
-    if len({json_digest(ours.setting) for ours, _ in pairs}) > 1:
+    if not candidate.joined and not baseline.joined and len({json_digest(ours.setting) for ours, _ in pairs}) > 1:
         raise UserError(
             f"{_full(candidate)} and {_full(baseline)} were both measured on several sets of samples; name the suite "
             "file whose evaluations you mean"

@@ -121,7 +121,7 @@ def _evidence(row: Row, table: Table, place: str, outcomes: Outcomes, record_of:
                 name=records[0].identity["evaluation"]["name"],
                 parts=tuple(parts.values()),
                 setting=setting_of(records[0]),
-                samples=outcomes.samples,
+                samples=outcomes.samples_of((row.model, label)),
                 by_seed=outcomes.by_seed[row.model, label],
                 flags=score.flags,
                 comparable=score.comparable,

@@ -81,8 +81,11 @@ def _flags(row: Compared) -> str:
 
 def _notes(found: Pairwise) -> list[str]:
     ours, theirs = found.made_by
+    fewer = [f"{row.label} on {row.comparison.samples}" for row in found.rows if row.comparison.samples < found.samples]
+    some = f" ({', '.join(fewer)} of them)" if fewer else ""
     notes = [
-        f"points of accuracy on the same {found.samples} samples of {found.dataset}: {found.candidate} "
+        f"points of accuracy on the same {found.samples} samples of {found.dataset}"
+        f"{some}: {found.candidate} "
         f"({found.places[0]}) minus {found.baseline} ({found.places[1]}); intervals are not corrected; p-values are "
         f"corrected by {CORRECTIONS[found.correction]} over these {len(found.rows)} comparisons",
         "detectable: the smallest true difference, in points, found with 80 % power at 5 % before correction",

@@ -78,7 +78,7 @@ def test_samples_do_not_depend_on_batch_order_or_threads(name: str, size: int) -
 
 
 @given(first=st.integers(0, 11), length=st.integers(1, 12), name=st.sampled_from(NAMES))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_part_of_a_batch_is_a_part_of_the_whole(first: int, length: int, name: str) -> None:
     images = pictures(12, 20, 24)
     part = slice(first, first + length)

@@ -27,7 +27,7 @@ def by_hand(drive: Tensor, kind: Kind, tau: float, threshold: float) -> Tensor:
     return torch.stack(spikes)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     kind=st.sampled_from(["lif", "plif", "if"]),
     tau=st.sampled_from([1.25, 2.0, 4.0]),

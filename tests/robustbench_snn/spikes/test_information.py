@@ -70,7 +70,7 @@ def test_discrete_cases_with_known_answers() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_plug_in_is_that_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
     from sklearn.metrics import mutual_info_score
 

@@ -26,7 +26,7 @@ def entropy(counts: Mapping[str, int], timesteps: int) -> float:
 
 
 @given(st.integers(1, 8), st.integers(1, 4), st.integers(1, 30), st.floats(0.0, 1.0), st.integers(0, 1000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_against_strings(timesteps: int, batch: int, neurons: int, rate: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     spikes = (torch.rand(timesteps, batch, neurons, generator=generator) < rate).float()

@@ -67,7 +67,7 @@ def test_jitter_keeps_spikes_inside_the_run() -> None:
 
 
 @given(st.integers(0, 1000), st.floats(0, 1), st.integers(1, 6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_jitter_never_makes_spikes(seed: int, rate: float, steps: int) -> None:
     spikes = (streams(3, seed).uniform(steps, 40).transpose(0, 1) < 0.4).float()
     found = jitter(spikes, streams(3, seed), rate)

@@ -17,7 +17,7 @@ FULL = {"mixup": 0.5, "cutmix": 1.0, "randaugment": "rand-m9-n1-mstd0.4-inc1", "
         "horizontal_flip": 0.5, "crop_padding": 2, "label_smoothing": 0.1}  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3]), st.booleans())
 def test_ranges_and_simplex(seed: int, channels: int, mixing: bool) -> None:
     seed_everything(seed)

@@ -172,7 +172,7 @@ def test_every_attack_is_tested() -> None:
     assert set(attacks.names()) - {"apgd"} == set(QUICK)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), eps=st.floats(1e-3, 1.0), norm=st.sampled_from(["linf", "l2"]))
 def test_projection_lands_in_the_ball_and_leaves_members_alone(seed: int, eps: float, norm: Norm) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -56,7 +56,7 @@ def test_bumps_equal_loops_and_turn_by_a_right_angle(side: int) -> None:
         assert other[~inside].eq(0).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), side=st.integers(2, 8), fill=st.floats(0, 1), channels=st.integers(1, 3))
 def test_shifting_spends_the_whole_budget(seed: int, side: int, fill: float, channels: int) -> None:
     generator = torch.Generator().manual_seed(seed)
