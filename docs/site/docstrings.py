@@ -1,0 +1,84 @@
+"""Griffe extension and MkDocs hook: docstrings and signatures as readers of the reference want them.
+
+Sphinx's markup becomes markdown, formulas become MathML, and components whose annotated fields are their parameters
+get the signature that ``Parameterized`` gives them at run time.
+
+The docstrings are read in terminals and editors first, and say ``:func:`name``` and ``.. math::`` there. MathML is what
+browsers show by themselves: no script, no font, no other host.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from textwrap import dedent
+from typing import Any
+
+import griffe
+from latex2mathml.converter import convert
+
+ROLE = re.compile(r":(?:func|class|meth|mod|attr|data|exc):`~?([\w.]+)`")
+INLINE = re.compile(r":math:`([^`]+)`")
+BLOCK = re.compile(r"^( *)\.\. math::(.*(?:\n(?:\1 +\S.*|[ \t]*(?=\n)))*)", re.MULTILINE)
+LITERAL = re.compile(r"(?<=\w)::$", re.MULTILINE)
+OF_A_GROUP = "(of the shape)"
+"""Marks arguments that are fields of a keyword's dataclass, which no signature shows."""
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+
+
+class Docstrings(griffe.Extension):  # type: ignore[misc]  # griffe lives in an environment of its own
+    """Rewrites every docstring before it is parsed, and completes signatures."""
+
+    def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
+        """Called once for every class."""
+        family = [cls, *cls.mro()]
+        makers = [each.name for each in family if "__init__" in each.members or each.name == "Parameterized"]
+        if makers[:1] == ["Parameterized"]:
+            cls.set_member("__init__", initializer(family))
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Called once for everything that has a docstring."""
+        if obj.docstring:
+            text = ROLE.sub(lambda found: reference(found[1], obj), obj.docstring.value)
+            text = BLOCK.sub(lambda found: block(found[2], found[1]), INLINE.sub(r"\\(\1\\)", text))
+            obj.docstring.value = LITERAL.sub(":", text)
+            if OF_A_GROUP in text:
+                obj.docstring.parser_options |= {"warn_unknown_params": False, "warn_missing_types": False}
+
+
+def initializer(family: list[griffe.Class]) -> griffe.Function:
+    """The ``__init__`` of a keyword-only dataclass, from the annotated fields of it and its bases."""
+    fields = {
+        name: griffe.Parameter(
+            name, annotation=field.annotation, kind=griffe.ParameterKind.keyword_only, default=field.value
+        )
+        for each in reversed(family)
+        for name, field in each.members.items()
+        if field.is_attribute and field.annotation is not None and "property" not in field.labels
+        if "instance-attribute" in field.labels  # not a ClassVar
+    }
+    itself = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)
+    return griffe.Function("__init__", parameters=griffe.Parameters(itself, *fields.values()))
+
+
+def reference(name: str, scope: griffe.Object) -> str:
+    """A name as code, linked where the reference shows it."""
+    try:
+        first, _, rest = name.partition(".")
+        path = name if first == "robustbench_snn" else ".".join(filter(None, [scope.resolve(first), rest]))
+    except griffe.NameResolutionError:
+        return f"`{name}`"
+    return f'<autoref optional identifier="{path}"><code>{name}</code></autoref>'
+
+
+def block(tex: str, indent: str) -> str:
+    """A displayed formula; its lines are aligned at their ``&``."""
+    inside = rf"\begin{{aligned}}{dedent(tex).strip()}\end{{aligned}}"
+    return f"\n{indent}$$ {' '.join(inside.split())} $$\n"
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Formulas, as arithmatex leaves them, become MathML."""
+    return FORMULA.sub(
+        lambda found: convert(html.unescape(found[2]).strip(), display="block" if found[1] == "div" else "inline"), content
+    )
