@@ -21,8 +21,6 @@ ROLE = re.compile(r":(?:func|class|meth|mod|attr|data|exc):`~?([\w.]+)`")
 INLINE = re.compile(r":math:`([^`]+)`")
 BLOCK = re.compile(r"^( *)\.\. math::(.*(?:\n(?:\1 +\S.*|[ \t]*(?=\n)))*)", re.MULTILINE)
 LITERAL = re.compile(r"(?<=\w)::$", re.MULTILINE)
-OF_A_GROUP = "(of the shape)"
-"""Marks arguments that are fields of a keyword's dataclass, which no signature shows."""
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -36,14 +34,16 @@ class Docstrings(griffe.Extension):  # type: ignore[misc]  # griffe lives in an 
         if makers[:1] == ["Parameterized"]:
             cls.set_member("__init__", initializer(family))
 
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Called once for the package, of which :meth:`on_object` is not told."""
+        self.on_object(obj=pkg)
+
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Called once for everything that has a docstring."""
+        """Called once for everything else."""
         if obj.docstring:
             text = ROLE.sub(lambda found: reference(found[1], obj), obj.docstring.value)
             text = BLOCK.sub(lambda found: block(found[2], found[1]), INLINE.sub(r"\\(\1\\)", text))
             obj.docstring.value = LITERAL.sub(":", text)
-            if OF_A_GROUP in text:
-                obj.docstring.parser_options |= {"warn_unknown_params": False, "warn_missing_types": False}
 
 
 def initializer(family: list[griffe.Class]) -> griffe.Function:
@@ -79,6 +79,11 @@ def block(tex: str, indent: str) -> str:
 
 def on_page_content(content: str, **_: Any) -> str:
     """Formulas, as arithmatex leaves them, become MathML."""
-    return FORMULA.sub(
-        lambda found: convert(html.unescape(found[2]).strip(), display="block" if found[1] == "div" else "inline"), content
-    )
+    return FORMULA.sub(lambda found: formula(html.unescape(found[2]).strip(), displayed=found[1] == "div"), content)
+
+
+def formula(tex: str, *, displayed: bool) -> str:
+    """A formula as MathML; a displayed one scrolls where it is wider than the page."""
+    if displayed:
+        return f'<div class="formula">{convert(tex, display="block")}</div>'
+    return str(convert(tex))

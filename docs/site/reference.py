@@ -7,8 +7,10 @@ and a page for each folder of shipped components. What is added to a list or a f
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -31,6 +33,9 @@ COMPONENTS = {
 }
 """The sub-package of each kind of component, and what its page is called."""
 
+OF_A_GROUP = "(of the shape)"
+"""Marks arguments that are fields of a keyword's dataclass, and so in no signature."""
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages of the reference."""
@@ -45,15 +50,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def of_names(module: str, names: Path) -> Iterator[str]:
     """The page of one list of names: each under the room that it is imported from."""
-    yield f"# {module}\n"
-    yield f"::: {module}\n    options:\n      members: false\n      show_root_heading: false\n"
+    yield f"# {module}\n\n{about(module)}"
     section = ""
     for name, home in imported(names):
-        room = home.removeprefix("robustbench_snn.").removeprefix("testing.").split(".")[0]
+        room = home.split(".")[0]
         if room != section and module == "robustbench_snn.plugins":
-            yield f"## {room}\n\n{summary(PACKAGE / room)}\n"
+            yield f"## {room}\n\n{about(f'robustbench_snn.{room}')}"
         section = room
-        yield f"::: {module}.{name}\n    options:\n      heading_level: 3\n"
+        yield shown(f"{module}.{name}", heading_level=3)
 
 
 def imported(names: Path) -> Iterator[tuple[str, str]]:
@@ -65,16 +69,31 @@ def imported(names: Path) -> Iterator[tuple[str, str]]:
 
 
 def of_components(package: str, kind: str) -> Iterator[str]:
-    """The page of one folder of components."""
-    folder = PACKAGE / package.replace(".", "/")
-    yield f"# Shipped {kind}\n\n{summary(folder)}\n"
-    for file in sorted(folder.glob("*.py")):
-        if not file.name.startswith("_"):
-            yield f"## {file.stem}\n"
-            yield f"::: robustbench_snn.{package}.{file.stem}\n    options:\n      show_root_heading: false\n"
+    """The page of one folder of components: what each file registers, its parameters and formulas."""
+    module = f"robustbench_snn.{package}"
+    yield f"# Shipped {kind}\n\n{about(module)}"
+    for file in sorted((PACKAGE / package.replace(".", "/")).glob("*.py")):
+        registered = [each for each in ast.parse(file.read_text()).body if is_registered(each)]
+        if registered:
+            yield f"## {file.stem}\n\n{about(f'{module}.{file.stem}')}"
+        for each in registered:
+            unseen = OF_A_GROUP in (ast.get_docstring(each) or "")
+            lenient = {"docstring_options": {"warn_unknown_params": False, "warn_missing_types": False}} if unseen else {}
+            yield shown(f"{module}.{file.stem}.{each.name}", heading_level=3, members=False, **lenient)
 
 
-def summary(room: Path) -> str:
-    """The first line of a room's docstring."""
-    file = room / "__init__.py" if room.is_dir() else room.with_suffix(".py")
-    return (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n\n")[0].replace("\n", " ")
+def is_registered(statement: ast.stmt) -> TypeGuard[ast.ClassDef | ast.FunctionDef]:
+    """Whether a statement defines a component."""
+    return isinstance(statement, ast.ClassDef | ast.FunctionDef) and any(
+        "register_" in ast.unparse(decorator) for decorator in statement.decorator_list
+    )
+
+
+def about(module: str) -> str:
+    """A module's own docstring."""
+    return shown(module, members=False, show_root_heading=False, show_root_toc_entry=False)
+
+
+def shown(name: str, **options: object) -> str:
+    """What mkdocstrings replaces by the documentation of ``name``."""
+    return f"::: {name}\n    options: {json.dumps(options)}\n"
