@@ -21,6 +21,7 @@ ROLE = re.compile(r":(?:func|class|meth|mod|attr|data|exc):`~?([\w.]+)`")
 INLINE = re.compile(r":math:`([^`]+)`")
 BLOCK = re.compile(r"^( *)\.\. math::(.*(?:\n(?:\1 +\S.*|[ \t]*(?=\n)))*)", re.MULTILINE)
 LITERAL = re.compile(r"(?<=\w)::$", re.MULTILINE)
+EXAMPLE = re.compile(r"^Example:(?=\n\s+>>>)", re.MULTILINE)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -43,7 +44,7 @@ class Docstrings(griffe.Extension):  # type: ignore[misc]  # griffe lives in an 
         if obj.docstring:
             text = ROLE.sub(lambda found: reference(found[1], obj), obj.docstring.value)
             text = BLOCK.sub(lambda found: block(found[2], found[1]), INLINE.sub(r"\\(\1\\)", text))
-            obj.docstring.value = LITERAL.sub(":", text)
+            obj.docstring.value = EXAMPLE.sub("Examples:", LITERAL.sub(":", text))
 
 
 def initializer(family: list[griffe.Class]) -> griffe.Function:

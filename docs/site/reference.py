@@ -35,6 +35,7 @@ COMPONENTS = {
 
 OF_A_GROUP = "(of the shape)"
 """Marks arguments that are fields of a keyword's dataclass, and so in no signature."""
+LENIENT = {"docstring_options": {"warn_unknown_params": False, "warn_missing_types": False}}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -77,9 +78,10 @@ def of_components(package: str, kind: str) -> Iterator[str]:
         if registered:
             yield f"## {file.stem}\n\n{about(f'{module}.{file.stem}')}"
         for each in registered:
-            unseen = OF_A_GROUP in (ast.get_docstring(each) or "")
-            lenient = {"docstring_options": {"warn_unknown_params": False, "warn_missing_types": False}} if unseen else {}
-            yield shown(f"{module}.{file.stem}.{each.name}", heading_level=3, members=False, **lenient)
+            grouped = OF_A_GROUP in (ast.get_docstring(each) or "")
+            yield shown(
+                f"{module}.{file.stem}.{each.name}", heading_level=3, members=False, **(LENIENT if grouped else {})
+            )
 
 
 def is_registered(statement: ast.stmt) -> TypeGuard[ast.ClassDef | ast.FunctionDef]:

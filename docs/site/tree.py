@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files, InclusionLevel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,11 +39,12 @@ class Shown(File):  # type: ignore[misc]  # mkdocs lives in an environment of it
         return markdown(self.src_uri)
 
 
-@event_priority(100)  # before whatever lists the pages
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Gives the files of ``docs/`` their path in the repository, and adds what they link."""
     theirs = [file for file in files if file.src_dir != config.docs_dir]
-    docs = [f"docs/{file.src_uri}" for file in files if file.src_dir == config.docs_dir and file.inclusion.is_included()]
+    docs = [
+        f"docs/{file.src_uri}" for file in files if file.src_dir == config.docs_dir and file.inclusion.is_included()
+    ]
     wanted = dict.fromkeys([*OPENING, *docs], InclusionLevel.INCLUDED)  # each must be in the navigation
     waiting = list(wanted)
     while waiting:
