@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import html
 import re
-from textwrap import dedent
 from typing import Any
 
 import griffe
@@ -73,9 +72,11 @@ def reference(name: str, scope: griffe.Object) -> str:
 
 
 def block(tex: str, indent: str) -> str:
-    """A displayed formula; its lines are aligned at their ``&``."""
-    inside = rf"\begin{{aligned}}{dedent(tex).strip()}\end{{aligned}}"
-    return f"\n{indent}$$ {' '.join(inside.split())} $$\n"
+    """A displayed formula; as Sphinx has it, lines are aligned at their ``&``."""
+    inside = " ".join(tex.split())
+    if "&" in inside:
+        inside = rf"\begin{{split}}{inside}\end{{split}}"
+    return f"\n{indent}$$ {inside} $$\n"
 
 
 def on_page_content(content: str, **_: Any) -> str:
