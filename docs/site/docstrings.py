@@ -1,10 +1,7 @@
 """Griffe extension and MkDocs hook: docstrings and signatures as readers of the reference want them.
 
 Sphinx's markup becomes markdown, formulas become MathML, and components whose annotated fields are their parameters
-get the signature that ``Parameterized`` gives them at run time.
-
-The docstrings are read in terminals and editors first, and say ``:func:`name``` and ``.. math::`` there. MathML is what
-browsers show by themselves: no script, no font, no other host.
+get the signature that ``Parameterized`` gives them at run time. Browsers show MathML by themselves: no script, no font.
 """
 
 from __future__ import annotations
@@ -21,6 +18,8 @@ INLINE = re.compile(r":math:`([^`]+)`")
 BLOCK = re.compile(r"^( *)\.\. math::(.*(?:\n(?:\1 +\S.*|[ \t]*(?=\n)))*)", re.MULTILINE)
 LITERAL = re.compile(r"(?<=\w)::$", re.MULTILINE)
 EXAMPLE = re.compile(r"^Example:(?=\n\s+>>>)", re.MULTILINE)
+FIELDS = "of fields"
+"""Label of an ``__init__`` that :func:`initializer` made."""
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -30,8 +29,8 @@ class Docstrings(griffe.Extension):  # type: ignore[misc]  # griffe lives in an 
     def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
         """Called once for every class."""
         family = [cls, *cls.mro()]
-        makers = [each.name for each in family if "__init__" in each.members or each.name == "Parameterized"]
-        if makers[:1] == ["Parameterized"]:
+        written = [each.name for each in family if each.name == "Parameterized" or is_written(each)]
+        if written[:1] == ["Parameterized"]:
             cls.set_member("__init__", initializer(family))
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
@@ -46,6 +45,11 @@ class Docstrings(griffe.Extension):  # type: ignore[misc]  # griffe lives in an 
             obj.docstring.value = EXAMPLE.sub("Examples:", LITERAL.sub(":", text))
 
 
+def is_written(cls: griffe.Class) -> bool:
+    """Whether a class has an ``__init__`` in its source."""
+    return "__init__" in cls.members and FIELDS not in cls.members["__init__"].labels
+
+
 def initializer(family: list[griffe.Class]) -> griffe.Function:
     """The ``__init__`` of a keyword-only dataclass, from the annotated fields of it and its bases."""
     fields = {
@@ -54,11 +58,13 @@ def initializer(family: list[griffe.Class]) -> griffe.Function:
         )
         for each in reversed(family)
         for name, field in each.members.items()
-        if field.is_attribute and field.annotation is not None and "property" not in field.labels
-        if "instance-attribute" in field.labels  # not a ClassVar
+        if field.is_attribute and field.annotation is not None
+        if "instance-attribute" in field.labels  # no property, no ClassVar
     }
     itself = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)
-    return griffe.Function("__init__", parameters=griffe.Parameters(itself, *fields.values()))
+    made = griffe.Function("__init__", parameters=griffe.Parameters(itself, *fields.values()))
+    made.labels.add(FIELDS)
+    return made
 
 
 def reference(name: str, scope: griffe.Object) -> str:
