@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 TEXTURES := $(BIN)/python -m pip install --quiet --no-deps imagecorruptions-imaug==1.1.5
 # sinabs needs nothing of the chip tools that it would otherwise bring along.
 SINABS := $(BIN)/python -m pip install --quiet --no-deps sinabs==3.1.3
+DOCS := build/docs-env
 SHELL := /bin/bash
 
-.PHONY: quickstart test lint schema clean
+.PHONY: quickstart test lint schema docs docs-serve clean
 
 quickstart: $(VENV)/.installed  ## install and take the quickstart suite to a draft of its leaderboard
 	$(BIN)/rbsnn run suites/quickstart.yaml --draft --jobs 2
@@ -25,6 +26,17 @@ lint: $(VENV)/.installed-dev  ## style, types, and who may import whom
 
 schema: $(VENV)/.installed  ## write the JSON schema that suite files name
 	$(BIN)/rbsnn schema > robustbench_snn/suite.schema.json
+
+docs: $(DOCS)/.installed  ## build the documentation as a site, build/site-docs; a broken link or a page left out fails
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+docs-serve: $(DOCS)/.installed  ## show the site, and build it again whenever a page changes
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs serve
+
+$(DOCS)/.installed: docs/site/requirements.txt
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
