@@ -14,7 +14,8 @@ from robustbench_snn.kernels import native
 from robustbench_snn.kernels.compiling import kernels
 from robustbench_snn.kernels.dynamics import Dynamics
 from robustbench_snn.kernels.layout import Layout
-from robustbench_snn.kernels.native import BuiltIn, unwatched
+from robustbench_snn.kernels.native import unwatched
+from robustbench_snn.kernels.slopes import BuiltIn
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Stepwise:
     Attributes:
         slopes: u of all steps of a call (T, B, ...), contiguous, to ds/du of the same shape.
         by_sample: the same numbers sooner, where a neuron's place in its sample does not matter: the membranes before
-            the reset (T, B, M), in whatever order they lie in memory, and the threshold, to ds/du (T, B, M).
+            the reset (T, B, M), in whatever order they lie in memory, and the threshold, to ds/du (T, B, M), a tensor
+            of its own, none of it negative: its signs are made to say who fired, where H is not needed otherwise.
     """
 
     slopes: Callable[[Tensor], Tensor]
@@ -82,18 +84,19 @@ class _Layer(torch.autograd.Function):
         ctx: Any, currents: Tensor, membrane: Tensor, rate: Tensor | None, dynamics: Dynamics, slopes: Slopes
     ) -> tuple[Tensor, Tensor]:
         layout = Layout.of(currents, membrane)
-        steps, x, v = currents.shape[0], layout.flat(currents), layout.flat_step(membrane)
-        if native.runs(x):
-            spikes, last, charges = native.forward(dynamics, x, v, rate, steps)
-        else:
-            spikes, last, charges = _forward(dynamics, steps, x.shape[0] == 1, v.ndim == 0)(x, v, rate, steps=steps)
-        given = [_given(charges, dynamics, slopes, layout)] if isinstance(slopes, Stepwise) else []
-        wanted = ctx.needs_input_grad
-        if any(wanted):
-            ctx.dynamics, ctx.slopes, ctx.layout = dynamics, slopes, layout
-            rated = (x, v) if wanted[2] else (None, None)
-            ctx.save_for_backward(charges, rate, *rated, *given)
-            ctx.set_materialize_grads(False)
+        x, v = layout.flat(currents), layout.flat_step(membrane)
+        spikes, last, charges = _steps(x, v, rate, dynamics, currents.shape[0])
+        given, signed = [], False
+        if isinstance(slopes, Stepwise):
+            given = [_given(charges, dynamics, slopes, layout)]
+            unasked = dynamics.detach_reset and not ctx.needs_input_grad[2]
+            if slopes.by_sample is not None and unasked and native.runs(charges):
+                native.sign(given[0], charges, dynamics.threshold)
+                signed, charges = True, given.pop()  # a sign says who fired, and nothing else of H is asked
+        ctx.dynamics, ctx.slopes, ctx.layout, ctx.signed = dynamics, slopes, layout, signed
+        rated = (x, v) if ctx.needs_input_grad[2] else (None, None)
+        ctx.save_for_backward(charges, rate, *rated, *given)
+        ctx.set_materialize_grads(False)
         return layout.whole(spikes), layout.whole(last)
 
     @staticmethod
@@ -108,11 +111,23 @@ class _Layer(torch.autograd.Function):
         with unwatched():
             spiked = None if by_spikes is None else layout.flat(by_spikes).expand_as(charges).contiguous()
             lasted = None if by_last is None else layout.flat_step(by_last)
-            slopes = given[0] if given else ctx.slopes
+            slopes = charges if ctx.signed else given[0] if given else ctx.slopes
             run = native.backward if native.runs(charges) else _plain_backward
-            by_currents, by_first, totals = run(dynamics, spiked, lasted, charges, rate, slopes, rated=wanted[2])
+            by_currents, by_first, totals = run(
+                dynamics, spiked, lasted, charges, rate, slopes, rated=wanted[2], signed=ctx.signed
+            )
             by_rate = dynamics.by_rate(list(totals), currents, membrane, charges) if wanted[2] else None
         return layout.whole(by_currents), layout.whole(by_first) if wanted[1] else None, by_rate, None, None
+
+
+def _steps(
+    currents: Tensor, membrane: Tensor, rate: Tensor | None, dynamics: Dynamics, steps: int, *, keeps: bool = True
+) -> tuple[Tensor, ...]:
+    """Spikes (T, N), the last membrane (N,) and H (T, N) of flat currents and membranes."""
+    if native.runs(currents):
+        return native.forward(dynamics, currents, membrane, rate, steps, keeps=keeps)
+    kernel = _forward(dynamics, steps, currents.shape[0] == 1, membrane.ndim == 0)
+    return kernel(currents, membrane, rate, steps=steps)
 
 
 def _plain_backward(
@@ -124,8 +139,12 @@ def _plain_backward(
     slopes: Tensor | BuiltIn | Elementwise,
     *,
     rated: bool,
+    signed: bool,
 ) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
     """See :func:`robustbench_snn.kernels.native.backward`."""
+    if signed:
+        assert isinstance(slopes, Tensor)
+        charges, slopes = torch.where(slopes.signbit(), dynamics.threshold, -torch.inf), slopes.abs()
     if isinstance(slopes, Elementwise):
         slopes = torch.stack([slopes(charge - dynamics.threshold) for charge in charges])
     own, given = (slopes, ()) if isinstance(slopes, BuiltIn) else (None, (slopes,))
@@ -159,6 +178,13 @@ def run(
     Returns:
         Spikes (T, B, ...), laid out as the currents, and the membrane after the last step, (B, ...).
     """
+    given = currents, membrane, rate
     with unwatched():
-        spikes, last = _Layer.apply(currents, membrane, rate, dynamics, slopes)
-    return spikes, last
+        followed = torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in given)
+        if followed or isinstance(slopes, Stepwise):
+            spikes, last = _Layer.apply(currents, membrane, rate, dynamics, slopes)
+            return spikes, last
+        layout = Layout.of(currents, membrane)
+        x, v = layout.flat(currents), layout.flat_step(membrane)
+        spikes, last, _ = _steps(x, v, rate, dynamics, currents.shape[0], keeps=False)
+        return layout.whole(spikes), layout.whole(last)

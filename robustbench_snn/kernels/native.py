@@ -4,43 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from spikingjelly._ops.surrogate import _surrogate_gradient  # no public name: the formulas that training runs on
+from numpy.typing import NDArray
 from torch import Tensor
 
-from robustbench_snn.kernels import loops
 from robustbench_snn.kernels.compiling import failed, same, succeeded, wanted
 from robustbench_snn.kernels.dynamics import Dynamics
-from robustbench_snn.kernels.slopes import loop_of
+from robustbench_snn.kernels.slopes import SIGMOID, BuiltIn, has_formula
 
+Floats = NDArray[np.float32]
 F_ = TypeVar("F_", bound=Callable[..., Any])
 SlopeOf = Callable[[Tensor], Tensor]
 """u = membrane before the reset - threshold, of any shape, to what stands for ds/du."""
-
-
-@dataclass(frozen=True)
-class BuiltIn:
-    """A surrogate of SpikingJelly.
-
-    Attributes:
-        number: its place in SpikingJelly's list.
-        alpha: its sharpness.
-    """
-
-    number: int
-    alpha: float
-
-    def __call__(self, membrane: Tensor) -> Tensor:
-        """ds/du of u, elementwise."""
-        slope: Tensor = _surrogate_gradient(membrane, self.alpha, self.number)
-        return slope
-
-
 unwatched = torch._C.DisableTorchFunction
 """Inside, no function mode sees what is done: a slope is a constant, also where detach is passed through."""
 GRAIN = 32768
@@ -48,7 +28,7 @@ GRAIN = 32768
 LANES = 64
 """Shares of the neurons are multiples of this: the last few of another number meet torch's scalar code, whose exp
 rounds otherwise than that of vectors."""
-_KINDS = {"if": loops.IF, "lif": loops.LIF, "plif": loops.PLIF}
+_NO_NUMBERS = np.float32(0.0), np.float32(0.0)
 
 
 @cache
@@ -86,14 +66,15 @@ def _ready() -> bool:
 
 
 def forward(
-    dynamics: Dynamics, currents: Tensor, membrane: Tensor, rate: Tensor | None, steps: int
+    dynamics: Dynamics, currents: Tensor, membrane: Tensor, rate: Tensor | None, steps: int, *, keeps: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """See :meth:`Dynamics.forward`."""
+    """See :meth:`Dynamics.forward`; H is empty unless ``keeps``."""
     neurons = currents.shape[1]
     last = currents.new_empty(neurons).copy_(membrane)
-    spikes, charges = currents.new_empty(steps, neurons), currents.new_empty(steps, neurons)
-    given = _array(currents), _array(last), *_constants(dynamics, rate), _array(spikes), _array(charges)
-    loop = machine_code(loops.forward)
+    spikes = currents.new_empty(steps, neurons)
+    charges = torch.empty_like(spikes) if keeps else currents.new_empty(0, 0)
+    loop, constants = _forward_loop(dynamics, keeps), _constants(dynamics, rate)
+    given = _array(currents), _array(last), *constants, _array(spikes), _array(charges)
     _share(neurons, steps, lambda begin, end: loop(*given, begin, end))
     return spikes, last, charges
 
@@ -107,6 +88,7 @@ def backward(
     slopes: Tensor | BuiltIn | SlopeOf,
     *,
     rated: bool,
+    signed: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See :meth:`Dynamics.backward`.
 
@@ -118,6 +100,7 @@ def backward(
         rate: 1 / tau of PLIF.
         slopes: (T, N), or a surrogate or function, which is asked a few neurons at a time.
         rated: whether the gradient by H is wanted.
+        signed: slopes are given as :func:`sign` left them, and ``charges`` are not looked at.
 
     Returns:
         The gradients by the currents (T, N), by the first membrane (N,), and by H, (T, N) or empty.
@@ -127,39 +110,72 @@ def backward(
     by_first = charges.new_zeros(neurons) if by_last is None else by_last.clone()
     by_currents = torch.empty_like(charges)
     totals = torch.empty_like(charges) if rated else charges.new_empty(0, 0)
-    constants = *_constants(dynamics, rate), dynamics.detach_reset
-    outputs = _array(by_currents), _array(totals)
-    inputs = _array(by_spikes), _array(by_first), _array(charges)
-    loop = machine_code(loops.backward)
-    if not isinstance(slopes, Tensor) and not _even(neurons):  # torch's own rounding of each step
+    constants = _constants(dynamics, rate)
+    inputs, outputs = (_array(by_spikes), _array(by_first), _array(charges)), (_array(by_currents), _array(totals))
+    formula = isinstance(slopes, BuiltIn) and _by_formula(slopes.number, neurons)
+    if not isinstance(slopes, Tensor) and not formula and not _even(neurons):  # torch's own rounding of each step
         slopes = torch.stack([slopes(charge - dynamics.threshold) for charge in charges])
-    fill = loop_of(slopes.number) if isinstance(slopes, BuiltIn) else None
-    if isinstance(slopes, Tensor):
-        arrays = *inputs, _array(slopes), *constants, *outputs
-        _share(neurons, steps, lambda begin, end: loop(*arrays, 0, begin, end))
+    if isinstance(slopes, Tensor) or (formula and isinstance(slopes, BuiltIn)):
+        if isinstance(slopes, Tensor):
+            source, array, numbers = _loops().SIGNED if signed else _loops().GIVEN, _array(slopes), _NO_NUMBERS
+        else:
+            source, array, numbers = slopes.number, inputs[2], slopes.numbers()
+        loop = _backward_loop(dynamics, rated, source)
+        given = *inputs, array, *numbers, *constants, *outputs, 0
+        _share(neurons, steps, lambda begin, end: loop(*given, begin, end))
         return by_currents, by_first, totals
     width = max(GRAIN // steps // LANES * LANES, LANES)  # what torch gives to one thread, this one
+    loop = _backward_loop(dynamics, rated, _loops().GIVEN)
 
     def run(begin: int, end: int) -> None:
-        some = charges.new_empty(steps, min(width, end - begin))
         for low in range(begin, end, width):
             high = min(low + width, end)
-            if fill is not None and isinstance(slopes, BuiltIn):
-                fill(inputs[2], constants[1], slopes.alpha, _array(some), low, high)
-            else:
-                with unwatched():
-                    some = slopes(charges[:, low:high] - dynamics.threshold).contiguous()
-            loop(*inputs, _array(some), *constants, *outputs, low, low, high)
+            with unwatched():
+                some = slopes(charges[:, low:high] - dynamics.threshold).contiguous()
+            loop(*inputs, _array(some), *_NO_NUMBERS, *constants, *outputs, low, low, high)
 
     _share(neurons, steps, run)
     return by_currents, by_first, totals
 
 
-def _constants(dynamics: Dynamics, rate: Tensor | None) -> tuple[Any, ...]:
+def sign(slopes: Tensor, charges: Tensor, threshold: float) -> None:
+    """Turns the slopes (T, N), none of them negative, of neurons that fired into their negatives, in place."""
+    loop, given = _loops().sign_loop(), (_array(slopes), _array(charges), np.float32(threshold))
+    _share(charges.shape[1], len(charges), lambda begin, end: loop(*given, begin, end))
+
+
+@cache
+def _loops() -> Any:
+    """The module of loops, which imports numba."""
+    return import_module("robustbench_snn.kernels.loops")
+
+
+def _code(dynamics: Dynamics) -> tuple[int, bool, int]:
+    loops = _loops()
+    kind = {"if": loops.IF, "lif": loops.LIF, "plif": loops.PLIF}[dynamics.kind]
+    if dynamics.reset is None:
+        return kind, dynamics.decay_input, loops.SUBTRACT
+    return kind, dynamics.decay_input, loops.VALUE if dynamics.reset else loops.ZERO
+
+
+@cache
+def _forward_loop(dynamics: Dynamics, keeps: bool) -> Any:
+    return _loops().forward_loop(*_code(dynamics), keeps)
+
+
+@cache
+def _backward_loop(dynamics: Dynamics, rated: bool, source: int) -> Any:
+    return _loops().backward_loop(*_code(dynamics), dynamics.detach_reset, rated, source)
+
+
+def _constants(dynamics: Dynamics, rate: Tensor | None) -> tuple[np.float32, np.float32, np.float32]:
     tau = dynamics.tau if rate is None else float(rate.detach())
-    reset, soft = dynamics.rest, dynamics.reset is None
-    numbers = (np.float32(value) for value in (tau, dynamics.threshold, reset))
-    return *numbers, _KINDS[dynamics.kind], dynamics.decay_input, soft
+    return np.float32(tau), np.float32(dynamics.threshold), np.float32(dynamics.rest)
+
+
+def _by_formula(number: int, neurons: int) -> bool:
+    """Whether the loops' own formula has the bits of torch's; torch's exp alone rounds the last few otherwise."""
+    return has_formula(number) and (number != SIGMOID or _even(neurons))
 
 
 def _array(values: Tensor) -> np.ndarray[Any, Any]:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from robustbench_snn.kernels.dynamics import Dynamics
 from robustbench_snn.kernels.layer import Slopes, run
-from robustbench_snn.kernels.native import BuiltIn, unwatched
+from robustbench_snn.kernels.native import unwatched
+from robustbench_snn.kernels.slopes import BuiltIn
 
 KINDS = (LIFNode, ParametricLIFNode, IFNode)
 """Layers of exactly these types; a subclass may compute what it likes."""

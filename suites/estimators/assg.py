@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from robustbench_snn.estimator.contract import SpikeEstimator, register_estimator
 from robustbench_snn.estimator.reach import Slope
 from robustbench_snn.estimator.surrogate import SteppedSpike
-from robustbench_snn.kernels.loops import Floats
-from robustbench_snn.kernels.native import machine_code, runs
+from robustbench_snn.kernels.native import Floats, machine_code, runs
 
 Integers = NDArray[np.int64]
 BETA = 0.9

@@ -5,17 +5,15 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from spikingjelly._ops.surrogate import _surrogate_gradient
 from torch import Tensor
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.kernels import compiling, native
 from robustbench_snn.kernels.compiling import Kernel, mode, state, using
 from robustbench_snn.kernels.dynamics import Dynamics
-from robustbench_snn.kernels.slopes import ATAN, SIGMOID, TRIANGLE, loop_of
+from robustbench_snn.kernels.slopes import ATAN, SIGMOID, TRIANGLE, BuiltIn, by_formula, has_formula
 from robustbench_snn.model.fusing import fusing
 from robustbench_snn.model.neurons import NeuronConfig
 
@@ -60,14 +58,15 @@ def test_a_cpu_runs_machine_code_unless_told_not_to() -> None:
 
 @pytest.mark.parametrize("failure", ["other numbers", "no numba"])
 def test_where_compiling_fails_plain_loops_go_on(failure: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(function: Any) -> Any:
+    def broken(*constants: Any) -> Any:
         if failure == "no numba":
             raise ImportError("no module named numba")
         return lambda *arguments: None  # leaves what it shall fill as it is
 
     layer, current = NeuronConfig().build(), torch.rand(4, 3, 5, requires_grad=True)
     expected = layer(current)
-    monkeypatch.setattr(native, "machine_code", broken)
+    for name in ("_forward_loop", "_backward_loop"):
+        monkeypatch.setattr(native, name, broken)
     layer.reset()  # type: ignore[operator]
     with fusing(layer), pytest.warns(UserWarning, match="not compiled") as told:
         first = layer(current)
@@ -89,10 +88,10 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("neurons", [1, 63, 64, 20_000, 65_536])
-@pytest.mark.parametrize("own", [True, False], ids=["a loop of slopes", "slopes of torch"])
+@pytest.mark.parametrize("own", [True, False], ids=["a formula in the loop", "slopes of torch"])
 def test_the_share_of_a_thread_changes_no_bit(threads: int, neurons: int, own: bool) -> None:
     currents, gradient = random(4, neurons), random(4, neurons, seed=1)
-    slope: Any = native.BuiltIn(ATAN, 2.0) if own else lambda u: 1.0 / (1.0 + u.square())
+    slope: Any = BuiltIn(ATAN, 2.0) if own else lambda u: 1.0 / (1.0 + u.square())
     before = torch.get_num_threads()
     found = []
     try:
@@ -110,17 +109,15 @@ def test_the_share_of_a_thread_changes_no_bit(threads: int, neurons: int, own: b
 @pytest.mark.parametrize("number", [SIGMOID, ATAN, TRIANGLE])
 @pytest.mark.parametrize("alpha", [0.5, 2.0, 4.0, 1e6])
 def test_slopes_have_the_bits_of_torch(number: int, alpha: float) -> None:
-    loop = loop_of(number)
-    if loop is None:
+    if not has_formula(number):
         pytest.skip("torch rounds otherwise on this machine, and its own slopes are taken")
     values = torch.cat([random(2**14), torch.tensor([0.0, -0.0, 1e-30, 30.0, -30.0, 3e38, -3e38] + [0.0] * 57)])
-    charges, slopes = values.reshape(1, -1), torch.empty(1, len(values))
-    loop(charges.numpy(), np.float32(0.8), alpha, slopes.numpy(), 0, len(values))
-    assert torch.equal(slopes[0], _surrogate_gradient(values - 0.8, alpha, number))
+    surrogate = BuiltIn(number, alpha)
+    assert torch.equal(by_formula(surrogate, values), surrogate(values))
 
 
-def test_other_surrogates_have_no_loop() -> None:
-    assert [number for number in range(7) if loop_of(number) is not None] == [SIGMOID, ATAN, TRIANGLE]
+def test_other_surrogates_have_no_formula() -> None:
+    assert [number for number in range(7) if has_formula(number)] == [SIGMOID, ATAN, TRIANGLE]
 
 
 class Meta:
