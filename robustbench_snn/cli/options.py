@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from robustbench_snn.cli import completion
+from robustbench_snn.errors import UserError
 
 Suite = Annotated[
     str,
@@ -42,6 +43,12 @@ def load_plugins(files: Sequence[Path] | None) -> None:
         load_plugin(file)
 
 
-def changes_of(overrides: Sequence[str] | None, limit: int | None) -> list[str]:
-    """What the options change of a suite file, as ``--set`` takes it."""
+def changes_of(overrides: Sequence[str] | None, limit: int | None, onto: str | None) -> list[str]:
+    """What the options change of a suite file, as ``--set`` takes it.
+
+    Raises:
+        UserError: if a limit is given where a table says which samples there are.
+    """
+    if onto and limit:
+        raise UserError("--limit and --onto exclude each other: the samples are those of the table")
     return [*(overrides or ()), *([f"dataset.limit={limit}"] if limit else ())]

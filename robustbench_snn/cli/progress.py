@@ -89,7 +89,7 @@ class RunProgress:
 
     def _tell(self) -> None:
         if (outlook := self._outlook) is not None:
-            facts = f"{outlook.done}/{outlook.total} done, {time_left(outlook.forecast())}"
+            facts = f"{outlook.done}/{outlook.total}, {time_left(outlook.forecast())}"
             self._live.update(self._total, completed=outlook.done, total=outlook.total, facts=facts)
 
 

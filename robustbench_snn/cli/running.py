@@ -75,8 +75,6 @@ def run(
     """Train and evaluate a suite's models, and publish the leaderboard, or write a draft of it."""
     if publish and draft:
         raise UserError("--publish and --draft exclude each other; give one of them")
-    if onto and limit:
-        raise UserError("--limit and --onto exclude each other: the samples are those of the table")
     retrying = ctx.command.name == "retry"
     if retrying and fresh:
         raise UserError("retry computes failed cells again, and what is left; run --fresh computes every cell again")
@@ -85,7 +83,7 @@ def run(
     load_plugins(plugin)
     if rehash:
         content.forget()
-    changes = changes_of(overrides, limit) + (["table.weights=true"] if with_weights else [])
+    changes = changes_of(overrides, limit, onto) + (["table.weights=true"] if with_weights else [])
     plan, base = plan_of(suite, changes, onto, results)
     check_writable(results)
     device = check_device(device)

@@ -53,7 +53,7 @@ def status(
     from robustbench_snn.store.store import Store
 
     load_plugins(plugin)
-    plan, base = plan_of(suite, changes_of(overrides, limit), onto, results)
+    plan, base = plan_of(suite, changes_of(overrides, limit, onto), onto, results)
     records = Store(store)
     before = records.reasons()
     standings = standing(plan, records)

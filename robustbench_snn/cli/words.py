@@ -27,12 +27,12 @@ def number(count: int, what: str) -> str:
 
 
 def time_left(found: Forecast) -> str:
-    """A forecast: ``about 3 min 20 s left``, or what of it is not known."""
+    """A forecast: ``about 3 min 20 s left``, ``about 10 s left + 2 unknown cells``, or ``time left unknown``."""
     if not found.unknown:
         return f"about {duration(found.seconds)} left"
     if not found.seconds:
         return "time left unknown"
-    return f"more than {duration(found.seconds)} left ({number(found.unknown, 'cell')} of unknown length)"
+    return f"about {duration(found.seconds)} left + {number(found.unknown, 'unknown cell')}"
 
 
 def plan_lines(outlook: Outlook) -> list[str]:

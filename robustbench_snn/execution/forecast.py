@@ -93,18 +93,18 @@ def work_of(identity: Mapping[str, Any], images: int) -> Work:
         identity: of the cell or its record.
         images: that it trains on in all epochs together, or evaluates; 0 where a model comes with its weights.
     """
-    model = identity["model"]
-    size = [model.get("backbone") or model.get("model"), model["timesteps"], identity["dataset"]["name"]]
+    model, data = identity.get("model", {}), identity.get("dataset", {}).get("name")
+    size = [model.get("backbone") or model.get("model"), model.get("timesteps"), data]
+    levels: list[list[Any]]
     if "evaluation" in identity:
-        what, name = identity["evaluation"], identity["evaluation"]["name"]
-        levels = [[model, size, what], [size, what], [model, size, name], [size, name], [what], [name]]
+        what, name = identity["evaluation"], identity["evaluation"].get("name")
+        levels = [[what, model, data], [what, size], [name, model, data], [name, size], [what, data], [name, data]]
     elif "recipe" in identity:
         what = identity["recipe"]
-        levels = [[model, size, what], [size, what], [size[-1], what]]
+        levels = [[what, model, data], [what, size], [what, data]]
     else:
-        levels = [[model, size], ["weights that are there"]]
-    kind = "evaluate" if "evaluation" in identity else "train" if "recipe" in identity else "load"
-    return Work(tuple(json_digest([kind, index, level]) for index, level in enumerate(levels)), max(images, 1))
+        levels = [["weights", model, data], ["weights"]]
+    return Work(tuple(json_digest([place, *level]) for place, level in enumerate(levels)), max(images, 1))
 
 
 def _rates(measured: Iterable[Measured]) -> dict[str, float]:

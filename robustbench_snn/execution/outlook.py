@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
 import torch
 
@@ -128,22 +129,28 @@ def _place(cell: Cell) -> _Place:
 
 def seconds_of(record: Record) -> float:
     """Wall time of a cell; of a training that was interrupted, that of all of its epochs."""
-    epochs = sum(epoch["seconds"] for epoch in record.details.get("history", ()))
+    epochs = sum(epoch.get("seconds", 0.0) for epoch in record.details.get("history", ()))
     return max(record.provenance.wall_seconds, float(epochs))
 
 
 def _learnt(store: Store, device: str) -> Iterator[Measured]:
     """The times of a store's records from hardware like this."""
     hardware = _processor(torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name())
-    paths = sorted(store.root.glob("cells/*/record.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in islice(paths, LEARNT_FROM):
+    for path in islice(sorted(store.root.glob("cells/*/record.json"), key=_written, reverse=True), LEARNT_FROM):
         try:
             record = read_record(path)
         except StoreError:  # whoever needs that very record says so
             continue
         if record.status == "done" and _processor(record.provenance.hardware) == hardware:
-            images = sum(epoch["images"] for epoch in record.details.get("history", ()))
+            images = sum(epoch.get("images", 0) for epoch in record.details.get("history", ()))
             yield Measured(work_of(record.identity, record.samples or images), seconds_of(record), here=False)
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another run replaces it
+        return 0.0
 
 
 def _processor(hardware: str) -> str:
