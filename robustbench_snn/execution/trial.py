@@ -13,6 +13,7 @@ from robustbench_snn.execution.models import TrainedModels
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.execution.standing import CellStanding
 from robustbench_snn.kernels.compiling import using
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.plan.cells import EvaluateCell, TrainCell
 from robustbench_snn.plan.plan import Plan
 from robustbench_snn.spec.entry import ClassifierEntry
@@ -68,7 +69,9 @@ def _try(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> Non
     if isinstance(entry, ClassifierEntry) and entry.weights is None:
         check_trainable(dataset, resolve_recipe(entry.recipe), device)
     images = dataset.test.images(torch.arange(min(_IMAGES, len(dataset.test)))).to(device)
+    # A classifier directly: a target pads the batch, for numbers that nobody asks for here.
+    run = target.model if isinstance(target.model, Classifier) else target
     with torch.no_grad(), target.frozen():
-        classes = target(images).shape[1]
+        classes = run(images).shape[1]
     if classes < dataset.classes:
         raise UserError(f"it names {classes} classes, {dataset.name} has {dataset.classes}")
