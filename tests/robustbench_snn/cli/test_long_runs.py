@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from rich.console import Console
+from typer.testing import CliRunner
 
+from robustbench_snn.cli import app
 from robustbench_snn.cli.run_log import EVERY, WITHIN_EPOCH, RunLog
 from robustbench_snn.cli.words import time_left
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.errors import UserError
 from robustbench_snn.execution.forecast import Forecast
 from robustbench_snn.plan.plan import Plan, make_plan
 from robustbench_snn.spec.files import parse_suite
@@ -77,7 +81,20 @@ def test_without_a_terminal_a_run_is_lines_with_the_time(rbsnn: RunCommand, suit
         assert re.search(r"^4 cells: 2 in the store, 2 to compute; about \d+ s left$", shown, re.MULTILINE)
 
 
-def test_status_and_retry_of_what_failed(rbsnn: RunCommand, tmp_path: Path) -> None:
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunCommand:
+    """As the ``rbsnn`` fixture, in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "140"})
+        code = 2 if isinstance(done.exception, UserError) else done.exit_code
+        return subprocess.CompletedProcess([], code, done.stdout, done.stderr)
+
+    return run
+
+
+def test_status_and_retry_of_what_failed(quick: RunCommand, tmp_path: Path) -> None:
     models = [{"name": "direct", "encoder": "direct"}, {"name": "rate", "encoder": "rate"}]
     data = TINY | {"models": models, "evaluations": ["clean", "fragile"]}
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(data))
@@ -85,18 +102,18 @@ def test_status_and_retry_of_what_failed(rbsnn: RunCommand, tmp_path: Path) -> N
     options = ("s.yaml", "--plugin", "fragile.py", "--store", "kept")
 
     def status() -> dict[str, Any]:
-        shown = rbsnn("status", *options, "--json")
+        shown = quick("status", *options, "--json")
         assert shown.returncode == 0, shown.stderr
         return dict(json.loads(shown.stdout))
 
     before = status()
     assert before["cells"] == {"done": 0, "failed": 0, "left": 6}
     assert (before["seconds_spent"], before["seconds_left"], before["cells_of_unknown_length"]) == (0, None, 6)
-    assert rbsnn("retry", *options).stderr.startswith("no cell of tiny in kept has failed")
+    assert quick("retry", *options).stderr.startswith("no cell of tiny in kept has failed")
     assert not list(tmp_path.glob("kept/cells/*"))
 
     (tmp_path / "broken").touch()
-    failed = rbsnn("run", *options)
+    failed = quick("run", *options)
     assert failed.returncode == 1
     assert "failed after 0 s: RuntimeError: the file system was away; 6/6 cells" in failed.stderr
     found = status()
@@ -110,16 +127,16 @@ def test_status_and_retry_of_what_failed(rbsnn: RunCommand, tmp_path: Path) -> N
     records = [json.loads(path.read_text()) for path in tmp_path.glob("kept/*/*.json")]
     records += [json.loads(path.read_text()) for path in tmp_path.glob("kept/cells/*/record.json")]
     assert found["seconds_spent"] == pytest.approx(sum(r["provenance"]["wall_seconds"] for r in records), rel=0.01)
-    text = rbsnn("status", *options).stdout
+    text = quick("status", *options).stdout
     assert "0/1, 1 failed" in text
     assert "failed: fragile on rate, seed 0: RuntimeError: the file system was away" in text
     assert "6 cells: 5 in the store, 1 failed before, to be tried again, 0 to compute" in text
 
     (tmp_path / "broken").unlink()
-    assert rbsnn("retry", *options, "--fresh").returncode == 2
+    assert quick("retry", *options, "--fresh").returncode == 2
     kept = {path: path.read_bytes() for path in tmp_path.glob("kept/cells/*/record.json")}
     assert len(kept) == 5
-    retried = rbsnn("retry", *options, "--draft")
+    retried = quick("retry", *options, "--draft")
     assert retried.returncode == 0, retried.stderr
     assert retried.stderr.startswith("tries again: fragile on rate, seed 0: RuntimeError: the file system was away\n")
     assert [line.split(":")[0] for line in messages(retried.stderr.partition("\n")[2])[2:]] == [
