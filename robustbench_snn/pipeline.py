@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.execution import RunSettings, run_here, run_in_processes
+from robustbench_snn.execution.outlook import Outlook
 from robustbench_snn.execution.session import Progress, Session
+from robustbench_snn.execution.standing import standing
+from robustbench_snn.execution.trial import check_models
 from robustbench_snn.leaderboard.aggregation import make_table
 from robustbench_snn.leaderboard.content import Base
 from robustbench_snn.leaderboard.publication import check_latest
@@ -16,6 +20,13 @@ from robustbench_snn.leaderboard.release import Mode, Released, release
 from robustbench_snn.plan.plan import Plan
 from robustbench_snn.store.records import Failure, Record
 from robustbench_snn.store.store import Store
+
+
+class RunWatcher(Progress, Protocol):
+    """Who is told how a run goes."""
+
+    def begins(self, outlook: Outlook) -> None:
+        """It is known what is to be done; nothing is computed yet."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ def run_plan(
     store: Path,
     results: Path,
     settings: RunSettings,
-    progress: Progress | None = None,
+    progress: RunWatcher | None = None,
     *,
     mode: Mode = "auto",
     doubts: Sequence[str] = (),
@@ -64,13 +75,18 @@ def run_plan(
         base: the published version that the suite's rows are added to.
 
     Raises:
-        UserError: if nothing at all could be evaluated; then there is nothing to publish. Or if the base is not the
-            latest version of its table in ``results``.
+        UserError: if a model cannot run: all of these are named, and nothing was trained. If nothing at all could be
+            evaluated; then there is nothing to publish. Or if the base is not the latest version of its table in
+            ``results``.
     """
     if base is not None:
         check_latest(base, results)
     records = Store(store)
     before = records.reasons()
+    standings = standing(plan, records)
+    if progress is not None:
+        progress.begins(Outlook(plan, standings, records, settings.device, settings.jobs, settings.fresh))
+    check_models(plan, standings, records, settings)
     session = Session(plan, records, settings, progress)
     done = list(run_in_processes(session) if settings.jobs > 1 else run_here(session))
     failures = [(cell.title, record.failure) for cell, record in done if record.failure is not None]

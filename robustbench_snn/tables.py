@@ -155,7 +155,8 @@ def run(
         The table, with the cells that failed.
 
     Raises:
-        UserError: if the suite is not valid, the device cannot be used, or nothing could be evaluated.
+        UserError: if the suite is not valid, the device cannot be used, a model cannot run, or nothing could be
+            evaluated.
     """
     import torch
 

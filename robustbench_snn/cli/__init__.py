@@ -22,7 +22,9 @@ from robustbench_snn.cli import (
     plots,
     published,
     publishing,
+    running,
     scoring,
+    status,
     suites,
     verification,
 )
@@ -49,6 +51,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
+    running,
+    status,
     suites,
     comparing,
     components,

@@ -94,7 +94,7 @@ def reproduce(
     plugin: Plugins = None,
 ) -> None:
     """Compute a published cell again and compare: exit code 0 for equal or within tolerance, else 1."""
-    from robustbench_snn.cli.progress import RunProgress
+    from robustbench_snn.cli.progress import watching
     from robustbench_snn.exchange.reproduction import reproduce as again
     from robustbench_snn.exchange.sources import find_cell
     from robustbench_snn.execution import RunSettings
@@ -104,7 +104,7 @@ def reproduce(
         load_plugin(file)
     published, record = find_cell(key, source, results)
     settings = RunSettings(device=device, batch_size=batch_size)
-    with tempfile.TemporaryDirectory() as scratch, RunProgress(errors, 2) as progress:
+    with tempfile.TemporaryDirectory() as scratch, watching(errors) as progress:
         found = again(
             published, record, store or Path(scratch), settings, progress, retrain=retrain, tolerance=tolerance
         )

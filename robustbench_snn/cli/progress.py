@@ -1,4 +1,4 @@
-"""A run as it goes, on the terminal: what is done, what is under way, how long it will take."""
+"""A run as it goes: bars on a terminal, lines with the time elsewhere."""
 
 from __future__ import annotations
 
@@ -8,25 +8,34 @@ from typing import Self
 
 from rich.console import Console
 
-from robustbench_snn.cli.training_progress import RichTrainingProgress, duration, training_display
+from robustbench_snn.cli.run_log import RunLog
+from robustbench_snn.cli.training_progress import RichTrainingProgress, training_display
+from robustbench_snn.cli.words import outcome, plan_lines, time_left
+from robustbench_snn.execution.outlook import Outlook
+from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.store.records import Record
 
 
-class RunProgress:
-    """Is a :class:`robustbench_snn.execution.session.Progress`; use it as a context manager.
+def watching(console: Console) -> RunProgress | RunLog:
+    """Who shows a run there: bars for people, lines for files."""
+    return RunProgress(console) if console.is_terminal else RunLog(console)
 
-    Finished cells are printed as lines; the one under way has a bar below them.
+
+class RunProgress:
+    """Is a :class:`robustbench_snn.pipeline.RunWatcher`; use it as a context manager.
+
+    Finished cells are printed as lines; those under way have a bar below them.
 
     Args:
         console: where to draw.
-        cells: number of cells of the plan.
     """
 
-    def __init__(self, console: Console, cells: int) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
         self._live = training_display(console)
-        self._total = self._live.add_task("cells", total=cells, facts="")
-        self._done = self._cached = 0
+        self._total = self._live.add_task("cells", total=None, facts="")
+        self._outlook: Outlook | None = None
+        self._lines: dict[str, RichTrainingProgress] = {}
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -37,35 +46,61 @@ class RunProgress:
     ) -> None:
         self._live.stop()
 
-    def training(self, title: str) -> RichTrainingProgress:
+    def say(self, line: str) -> None:
+        """Prints a line above the bars."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def begins(self, outlook: Outlook) -> None:
+        """See :class:`robustbench_snn.pipeline.RunWatcher`."""
+        self._outlook = outlook
+        for line in plan_lines(outlook):
+            self.say(line)
+        self._tell()
+
+    def training(self, cell: TrainCell) -> _Training:
         """See :class:`robustbench_snn.execution.session.Progress`."""
-        return RichTrainingProgress(title, live=self._live)
+        return _Training(self, cell, self._line(cell))
 
-    def evaluating(self, title: str) -> Callable[[int, int], None]:
+    def evaluating(self, cell: EvaluateCell) -> Callable[[int, int], None]:
         """See :class:`robustbench_snn.execution.session.Progress`."""
-        task = self._live.add_task(title, total=None, facts="")
+        return self._line(cell).samples
 
-        def advance(done: int, total: int) -> None:
-            self._live.update(task, completed=done, total=total, facts=f"{done}/{total} samples")
-
-        return advance
-
-    def finished(self, title: str, record: Record, cached: bool) -> None:
+    def finished(self, cell: Cell, record: Record, cached: bool) -> None:
         """See :class:`robustbench_snn.execution.session.Progress`."""
-        for task in self._live.task_ids:
-            if task != self._total:
-                self._live.remove_task(task)
-        self._done += 1
-        self._cached += cached
-        self._live.update(self._total, completed=self._done, facts=f"{self._done} done, {self._cached} from before")
+        if (line := self._lines.pop(cell.title, None)) is not None:
+            line.close()
+        if self._outlook is not None:
+            self._outlook.finished(cell, record)
         if not cached:
-            self._console.print(f"{title}: {_outcome(record)}", highlight=False, markup=False)
+            self.say(f"{cell.title}: {outcome(record)}")
+        self._tell()
+
+    def trained(self, cell: TrainCell, epoch: int, epochs: int, seconds_left: float) -> None:
+        """An epoch of a training is done."""
+        if self._outlook is not None:
+            self._outlook.trained(cell, epoch, epochs, seconds_left)
+        self._tell()
+
+    def _line(self, cell: Cell) -> RichTrainingProgress:
+        if self._outlook is not None:
+            self._outlook.begins(cell)
+        self._lines[cell.title] = line = RichTrainingProgress(cell.title, live=self._live)
+        return line
+
+    def _tell(self) -> None:
+        if (outlook := self._outlook) is not None:
+            facts = f"{outlook.done}/{outlook.total}, {time_left(outlook.forecast())}"
+            self._live.update(self._total, completed=outlook.done, total=outlook.total, facts=facts)
 
 
-def _outcome(record: Record) -> str:
-    spent = duration(record.provenance.wall_seconds)
-    if record.failure is not None:
-        return f"failed after {spent}"
-    if "accuracy" in record.metrics:
-        return f"{record.metrics['accuracy']:.1%} in {spent}"
-    return f"done in {spent}"
+class _Training:
+    """Tells the line of a training, and the run that it is part of."""
+
+    def __init__(self, run: RunProgress, cell: TrainCell, line: RichTrainingProgress) -> None:
+        self._run, self._cell, self.batch, self._epoch = run, cell, line.batch, line.epoch
+
+    def epoch(
+        self, epoch: int, epochs: int, loss: float, accuracy: float, images_per_second: float, seconds_left: float
+    ) -> None:
+        self._epoch(epoch, epochs, loss, accuracy, images_per_second, seconds_left)
+        self._run.trained(self._cell, epoch, epochs, seconds_left)

@@ -1,4 +1,4 @@
-"""Progress of trainings on the terminal."""
+"""Progress of trainings and evaluations on the terminal."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
+
+from robustbench_snn.cli.words import duration
 
 
 class RichTrainingProgress:
-    """One line a training: epoch, loss, accuracy, images a second, time left.
+    """One line a training: epoch, loss, accuracy, images a second, time left; or one an evaluation: samples.
 
     Is a :class:`robustbench_snn.training.TrainingProgress`; use it as a context manager, or hand in a running
     ``Progress`` to draw a line in it.
 
     Args:
-        title: what is trained.
+        title: what is trained or evaluated.
         console: where to draw; None for the standard one. Ignored when ``live`` is given.
         live: a progress display that the caller runs, made by :func:`training_display`.
     """
@@ -24,8 +26,7 @@ class RichTrainingProgress:
     def __init__(self, title: str, *, console: Console | None = None, live: Progress | None = None) -> None:
         self._owned = live is None
         self._live = live or training_display(console)
-        self._title = title
-        self._task: TaskID | None = None
+        self._task = self._live.add_task(title, total=None, facts="")
         self._facts = ""
 
     def __enter__(self) -> Self:
@@ -41,9 +42,8 @@ class RichTrainingProgress:
 
     def batch(self, epoch: int, epochs: int, batch: int, batches: int, images_per_second: float) -> None:
         """Moves the bar within the epoch."""
-        task = self._line(epochs * batches)
         self._live.update(
-            task,
+            self._task,
             completed=(epoch - 1) * batches + batch,
             total=epochs * batches,
             facts=f"epoch {epoch}/{epochs}  {self._facts}{images_per_second:,.0f} images/s",
@@ -55,15 +55,18 @@ class RichTrainingProgress:
         """Shows the epoch's loss and training accuracy."""
         self._facts = f"loss {loss:.3f}  accuracy {accuracy:.1%}  "
         self._live.update(
-            self._line(epochs),
+            self._task,
             facts=f"epoch {epoch}/{epochs}  {self._facts}{images_per_second:,.0f} images/s  "
             f"{duration(seconds_left)} left",
         )
 
-    def _line(self, total: int) -> TaskID:
-        if self._task is None:
-            self._task = self._live.add_task(self._title, total=total, facts="")
-        return self._task
+    def samples(self, done: int, total: int) -> None:
+        """Moves the bar of an evaluation."""
+        self._live.update(self._task, completed=done, total=total, facts=f"{done}/{total} samples")
+
+    def close(self) -> None:
+        """Takes the line away."""
+        self._live.remove_task(self._task)
 
 
 def training_display(console: Console | None = None) -> Progress:
@@ -74,13 +77,3 @@ def training_display(console: Console | None = None) -> Progress:
         TextColumn("{task.fields[facts]}", markup=False),
         console=console,
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: ``48 s``, ``3 min 20 s``, ``2 h 05 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

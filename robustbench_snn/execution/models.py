@@ -69,18 +69,34 @@ class TrainedModels:
             self._loaded[key] = loaded
         return self._loaded[key]
 
+    def untrained(self, cell: TrainCell) -> Target:
+        """The model on the device as it is before its training, with the weights that the suite names, if any.
+
+        Raises:
+            StoreError: if the file of these weights is missing or damaged.
+            UserError: if the model cannot be built, or the weights are another's.
+        """
+        if isinstance(cell.model, PluginEntry):
+            return self._target(self.plugin_model(cell.model, cell), cell)
+        classifier = self.classifier(cell.model, cell)
+        if cell.model.weights is not None:
+            load_normalized_weights(classifier, cell.model.weights)
+        return self._target(classifier, cell)
+
     def _load(self, cell: TrainCell, key: str) -> Target:
-        model: nn.Module
-        timesteps = None
         if isinstance(cell.model, PluginEntry):
             model = self.plugin_model(cell.model, cell)
             self._check_weights(model, cell, key)
+            return self._target(model, cell)
+        classifier = self.classifier(cell.model, cell)
+        load_normalized_weights(classifier, self._store.weights(key))
+        return self._target(classifier, cell)
+
+    def _target(self, model: nn.Module, cell: TrainCell) -> Target:
+        stochastic = timesteps = None  # a classifier says these itself
+        if isinstance(cell.model, PluginEntry):
             traits = models.get(cell.model.model.name).declaration.traits
             stochastic, timesteps = bool(traits.stochastic), cell.model.timesteps if traits.raw else None
-        else:
-            model = classifier = self.classifier(cell.model, cell)
-            load_normalized_weights(classifier, self._store.weights(key))
-            stochastic = classifier.stochastic
         model = model.to(self._settings.device).eval()
         checkpointing = self._settings.checkpointing
         return Target(model, stochastic=stochastic, checkpointing=checkpointing, timesteps=timesteps)

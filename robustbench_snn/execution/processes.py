@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.execution.relay import Relay, relayed
 from robustbench_snn.execution.schedule import Schedule
 from robustbench_snn.execution.session import Session
 from robustbench_snn.execution.settings import RunSettings
@@ -40,7 +41,7 @@ def run_in_processes(session: Session) -> Iterator[tuple[Cell, Record]]:
     """Computes all cells of the session's plan in ``settings.jobs`` processes; yields each as it finishes.
 
     Args:
-        session: what to compute, and how; its progress is told of finished cells only.
+        session: what to compute, and how; its progress is told by a thread of this process.
     """
     plan, jobs = session.plan, session.settings.jobs
     threads = max(1, torch.get_num_threads() // jobs)
@@ -49,8 +50,12 @@ def run_in_processes(session: Session) -> Iterator[tuple[Cell, Record]]:
     ranks = context.Queue()
     for rank in range(jobs):
         ranks.put(rank)
+    events = context.SimpleQueue()
     schedule = Schedule(plan)
-    with ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(worker, ranks)) as pool:
+    with (
+        relayed(events, session),
+        ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(worker, ranks, events)) as pool,
+    ):
         pending: dict[Future[Record], Cell] = {
             pool.submit(_compute, plan.cells.index(cell)): cell for cell in schedule.first()
         }
@@ -60,12 +65,10 @@ def run_in_processes(session: Session) -> Iterator[tuple[Cell, Record]]:
                 cell, record = pending.pop(future), future.result()
                 for following in schedule.after(cell, record):
                     pending[pool.submit(_compute, plan.cells.index(following))] = following
-                if session.progress:
-                    session.progress.finished(cell.title, record, session.is_cached(record))
                 yield cell, record
 
 
-def _start(worker: _Worker, ranks: Any) -> None:
+def _start(worker: _Worker, ranks: Any, events: Any) -> None:
     """Makes this process's session; with several GPUs, worker r takes the r-th."""
     global _session
     torch.set_num_threads(worker.threads)
@@ -76,7 +79,8 @@ def _start(worker: _Worker, ranks: Any) -> None:
         load_plugin(plugin)
     suite = SuiteSpec.model_validate(worker.suite)
     dataset = load_dataset(suite.dataset.name, **suite.dataset.parameters)
-    _session = Session(make_plan(suite, dataset), Store(worker.store), settings)
+    plan = make_plan(suite, dataset)
+    _session = Session(plan, Store(worker.store), settings, Relay(events, plan))
 
 
 def _compute(index: int) -> Record:

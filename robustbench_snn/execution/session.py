@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     """Who is told how a session goes: what the terminal shows."""
 
-    def training(self, title: str) -> TrainingProgress | None:
-        """A training begins; returns who is told of its epochs."""
+    def training(self, cell: TrainCell) -> TrainingProgress | None:
+        """A training begins, or weights that are there are loaded; returns who is told of its epochs."""
 
-    def evaluating(self, title: str) -> Callable[[int, int], None]:
+    def evaluating(self, cell: EvaluateCell) -> Callable[[int, int], None]:
         """An evaluation begins; returns who is told (samples done, samples in all)."""
 
-    def finished(self, title: str, record: Record, cached: bool) -> None:
+    def finished(self, cell: Cell, record: Record, cached: bool) -> None:
         """A cell is finished, now or in an earlier run."""
 
 
@@ -86,7 +86,7 @@ class Session:
             if record.status == "failed":
                 self.store.write_failure(record)
         if self.progress:
-            self.progress.finished(cell.title, record, self.is_cached(record))
+            self.progress.finished(cell, record, self.is_cached(record))
         return record
 
     def is_cached(self, record: Record) -> bool:
@@ -94,6 +94,7 @@ class Session:
         return record.provenance.finished < self.began
 
     def _train(self, cell: TrainCell, key: str) -> Record:
+        told = self.progress.training(cell) if self.progress else None
         with measured(self.settings.device) as watch:
             model: nn.Module = nn.Identity()
             try:
@@ -102,7 +103,7 @@ class Session:
                     details: dict[str, Any] = {"weights": "as the plug-in returned them"}
                 else:
                     model = classifier = self._models.classifier(cell.model, cell)
-                    details = self._fill(classifier, cell.model, cell, key)
+                    details = self._fill(classifier, cell.model, cell, key, told)
                 details["task"] = asdict(self._models.task(cell))
                 facts = details.pop("normalization", {})
                 record = self._recorder.trained(cell, model, watch, details)
@@ -114,7 +115,9 @@ class Session:
                 record = self._recorder.failed(cell, {}, model, watch, error)
         return record
 
-    def _fill(self, model: Classifier, entry: ClassifierEntry, cell: TrainCell, key: str) -> dict[str, Any]:
+    def _fill(
+        self, model: Classifier, entry: ClassifierEntry, cell: TrainCell, key: str, told: TrainingProgress | None
+    ) -> dict[str, Any]:
         """Trains the model in place, or loads the weights that the suite names; returns details for the record."""
         from robustbench_snn.training import resolve_recipe, train
 
@@ -128,13 +131,13 @@ class Session:
             seed=cell.seed,
             device=self.settings.device,
             checkpoint_dir=self.store.work_folder(key),
-            progress=self.progress.training(cell.title) if self.progress else None,
+            progress=told,
         )
         history = [epoch.model_dump(mode="json") for epoch in result.history]
         return {"history": history, "images_per_second": result.images_per_second}
 
     def _evaluate(self, cell: EvaluateCell, weights: dict[str, str]) -> Record:
-        told = self.progress.evaluating(cell.title) if self.progress else lambda done, total: None
+        told = self.progress.evaluating(cell) if self.progress else lambda done, total: None
         peers = [peer for peer in self.plan.peers_of(cell) if self.store.has(key_of(peer))]
         samples = self.plan.samples_of(cell)
         with measured(self.settings.device) as watch:

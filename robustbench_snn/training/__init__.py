@@ -5,7 +5,7 @@ from __future__ import annotations
 from robustbench_snn.training.catalogue import recipes, resolve_recipe
 from robustbench_snn.training.recipe import Recipe
 from robustbench_snn.training.result import EpochRecord, TrainingError, TrainingProgress, TrainResult
-from robustbench_snn.training.trainer import train
+from robustbench_snn.training.trainer import check_trainable, train
 
 __all__ = [
     "EpochRecord",
@@ -13,6 +13,7 @@ __all__ = [
     "TrainResult",
     "TrainingError",
     "TrainingProgress",
+    "check_trainable",
     "recipes",
     "resolve_recipe",
     "train",

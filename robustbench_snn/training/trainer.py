@@ -60,10 +60,7 @@ def train(
         UserError: if the recipe cannot be run on this device or this dataset.
         StoreError: if the checkpoints are of another training, damaged, or cannot be written.
     """
-    if recipe.mixed_precision == "fp16" and torch.device(device).type != "cuda":
-        raise UserError(
-            "mixed_precision fp16 needs a CUDA device; on others set training.mixed_precision to off or bf16"
-        )
+    check_trainable(dataset, recipe, device)
     run = _Run(classifier.to(device), dataset, recipe, seed, device, checkpoint_dir)
     resumed_from = len(run.history)
     with _generators_kept(device), _threads(recipe.threads):
@@ -83,6 +80,19 @@ def train(
     seconds = sum(record.seconds for record in run.history)
     images = sum(record.images for record in run.history)
     return TrainResult(tuple(run.history), resumed_from, seconds, images / seconds if seconds else math.nan)
+
+
+def check_trainable(dataset: Dataset, recipe: Recipe, device: str) -> None:
+    """Finds out whether a recipe can be run, without a model.
+
+    Raises:
+        UserError: if it cannot be run on this device or this dataset.
+    """
+    if recipe.mixed_precision == "fp16" and torch.device(device).type != "cuda":
+        raise UserError(
+            "mixed_precision fp16 needs a CUDA device; on others set training.mixed_precision to off or bf16"
+        )
+    batch_size(dataset.train, recipe)
 
 
 class _Run:

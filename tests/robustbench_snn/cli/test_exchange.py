@@ -40,7 +40,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_an_entry_goes_from_a_file_into_the_table(run: Run) -> None:
     run("run", "tiny.yaml", "--publish", "--with-weights")
-    assert "draft, not published" in run("run", "mine.yaml", "--onto", "tiny", "--store", "other", "--draft")
+    added = run("run", "mine.yaml", "--onto", "tiny", "--store", "other", "--draft")
+    assert "draft, not published" in added
+    assert "onto tiny v1.0: 1 model with 2 records stand as published, nothing of them is computed" in added
     assert len(list(Path("other").glob("cells/*"))) == 2
     assert "1 files of weights" in run("submit", "mine", "--from", "other", "-o", "mine.zip", "--with-weights")
     said = run("verify", "mine.zip", "--onto", "tiny", "--rerun", "1")

@@ -131,6 +131,12 @@ def test_lists_in_shown_commands_are_quoted_for_zsh() -> None:
     ("words", "expected"),
     [
         ("rbsnn run quick", "quickstart"),
+        ("rbsnn status quick", "quickstart"),
+        ("rbsnn retry quick", "quickstart"),
+        ("rbsnn retry quickstart --onto quick", "quickstart"),
+        ("rbsnn status quickstart --js", "--json"),
+        ("rbsnn retry quickstart --check", "--checkpointing"),
+        ("rbsnn sta", "status"),
         ("rbsnn describe enc", "encoders"),
         ("rbsnn describe encoder st", "stf"),
         ("rbsnn describe suites quick", "quickstart"),

@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from robustbench_snn.cli.training_progress import RichTrainingProgress, duration
+from robustbench_snn.cli.training_progress import RichTrainingProgress
+from robustbench_snn.cli.words import duration
 
 
 def test_the_line_tells_what_matters() -> None:

@@ -1,0 +1,77 @@
+"""Every model of a plan built and run once before anything is trained, so that an impossible one is found at once."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from robustbench_snn.errors import UserError
+from robustbench_snn.execution.models import TrainedModels
+from robustbench_snn.execution.settings import RunSettings
+from robustbench_snn.execution.standing import CellStanding
+from robustbench_snn.kernels.compiling import using
+from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.plan.cells import EvaluateCell, TrainCell
+from robustbench_snn.plan.plan import Plan
+from robustbench_snn.spec.entry import ClassifierEntry
+from robustbench_snn.store.store import Store
+from robustbench_snn.training import check_trainable, resolve_recipe
+
+_IMAGES = 2
+
+
+def check_models(plan: Plan, standings: Sequence[CellStanding], store: Store, settings: RunSettings) -> None:
+    """Builds every model that has cells left, with its weights file if it has one, and gives it two images.
+
+    Args:
+        plan: the cells.
+        standings: where they stand; models whose cells are all done are not tried.
+        store: of the records.
+        settings: device, and whether what is done is computed again.
+
+    Raises:
+        UserError: naming all models that cannot be built, trained or run, each with the reason.
+    """
+    trials: dict[str, TrainCell] = {}
+    for one in standings:
+        train = one.cell.train if isinstance(one.cell, EvaluateCell) else one.cell
+        if settings.fresh or one.state != "done":
+            trials.setdefault(train.model.name, train)
+    models = TrainedModels(plan, store, settings)
+    tried = {name: _reason(plan, cell, models, settings.device) for name, cell in trials.items()}
+    if lines := [f"  {name}: {reason}" for name, reason in tried.items() if reason is not None]:
+        what = "1 model" if len(lines) == 1 else f"{len(lines)} models"
+        raise UserError(
+            f"{what} cannot run, so nothing was computed; mend what is wrong, or take them out of the suite:\n"
+            + "\n".join(lines)
+        )
+
+
+def _reason(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> str | None:
+    devices = [device] if torch.device(device).type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices), using("off"):  # two images are not worth compiling for
+            _try(plan, cell, models, device)
+    except UserError as error:
+        return str(error)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{type(error).__name__}: {error} (in {Path(last.filename).name}, line {last.lineno})"
+    return None
+
+
+def _try(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> None:
+    target = models.untrained(cell)
+    dataset, entry = plan.dataset, cell.model
+    if isinstance(entry, ClassifierEntry) and entry.weights is None:
+        check_trainable(dataset, resolve_recipe(entry.recipe), device)
+    images = dataset.test.images(torch.arange(min(_IMAGES, len(dataset.test)))).to(device)
+    # A classifier directly: a target pads the batch, for numbers that nobody asks for here.
+    run = target.model if isinstance(target.model, Classifier) else target
+    with torch.no_grad(), target.frozen():
+        classes = run(images).shape[1]
+    if classes < dataset.classes:
+        raise UserError(f"it names {classes} classes, {dataset.name} has {dataset.classes}")
