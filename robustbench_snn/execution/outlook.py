@@ -110,7 +110,7 @@ class Outlook:
 
     def _work(self, cell: Cell) -> Work:
         if isinstance(cell, EvaluateCell):
-            return work_of(cell.identity, len(self.plan.dataset.test))
+            return work_of(cell.identity, len(self.plan.samples_of(cell)))
         images = 0
         if isinstance(cell.model, ClassifierEntry) and cell.model.weights is None:
             images = resolve_recipe(cell.model.recipe).total_epochs * len(self.plan.dataset.train)

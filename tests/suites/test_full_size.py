@@ -15,7 +15,11 @@ from robustbench_snn.registry.spec import component_spec
 from robustbench_snn.spec.files import load_suite, parse_suite
 
 SMALL: dict[str, Any] = {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}
-PARTS = {"snn_standard": {"tier": "quick", "most_steps": 1}, "corruptions": {"types": ["gaussian_noise", "saturate"]}}
+PARTS: dict[str, dict[str, Any]] = {
+    "snn_standard": {"tier": "quick", "most_steps": 1},
+    "corruptions": {"types": ["gaussian_noise", "saturate"]},
+    "diagnostics": {"samples": 1},
+}
 """What would take minutes a cell even here; the rest of each evaluation stays as the suite has it."""
 
 
