@@ -11,6 +11,7 @@ from robustbench_snn.cli.console import output
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
+    from robustbench_snn.publishing.gallery import Gallery
     from robustbench_snn.publishing.hub import Hub
 
 UPLOAD = "hub"
@@ -31,7 +32,8 @@ def publish(
     ],
     results: Annotated[Path, typer.Option(help="Folder of the published tables.")] = Path("results"),
     store: Annotated[
-        Path | None, typer.Option(help="Site: folder of the records, for pictures of images that attacks kept.")
+        Path | None,
+        typer.Option(help="Site: folder of the records, for pictures of attacks and spikes."),
     ] = None,
     workflow: Annotated[
         bool, typer.Option("--workflow", help="Site: also write .github/workflows/pages.yml, for GitHub Pages.")
@@ -60,18 +62,27 @@ def publish(
     elif to.startswith(HUB):
         _write(_hub_files(results, owner, url), to.removeprefix(HUB), dry_run)
     else:
-        _write(_site_files(results, store), to, dry_run)
+        gallery = _gallery(store)
+        _write(_site_files(results, gallery), to, dry_run)
+        for line in gallery.missing:
+            _print(line)
     if workflow:
         if not dry_run:
             write_workflow(text, WORKFLOW)
         _print(f"{'would write' if dry_run else 'wrote'} {WORKFLOW}")
 
 
-def _site_files(results: Path, store: Path | None) -> dict[str, bytes]:
-    from robustbench_snn.publishing.site import site_files
+def _gallery(store: Path | None) -> Gallery:
+    from robustbench_snn.publishing.gallery import Gallery
     from robustbench_snn.store.store import Store
 
-    return dict(site_files(results, Store(store) if store else None))
+    return Gallery(Store(store) if store else None)
+
+
+def _site_files(results: Path, gallery: Gallery) -> dict[str, bytes]:
+    from robustbench_snn.publishing.site import site_files
+
+    return dict(site_files(results, gallery))
 
 
 def _hub_files(results: Path, owner: str | None, url: str | None) -> dict[str, bytes]:

@@ -135,7 +135,7 @@ def reported_grid(sets: Sequence[ReportedSet]) -> Grid:
             number.model,
             group.dataset if number.of is None else f"{group.dataset}, {number.of}",
             group.metric,
-            _reported(number, group.unit),
+            reported_number(number, group.unit),
             str(number.timesteps or "–"),
             str(group.source),
             group.protocol,
@@ -147,8 +147,9 @@ def reported_grid(sets: Sequence[ReportedSet]) -> Grid:
     return Grid(("model", "on", "metric", "reported", "T", "source", "protocol"), rows)
 
 
-def _reported(number: Number, unit: str) -> str:
-    text = f"{number.value:,.2f}" if unit == "%" else f"{number.value:,g}"
+def reported_number(number: Number, unit: str) -> str:
+    """A number as its authors state it, with its standard deviation and unit."""
+    text = f"{number.value:,.2f}" if unit == "%" else f"{number.value:,.10g}"
     sd = "" if number.sd is None else f" ± {number.sd:g}"
     return f"{text}{sd} {unit}".strip()
 
