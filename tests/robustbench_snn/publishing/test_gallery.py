@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,28 +26,12 @@ from robustbench_snn.reported import load_reported
 from robustbench_snn.store.store import Store
 from tests.robustbench_snn.leaderboard.conftest import Place
 from tests.robustbench_snn.publishing.parsed import parse
-from tests.tiny_suite import TINY
 
-EVALUATIONS: list[Any] = [
-    "clean",
-    {"pgd": {"eps": 0.05, "steps": 1, "keep_images": 2}},
-    {"corruptions": {"types": ["fog", "gaussian_noise"], "severities": [1]}},
-]
 TABLE = "tiny/v1.0/index.html"
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """The tiny suite with attacks, corruptions, reported numbers and weights, published; not to be changed."""
-    folder = tmp_path_factory.mktemp("gallery")
-    found = Place(folder / "runs", folder / "results")
-    suite = TINY | {"evaluations": EVALUATIONS, "table": {"weights": True, "reported": ["tdformer"]}}
-    assert found.run(suite, mode="publish").released.status == "published"
-    return found
-
-
-def site(place: Place, made: Gallery, folder: Path) -> Path:
-    write_files(dict(site_files(place.results, made)), folder)
+def site(pictured: Place, made: Gallery, folder: Path) -> Path:
+    write_files(dict(site_files(pictured.results, made)), folder)
     return folder
 
 
@@ -55,8 +40,8 @@ def grey(path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(Image.open(io.BytesIO(path.read_bytes())))[4::8, 4::8, 0] / 255
 
 
-def test_corruptions_are_drawn_as_the_table_s_numbers_met_them(place: Place, tmp_path: Path) -> None:
-    folder = site(place, Gallery(), tmp_path / "site")
+def test_corruptions_are_drawn_as_the_table_s_numbers_met_them(pictured: Place, tmp_path: Path) -> None:
+    folder = site(pictured, Gallery(), tmp_path / "site")
     page = parse(folder / TABLE)
     strips = [image for image in page.all("img") if image.attrs["src"].startswith("corrupted-")]
     names = ["fog", "gaussian_noise"]
@@ -74,16 +59,16 @@ def test_corruptions_are_drawn_as_the_table_s_numbers_met_them(place: Place, tmp
         assert len((folder / "tiny/v1.0" / strip.attrs["src"]).read_bytes()) < 20_000
 
 
-def test_spikes_are_those_of_the_published_network(place: Place, tmp_path: Path) -> None:
+def test_spikes_are_those_of_the_published_network(pictured: Place, tmp_path: Path) -> None:
     """Against hooks of our own on the network that the store holds."""
-    folder = site(place, Gallery(), tmp_path / "site")
+    folder = site(pictured, Gallery(), tmp_path / "site")
     page = parse(folder / "tiny/v1.0/entries/direct.html")
     (table,) = [found for found in page.all("table") if "by layer and step" in next(found.all("caption")).text]
     shown = {
         next(row.all("th")).text: [int(cell.text) for cell in row.all("td")]
         for row in next(table.all("tbody")).all("tr")
     }
-    store, published = Store(place.store), load_table(place.results, "tiny")
+    store, published = Store(pictured.store), load_table(pictured.results, "tiny")
     (key,) = published.rows[0].training
     training = store.get(key)
     assert training is not None
@@ -113,27 +98,23 @@ def test_spikes_are_those_of_the_published_network(place: Place, tmp_path: Path)
         assert np.abs(pixels[:, step * (side + 1) : step * (side + 1) + side] - plane).max() < 0.003
 
 
-def test_a_store_has_pictures_and_weights_that_the_version_lacks(place: Place, tmp_path: Path) -> None:
-    for weights in (place.results / "tiny/v1.0/weights").glob("*.safetensors"):
-        weights.rename(tmp_path / weights.name)
-    try:
-        without, made = Gallery(), Gallery(Store(place.store))
-        lacking = parse(site(place, without, tmp_path / "without") / "tiny/v1.0/entries/direct.html")
-        assert "No pictures of spikes: no weights of it are in this version" in lacking.text
-        assert without.missing == [
-            "no pictures of attacks: no store was named (1 page)",
-            "no pictures of spikes: no weights of it are in this version (1 page)",
-        ]
-        page = parse(site(place, made, tmp_path / "with") / "tiny/v1.0/entries/direct.html")
-        assert len(list(page.all("img"))) == 2
-        assert made.missing == []
-    finally:
-        for weights in tmp_path.glob("*.safetensors"):
-            weights.rename(place.results / "tiny/v1.0/weights" / weights.name)
+def test_a_store_has_pictures_and_weights_that_the_version_lacks(pictured: Place, tmp_path: Path) -> None:
+    shutil.copytree(pictured.results, tmp_path / "results", ignore=shutil.ignore_patterns("weights"))
+    bare = Place(pictured.store, tmp_path / "results")
+    without, made = Gallery(), Gallery(Store(bare.store))
+    lacking = parse(site(bare, without, tmp_path / "without") / "tiny/v1.0/entries/direct.html")
+    assert "No pictures of spikes: no weights of it are in this version" in lacking.text
+    assert without.missing == [
+        "no pictures of attacks: no store was named (1 page)",
+        "no pictures of spikes: no weights of it are in this version (1 page)",
+    ]
+    page = parse(site(bare, made, tmp_path / "with") / "tiny/v1.0/entries/direct.html")
+    assert len(list(page.all("img"))) == 2
+    assert made.missing == []
 
 
-def test_the_reported_set_that_the_suite_names_is_on_the_page(place: Place, tmp_path: Path) -> None:
-    page = parse(site(place, Gallery(), tmp_path / "site") / TABLE)
+def test_the_reported_set_that_the_suite_names_is_on_the_page(pictured: Place, tmp_path: Path) -> None:
+    page = parse(site(pictured, Gallery(), tmp_path / "site") / TABLE)
     (section,) = [element for element in page.all("section") if element.attrs.get("class") == "reported"]
     assert sum(len(list(body.all("tr"))) for body in section.all("tbody")) == load_reported("tdformer").count
     kinds = [span.text for span in section.all("span") if span.attrs.get("class") == "kind"]
@@ -142,9 +123,9 @@ def test_the_reported_set_that_the_suite_names_is_on_the_page(place: Place, tmp_
 
 @pytest.mark.parametrize("error", [UserError("it is <b>not</b> here"), ZeroDivisionError(), MemoryError("too large")])
 def test_whatever_goes_wrong_is_said_and_the_site_is_whole(
-    error: Exception, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, pictured: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = set(dict(site_files(place.results, Gallery())))
+    whole = set(dict(site_files(pictured.results, Gallery())))
 
     def broken(*_: object) -> None:
         raise error
@@ -154,8 +135,8 @@ def test_whatever_goes_wrong_is_said_and_the_site_is_whole(
         (gallery, "pictures"),
     ):
         monkeypatch.setattr(module, name, broken)
-    made = Gallery(Store(place.store))
-    folder = site(place, made, tmp_path / "site")
+    made = Gallery(Store(pictured.store))
+    folder = site(pictured, made, tmp_path / "site")
     assert {name for name in whole if not name.endswith(".png")} <= {
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     }
@@ -168,11 +149,11 @@ def test_whatever_goes_wrong_is_said_and_the_site_is_whole(
 
 
 def test_another_dataset_of_the_same_name_is_not_drawn(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictured: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = replace(load_dataset("digits"), fingerprint="f" * 64)
     monkeypatch.setattr(first_sample, "load_dataset", lambda name: other)
     made = Gallery()
     assert "No pictures of corruptions: the dataset digits as it is loaded here is not the table's" in (
-        parse(site(place, made, tmp_path / "site") / TABLE).text
+        parse(site(pictured, made, tmp_path / "site") / TABLE).text
     )

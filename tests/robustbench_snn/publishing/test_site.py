@@ -19,7 +19,7 @@ from tests.robustbench_snn.publishing import tables_of_all_kinds
 from tests.robustbench_snn.publishing.parsed import Element, parse
 from tests.robustbench_snn.publishing.tables_of_all_kinds import FLAGGED, GAPPED, LABELS, MODELS, TITLE
 
-SITES = ("hostile_site", "shipped_site")
+SITES = ("hostile_site", "shipped_site", "pictured_site")
 
 
 @pytest.fixture(params=SITES)
