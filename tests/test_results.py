@@ -10,7 +10,7 @@ from rich.console import Console
 
 from robustbench_snn.leaderboard.assessment import assess
 from robustbench_snn.leaderboard.outcomes import read_outcomes
-from robustbench_snn.leaderboard.pages import render_html, render_markdown, render_terminal
+from robustbench_snn.leaderboard.pages import render_pages, render_terminal
 from robustbench_snn.leaderboard.table import SCHEMA_VERSION, AnyTable, Table
 from robustbench_snn.leaderboard.versions import Version, load_record, load_table, tables, versions
 from robustbench_snn.store.store import read_samples
@@ -50,8 +50,8 @@ def test_a_published_version_is_whole(name: str, version: Version) -> None:
     assert all(model in screen for model in models)
     if isinstance(table, Table):
         assert assess(table, read_outcomes(folder / "samples.parquet")) == table
-    assert (folder / "leaderboard.md").read_text() == render_markdown(table, str(version))
-    assert (folder / "leaderboard.html").read_text() == render_html(table, str(version))
+    for page, text in render_pages(table, str(version)).items():
+        assert (folder / page).read_text() == text
 
 
 def test_the_index_names_every_version() -> None:

@@ -15,12 +15,10 @@ from robustbench_snn.exchange.published import Published
 from robustbench_snn.exchange.reproduction import reproduce
 from robustbench_snn.execution import RunSettings
 from robustbench_snn.leaderboard.assessment import assess
-from robustbench_snn.leaderboard.content import Content, write_content
+from robustbench_snn.leaderboard.content import Content, write_data
 from robustbench_snn.leaderboard.manifest import write_manifest
 from robustbench_snn.leaderboard.origins import marked
 from robustbench_snn.leaderboard.outcomes import Outcomes
-
-PAGES = ("leaderboard.md", "leaderboard.html")
 
 
 def submit(published: Published, model: str, file: Path, *, weights: bool = False) -> Content:
@@ -55,9 +53,7 @@ def submit(published: Published, model: str, file: Path, *, weights: bool = Fals
         packed = replace(packed, weights={key: content.weights[key] for key in row.training})
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_content(packed, "submission", folder)
-        for page in PAGES:
-            (folder / page).unlink()
+        write_data(packed, folder)
         write_manifest(folder, table.name, "submission", None)
         pack(folder, file)
     return packed

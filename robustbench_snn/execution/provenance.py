@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -39,6 +40,22 @@ def measured(device: str) -> Iterator[Stopwatch]:
     yield Stopwatch()
 
 
+def without_places(word: str) -> str:
+    """An argument without the folders of this machine, which say nothing to a reader of a published record.
+
+    A path is told from the working folder where it lies within it, else by its last part; so is that of
+    ``--store=/data/runs``.
+    """
+    name, sign, value = word.rpartition("=")
+    path = Path(value)
+    if not path.is_absolute() and ".." not in path.parts:
+        return word
+    here = Path.cwd()
+    whole = Path(os.path.normpath(here / path))
+    told = whole.relative_to(here).as_posix() if whole.is_relative_to(here) else whole.name
+    return f"{name}{sign}{told or value}"
+
+
 def provenance(watch: Stopwatch, *, device: str, batch_size: int, model: nn.Module, suite_sha256: str) -> Provenance:
     """Everything about this machine and process that a reader of a number may want to know."""
     commit, dirty = git_state()
@@ -54,7 +71,7 @@ def provenance(watch: Stopwatch, *, device: str, batch_size: int, model: nn.Modu
         neuron_implementation=implementation(model, device),
         precision=precision_flags(),
         batch_size=batch_size,
-        command=tuple(Path(argument).name if index == 0 else argument for index, argument in enumerate(sys.argv)),
+        command=(Path(sys.argv[0]).name, *(without_places(word) for word in sys.argv[1:])),
         suite_sha256=suite_sha256,
         git_commit=commit,
         git_dirty=dirty,

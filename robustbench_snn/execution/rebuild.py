@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from robustbench_snn.errors import StoreError
@@ -26,12 +27,21 @@ def rebuild(store: Store, record: Record) -> Target:
         StoreError: if the store no longer has the training, or it was a model of a plug-in.
     """
     training = record if record.kind == "train" else store.training_of(record)
+    return restored(training, store.weights(training.key))
+
+
+def restored(training: Record, weights: Path) -> Target:
+    """The model of a training's record, with the weights in a file, on the CPU.
+
+    Raises:
+        StoreError: if it was a model of a plug-in.
+    """
     identity, facts = training.identity["model"], training.details.get("task")
     if facts is None or "encoder" not in identity:
-        raise StoreError(f"the model '{record.model}' cannot be built again from its record: a plug-in made it")
+        raise StoreError(f"the model '{training.model}' cannot be built again from its record: a plug-in made it")
     encoder, backbone = _component(identity["encoder"]), _component(identity["backbone"])
     model = build_classifier(encoder, backbone, Task(**_tuples(facts)), identity["readout"])
-    load_normalized_weights(model, store.weights(training.key))
+    load_normalized_weights(model, weights)
     return Target(model.eval())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robustbench_snn.leaderboard.outcomes import Outcomes, read_outcomes, write_outcomes
-from robustbench_snn.leaderboard.pages import render_html, render_markdown
+from robustbench_snn.leaderboard.pages import render_pages
 from robustbench_snn.leaderboard.table import Table
 from robustbench_snn.leaderboard.versions import Version, lines_of, weights_beside
 
@@ -57,6 +57,13 @@ def read_content(table: Table, folder: Path) -> Content:
 
 def write_content(content: Content, version: str, folder: Path) -> None:
     """Writes the files of a version: data, records, per-sample outcomes, pages."""
+    write_data(content, folder)
+    for name, page in render_pages(content.table, version).items():
+        (folder / name).write_text(page, encoding="utf-8")
+
+
+def write_data(content: Content, folder: Path) -> None:
+    """Writes the files of a version but its pages."""
     table = content.table
     (folder / "table.json").write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
     keys = {key for row in table.rows for key in (*row.training, *(k for s in row.cells.values() for k in s.records))}
@@ -66,5 +73,3 @@ def write_content(content: Content, version: str, folder: Path) -> None:
     for key in sorted(keys & set(content.weights)):
         (folder / "weights").mkdir(exist_ok=True)
         shutil.copyfile(content.weights[key], folder / "weights" / f"{key}.safetensors")
-    (folder / "leaderboard.md").write_text(render_markdown(table, version), encoding="utf-8")
-    (folder / "leaderboard.html").write_text(render_html(table, version), encoding="utf-8")

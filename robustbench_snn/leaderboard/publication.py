@@ -17,7 +17,7 @@ from robustbench_snn.leaderboard.index import write_index
 from robustbench_snn.leaderboard.manifest import link_to, read_manifest, version_of, write_manifest
 from robustbench_snn.leaderboard.origins import marked
 from robustbench_snn.leaderboard.outcomes import Outcomes
-from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.table import LAYOUT, Table
 from robustbench_snn.leaderboard.versions import Version, load_table, versions
 from robustbench_snn.leaderboard.withdrawal import FILE as WITHDRAWN
 from robustbench_snn.leaderboard.withdrawal import withdrawals
@@ -136,7 +136,8 @@ def incomplete(base: Base, results: Path) -> list[str]:
 
 def _assessed(content: Content) -> Content:
     """The content with all that the table says of its accuracies, and of where they come from, made anew."""
-    return replace(content, table=marked(assess(content.table, content.outcomes), content.records))
+    table = marked(assess(content.table, content.outcomes), content.records)
+    return replace(content, table=table.model_copy(update={"layout": LAYOUT}))
 
 
 def publish_prepared(prepared: Prepared, results: Path) -> Path:

@@ -14,7 +14,7 @@ from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.content import Base, Content, write_content
 from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.publication import Prepared, incomplete, prepare, publish_prepared
-from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.table import LAYOUT, Table
 from robustbench_snn.machine import program_state
 from robustbench_snn.store.records import Record
 
@@ -114,10 +114,9 @@ def same(content: Content, other: Content) -> bool:
 
 
 def _without_notes(table: Table) -> Table:
-    """The table without what it says of its origins, which versions from before that was noted do not say."""
-    return table.model_copy(
-        update={"rows": tuple(row.model_copy(update={"notes": ()}) for row in table.rows), "mixed": None}
-    )
+    """The table without its layout, and what it says of its origins: older versions of the same do not say them."""
+    rows = tuple(row.model_copy(update={"notes": ()}) for row in table.rows)
+    return table.model_copy(update={"rows": rows, "mixed": None, "layout": LAYOUT})
 
 
 def _same_outcomes(ours: Outcomes, theirs: Outcomes) -> bool:

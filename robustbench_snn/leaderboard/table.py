@@ -17,6 +17,10 @@ from robustbench_snn.strict import Strict
 SCHEMA_VERSION = 2
 """Raised when a field of :class:`Table` changes its meaning."""
 
+Layout = Literal["plain", "github"]
+LAYOUT: Layout = "github"
+"""That of new versions."""
+
 
 class Against(Strict):
     """A comparison with the baseline, see :class:`robustbench_snn.leaderboard.comparison.Comparison`.
@@ -176,6 +180,7 @@ class Table(Strict):
             all come from one program on one machine, None where the table is from before this was noted.
         rows: the models.
         reported: numbers of papers, shown beside the measured ones, never ranked or compared.
+        layout: of ``leaderboard.md``; versions from before there was a choice are ``plain``.
     """
 
     schema_version: Literal[2] = 2
@@ -197,6 +202,7 @@ class Table(Strict):
     mixed: tuple[str, ...] | None = None
     rows: tuple[Row, ...]
     reported: tuple[ReportedSet, ...] = ()
+    layout: Layout = "plain"
 
 
 AnyTable = Table | FirstTable

@@ -16,7 +16,7 @@ from robustbench_snn.errors import StoreError, UserError
 from robustbench_snn.leaderboard.findings import Finding, differences
 from robustbench_snn.leaderboard.manifest import FILE, file_hashes, link_to, read_manifest, version_before
 from robustbench_snn.leaderboard.origins import marked
-from robustbench_snn.leaderboard.pages import render_html, render_markdown
+from robustbench_snn.leaderboard.pages import render_pages
 from robustbench_snn.leaderboard.recomputation import wrong_numbers
 from robustbench_snn.leaderboard.record_checks import keys_of, read_records, wrong_records
 from robustbench_snn.leaderboard.table import AnyTable, Row, Table
@@ -119,8 +119,7 @@ def _wrong_manifest(results: Path, name: str, version: Version) -> Iterator[Find
 
 
 def _wrong_pages(table: AnyTable, folder: Path, version: str) -> Iterator[Finding]:
-    pages = {"leaderboard.md": render_markdown(table, version), "leaderboard.html": render_html(table, version)}
-    for name, page in pages.items():
+    for name, page in render_pages(table, version).items():
         expected, found = page.splitlines(), (folder / name).read_text(encoding="utf-8").splitlines()
         length = max(len(expected), len(found))
         rows = zip(expected + [""] * (length - len(expected)), found + [""] * (length - len(found)), strict=True)

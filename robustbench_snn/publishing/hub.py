@@ -29,6 +29,9 @@ from robustbench_snn.publishing.version_page import Published, read_published
 FRAMEWORK = "robustbench_snn"
 """The hub takes only frameworks of its own list, which this one has yet to be added to: docs/publishing.md."""
 
+BENCHMARK = "eval.yaml"
+"""Makes a dataset repository a benchmark."""
+
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
@@ -69,32 +72,48 @@ def hub_files(results: Path, hub: Hub) -> Iterator[tuple[str, bytes]]:
     Raises:
         StoreError: if there is no table, or one is damaged.
     """
+    for published, table in latest(results):
+        name = file_names([table.name])[table.name]
+        for path, content in dataset_files(published, table, hub):
+            yield f"datasets/{name}/{path}", content
+        for model, path, content in model_files(published, table, hub):
+            yield f"models/{name}/{published.entries[model]}/{path}", content
+        if not published.withdrawn:
+            yield from every_eval(published, table, hub.owner, hub.source(table.name))
+
+
+def latest(results: Path) -> Iterator[tuple[Published, Table]]:
+    """The latest version of every table that has files for the hub; raises what :func:`hub_files` does."""
     names = tables(results)
     if not names:
         raise StoreError(f"no published tables in {results}; rbsnn run SUITE publishes one")
     for name in names:
         published = read_published(results, name, versions(results, name)[-1])
         if isinstance(published.table, Table):
-            yield from _table_files(published, published.table, hub)
+            yield published, published.table
 
 
-def _table_files(published: Published, table: Table, hub: Hub) -> Iterator[tuple[str, bytes]]:
-    dataset = f"datasets/{file_names([table.name])[table.name]}"
-    tasks = file_names(label for label in table.columns if any(_accuracy(table, row, label) for row in table.rows))
-    yield f"{dataset}/README.md", card(published, table, hub.dataset(table.name)).encode()
-    yield f"{dataset}/eval.yaml", _yaml(_benchmark(table, tasks))
-    yield f"{dataset}/data/scores.parquet", _parquet(_scores(table))
-    yield f"{dataset}/data/outcomes.parquet", (published.folder / "samples.parquet").read_bytes()
-    yield f"{dataset}/records.jsonl", (published.folder / "records.jsonl").read_bytes()
-    yield f"{dataset}/table.json", (published.folder / "table.json").read_bytes()
-    if published.withdrawn:
-        return
-    for row in table.rows:
-        scores = [(task, _accuracy(table, row, label)) for label, task in tasks.items()]
+def dataset_files(published: Published, table: Table, hub: Hub) -> Iterator[tuple[str, bytes]]:
+    """Path and content of the files of a table's dataset repository."""
+    yield "README.md", card(published, table, hub.dataset(table.name)).encode()
+    yield BENCHMARK, _yaml(_benchmark(table, _tasks(table)))
+    yield "data/scores.parquet", _parquet(_scores(table))
+    yield "data/outcomes.parquet", (published.folder / "samples.parquet").read_bytes()
+    yield "records.jsonl", (published.folder / "records.jsonl").read_bytes()
+    yield "table.json", (published.folder / "table.json").read_bytes()
+
+
+def model_files(published: Published, table: Table, hub: Hub) -> Iterator[tuple[str, str, bytes]]:
+    """Model, path in its repository, and content, for every model; nothing of a withdrawn version."""
+    for row in () if published.withdrawn else table.rows:
+        scores = [(task, _accuracy(table, row, label)) for label, task in _tasks(table).items()]
         entries = [_entry(published, hub, score, task) for task, score in scores if score]
-        base = f"models/{file_names([table.name])[table.name]}/{published.entries[row.model]}"
-        yield f"{base}/.eval_results/{file_names([table.name])[table.name]}.yaml", _yaml(entries)
-    yield from every_eval(published, table, hub.owner, hub.source(table.name))
+        yield row.model, f".eval_results/{file_names([table.name])[table.name]}.yaml", _yaml(entries)
+
+
+def _tasks(table: Table) -> dict[str, str]:
+    """The tasks of the benchmark: their ids by the labels of the evaluations."""
+    return file_names(label for label in table.columns if any(_accuracy(table, row, label) for row in table.rows))
 
 
 def _accuracy(table: Table, row: Row, label: str) -> Score | None:

@@ -1,14 +1,13 @@
-"""Pictures of an entry, where the store holds the images of an attack."""
+"""Pictures of an attack, where the store holds its images."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
 
 from robustbench_snn.leaderboard.table import Row
+from robustbench_snn.publishing.png import png
 from robustbench_snn.publishing.version_page import Published
 from robustbench_snn.store.records import Column
 from robustbench_snn.store.store import Store
@@ -42,14 +41,4 @@ def _png(clean: Column, adversarial: Column) -> bytes:
     clean, adversarial = clean[:MOST], adversarial[:MOST]
     change = adversarial - clean
     largest = float(np.abs(change).max()) or 1.0
-    rows = [np.concatenate(list(images), axis=2) for images in (clean, adversarial, 0.5 + change / (2 * largest))]
-    pixels = np.clip(np.concatenate(rows, axis=1), 0, 1).transpose(1, 2, 0)
-    if pixels.shape[2] == 1:
-        pixels = pixels.repeat(3, axis=2)
-    side = clean.shape[3]
-    image = Image.fromarray((255 * pixels[:, :, :3]).round().astype(np.uint8))
-    scale = max(1, 64 // side)
-    image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return png([clean, adversarial, 0.5 + change / (2 * largest)])

@@ -10,18 +10,20 @@ from pathlib import Path
 import robustbench_snn
 from robustbench_snn.errors import StoreError
 from robustbench_snn.evaluation.flags import FLAGS
+from robustbench_snn.leaderboard.pages.grid import reported_number
+from robustbench_snn.leaderboard.pages.sections import REPORTED_NOTE
 from robustbench_snn.leaderboard.table import Row, Table
 from robustbench_snn.leaderboard.versions import tables, versions
 from robustbench_snn.publishing.about import parts
 from robustbench_snn.publishing.columns import GROUPS, Column, columns
+from robustbench_snn.publishing.corrupted import SHOWN
 from robustbench_snn.publishing.figures import entry_figures, table_figures
+from robustbench_snn.publishing.gallery import Gallery, OfEntry
 from robustbench_snn.publishing.history import changes
 from robustbench_snn.publishing.numbers import anchor, number, spread
-from robustbench_snn.publishing.pictures import pictures
 from robustbench_snn.publishing.rendering import FOLDER, render
 from robustbench_snn.publishing.reproduction import reproduce
 from robustbench_snn.publishing.version_page import Published, read_published, told
-from robustbench_snn.store.store import Store
 
 File = tuple[str, bytes]
 """Path within the folder, with forward slashes, and content."""
@@ -30,12 +32,12 @@ DATA = ("table.json", "records.jsonl", "samples.parquet", "manifest.json")
 """Files of a version that the site holds as they were published."""
 
 
-def site_files(results: Path, store: Store | None = None) -> Iterator[File]:
+def site_files(results: Path, gallery: Gallery | None = None) -> Iterator[File]:
     """All files of the site, the index first.
 
     Args:
         results: folder of the published tables.
-        store: where pictures of records may lie; None for a site without pictures.
+        gallery: makes the pictures, and tells afterwards what it could not; one without a store if None.
 
     Raises:
         StoreError: if there is no table, or one is damaged.
@@ -43,6 +45,7 @@ def site_files(results: Path, store: Store | None = None) -> Iterator[File]:
     names = tables(results)
     if not names:
         raise StoreError(f"no published tables in {results}; rbsnn run SUITE publishes one")
+    pictures = gallery or Gallery()
     known = {name: [read_published(results, name, version) for version in versions(results, name)] for name in names}
     yield "index.html", render("index.html", "", tables=known, program=robustbench_snn.__version__)
     yield ".nojekyll", b""
@@ -50,7 +53,7 @@ def site_files(results: Path, store: Store | None = None) -> Iterator[File]:
     for name, published in known.items():
         yield f"{name}/index.html", _history(published)
         for one in published:
-            yield from _version(one, published, store)
+            yield from _version(one, published, pictures)
 
 
 def _assets() -> Iterator[File]:
@@ -64,7 +67,7 @@ def _history(published: Sequence[Published]) -> bytes:
     return render("history.html", "../", published=published, steps=steps[::-1], latest=published[-1])
 
 
-def _version(one: Published, published: Sequence[Published], store: Store | None) -> Iterator[File]:
+def _version(one: Published, published: Sequence[Published], gallery: Gallery) -> Iterator[File]:
     base = f"{one.name}/{one.version}"
     for data in DATA:
         if (one.folder / data).is_file():
@@ -73,7 +76,10 @@ def _version(one: Published, published: Sequence[Published], store: Store | None
     if not isinstance(one.table, Table):
         yield f"{base}/index.html", render("first.html", "../../", sections=told(one), **here)
         return
-    table, shown = one.table, columns(one.table)
+    table, shown, pictures = one.table, columns(one.table), gallery.of_table(one, one.table)
+    drawn = [(name, f"corrupted-{number}.png") for number, name in enumerate(pictures.corrupted, 1)]
+    for name, file in drawn:
+        yield f"{base}/{file}", pictures.corrupted[name]
     yield (
         f"{base}/index.html",
         render(
@@ -85,19 +91,25 @@ def _version(one: Published, published: Sequence[Published], store: Store | None
             groups=_groups(shown),
             rows=[(row, [number(table, row, column) for column in shown]) for row in table.rows],
             figures=table_figures(table, shown, one.records),
+            corrupted=drawn,
+            severities=SHOWN,
+            no_pictures=pictures.missing,
+            reported_number=reported_number,
+            reported_note=REPORTED_NOTE,
             flags=_flags(table),
             **here,
         ),
     )
     for row in table.rows:
-        yield from _entry(one, table, row, shown, store)
+        yield from _entry(one, table, row, shown, gallery.of_entry(one, table, row))
 
 
-def _entry(one: Published, table: Table, row: Row, shown: Sequence[Column], store: Store | None) -> Iterator[File]:
+def _entry(one: Published, table: Table, row: Row, shown: Sequence[Column], drawn: OfEntry) -> Iterator[File]:
     base = f"{one.name}/{one.version}/entries"
-    drawn = pictures(store, one, row) if store else {}
-    for file, content in drawn.items():
+    for file, content in drawn.attacks.items():
         yield f"{base}/{one.entries[row.model]}-{file}", content
+    if drawn.spikes and drawn.spikes.picture:
+        yield f"{base}/{one.entries[row.model]}-spikes.png", drawn.spikes.picture
     evaluations = [
         (label, anchor(table, label), row.cells.get(label), one.records_of(row, label)) for label in table.columns
     ]
@@ -112,7 +124,7 @@ def _entry(one: Published, table: Table, row: Row, shown: Sequence[Column], stor
         evaluations=evaluations,
         training=[one.records[key] for key in row.training if key in one.records],
         figures=entry_figures(table, row, one.records),
-        pictures=list(drawn),
+        pictures=drawn,
         reproduce=reproduce,
         spread=spread,
         flags=FLAGS,

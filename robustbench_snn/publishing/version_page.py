@@ -85,9 +85,12 @@ def _records(results: Path, name: str, version: Version) -> dict[str, Record]:
         raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
 
 
+_SHOWN_OTHERWISE = ("Ranks", "Besides accuracy", "Reported elsewhere (not measured here)")
+
+
 def told(published: Published) -> list[Section]:
     """The sections of its text page: all of them for schema 1; the sentences and comparisons for later ones."""
     if isinstance(published.table, Table):
-        return [section for section in sections(published.table) if section.title not in ("Ranks", "Besides accuracy")]
+        return [section for section in sections(published.table) if section.title not in _SHOWN_OTHERWISE]
     found = [Section(title, Grid(*grid), lines) for title, grid, lines in first_sections(published.table)]
     return [Section(section.title.capitalize(), section.grid, section.lines) for section in found]

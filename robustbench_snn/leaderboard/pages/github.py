@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from robustbench_snn.leaderboard.pages.escaping import code, markdown, markdown_line, visible
-from robustbench_snn.leaderboard.pages.grid import Grid, accuracy_columns, row_flags
+from robustbench_snn.leaderboard.pages.grid import Grid, accuracy_columns, best_first, models_grid, row_flags
 from robustbench_snn.leaderboard.pages.markdown import render_grid, render_sections
 from robustbench_snn.leaderboard.pages.sections import Section, sections, verdicts
 from robustbench_snn.leaderboard.schema1.pages import render_first_markdown
@@ -16,8 +16,14 @@ KEPT = ("Besides accuracy", "Reported elsewhere (not measured here)")
 """Sections that are shown as on other pages."""
 
 
-def render_github(table: AnyTable, version: str) -> str:
-    """The page of one version, of a table of any schema."""
+def render_github(table: AnyTable, version: str, plots: Mapping[str, str] | None = None) -> str:
+    """The page of one version, of a table of any schema.
+
+    Args:
+        table: what it shows.
+        version: of it.
+        plots: files beside the page by the label of the evaluation that they show; none if None.
+    """
     if not isinstance(table, Table):
         return render_first_markdown(table, version)
     lines = [f"# {markdown(table.title)} {version}", ""]
@@ -30,8 +36,12 @@ def render_github(table: AnyTable, version: str) -> str:
     ]
     lines += render_sections([Section("In short", None, (*_flagged(table), *_summary(table)))])
     for label in accuracy_columns(table):
-        lines += [f"## {markdown(label)}", "", *render_grid(_threat(table, label)), ""]
+        lines += [f"## {markdown(label)}", ""]
+        if plots and label in plots:
+            lines += [f"![The numbers of the table below, drawn with their intervals]({plots[label]})", ""]
+        lines += [*render_grid(_threat(table, label)), ""]
     found = sections(table)
+    lines += render_sections([Section("Models", models_grid(table))])
     lines += render_sections([section for section in found if section.title in KEPT])
     lines += ["## How to read this", "", *(f"- {markdown_line(line)}" for line in _notes(found)), ""]
     lines += ["## Reproduce", "", *_commands(table, version), ""]
@@ -50,9 +60,9 @@ def _summary(table: Table) -> list[str]:
 
 def _threat(table: Table, label: str) -> Grid:
     """All models in one column of the table, the best first; ties as the table ranks them."""
-    rows = [row for row in table.rows if label in row.cells or label in row.gaps]
-    rows.sort(key=lambda row: -1.0 if label not in row.cells else -(row.cells[label].accuracy or 0.0) - 2.0)
-    headings = ("rank", "model", "accuracy %", "interval", "sd", "seeds", "against the baseline", "p", "flags")
+    rows = best_first((row for row in table.rows if label in row.cells or label in row.gaps), label)
+    numbers = ("accuracy %", "interval", "sd", "seeds", "against the baseline", "p", "detectable")
+    headings = ("rank", "model", *numbers, "flags")
     return Grid(headings, tuple(_line(table, row, label) for row in rows))
 
 
@@ -60,7 +70,8 @@ def _line(table: Table, row: Row, label: str) -> tuple[str, ...]:
     name = f"{row.model} (baseline)" if row.model == table.baseline else row.model
     if label not in row.cells:
         gap = row.gaps[label]
-        return ("–", name, f"{gap.complete} of {gap.wanted} seeds", "–", "–", str(gap.complete), "–", "–", gap.lacks)
+        told = (f"{gap.complete} of {gap.wanted} seeds", "–", "–", str(gap.complete), "–", "–", "–")
+        return ("–", name, *told, gap.lacks)
     score = row.cells[label]
     return (str(score.rank or "–"), name, *_numbers(score), ", ".join(score.flags))
 
@@ -70,9 +81,10 @@ def _numbers(score: Score) -> tuple[str, ...]:
     interval = "–" if score.low is None or score.high is None else f"[{100 * score.low:.1f}, {100 * score.high:.1f}]"
     sd = "–" if score.sd is None else f"{100 * score.sd:.1f}"
     if (found := score.against) is None:
-        return accuracy, interval, sd, str(score.seeds), "–", "–"
+        return accuracy, interval, sd, str(score.seeds), "–", "–", "–"
     against = f"{100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}], {found.scope}"
-    return accuracy, interval, sd, str(score.seeds), against, f"{found.adjusted_p_value:.2g}"
+    effect = f"{100 * found.minimum_detectable_effect:.1f}"
+    return accuracy, interval, sd, str(score.seeds), against, f"{found.adjusted_p_value:.2g}", effect
 
 
 def _notes(found: list[Section]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robustbench_snn.leaderboard.table import Measure, Row, Score, Table
@@ -33,12 +33,22 @@ def make_grid(table: Table) -> Grid:
             str(table.samples),
             str(row.timesteps),
             f"{row.parameters:,}",
-            ", ".join(map(str, row.seeds)) + (" (one network)" if len(row.seeds) == 1 else ""),
+            _seeds(row),
             ", ".join(row_flags(row)),
         )
         for row in table.rows
     )
     return Grid(headings, rows)
+
+
+def models_grid(table: Table) -> Grid:
+    """A row a model: T, parameters, seeds."""
+    rows = tuple((row.model, str(row.timesteps), f"{row.parameters:,}", _seeds(row)) for row in table.rows)
+    return Grid(("model", "T", "params", "seeds"), rows)
+
+
+def _seeds(row: Row) -> str:
+    return ", ".join(map(str, row.seeds)) + (" (one network)" if len(row.seeds) == 1 else "")
 
 
 def accuracy_columns(table: Table) -> list[str]:
@@ -48,6 +58,11 @@ def accuracy_columns(table: Table) -> list[str]:
         for label in table.columns
         if label not in table.repeats and any(_has_accuracy(row, label) for row in table.rows)
     ]
+
+
+def best_first(rows: Iterable[Row], label: str) -> list[Row]:
+    """Rows by their accuracy in a column, those that have none last."""
+    return sorted(rows, key=lambda row: -1.0 if label not in row.cells else -(row.cells[label].accuracy or 0.0) - 2.0)
 
 
 def row_flags(row: Row) -> list[str]:
@@ -120,7 +135,7 @@ def reported_grid(sets: Sequence[ReportedSet]) -> Grid:
             number.model,
             group.dataset if number.of is None else f"{group.dataset}, {number.of}",
             group.metric,
-            _reported(number, group.unit),
+            reported_number(number, group.unit),
             str(number.timesteps or "–"),
             str(group.source),
             group.protocol,
@@ -132,8 +147,9 @@ def reported_grid(sets: Sequence[ReportedSet]) -> Grid:
     return Grid(("model", "on", "metric", "reported", "T", "source", "protocol"), rows)
 
 
-def _reported(number: Number, unit: str) -> str:
-    text = f"{number.value:,.2f}" if unit == "%" else f"{number.value:,g}"
+def reported_number(number: Number, unit: str) -> str:
+    """A number as its authors state it, with its standard deviation and unit."""
+    text = f"{number.value:,.2f}" if unit == "%" else f"{number.value:,.10g}"
     sd = "" if number.sd is None else f" ± {number.sd:g}"
     return f"{text}{sd} {unit}".strip()
 

@@ -44,6 +44,7 @@ def test_json_is_the_table() -> None:
         "reported": [],
         "weights": None,
         "mixed": None,
+        "layout": "plain",
     }  # fields that this version is older than
     assert {name: found.pop(name) for name in since} == since
     assert [row.pop("notes") for row in found["rows"]] == [[]] * 3

@@ -52,7 +52,8 @@ def test_fewer_samples_make_a_draft_unless_published(place: Place) -> None:
     assert finished.released.status == "draft"
     assert finished.released.reasons == ("only 10 samples (--limit)",)
     assert finished.folder == place.store / "drafts" / "tiny"
-    names = {"table.json", "records.jsonl", "samples.parquet", "leaderboard.md", "leaderboard.html"}
+    pages = {"leaderboard.md", "leaderboard.html", "plot-1.svg", "plot-2.svg"}
+    names = {"table.json", "records.jsonl", "samples.parquet", *pages}
     assert {path.name for path in finished.folder.iterdir()} == names
     assert " draft" in (finished.folder / "leaderboard.md").read_text()
     assert snapshot(place.results) == before

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from robustbench_snn.leaderboard.manifest import file_hashes
-from robustbench_snn.leaderboard.pages import render_html, render_markdown
+from robustbench_snn.leaderboard.pages import render_pages
 from robustbench_snn.leaderboard.table import Table
 from robustbench_snn.leaderboard.verification import verify
 from robustbench_snn.store.checks import content_digest
@@ -56,8 +56,8 @@ def careful(*tampers: Tamper) -> Tamper:
         for step in tampers:
             step(folder)
         table = Table.model_validate_json((folder / "table.json").read_text())
-        (folder / "leaderboard.md").write_text(render_markdown(table, folder.name))
-        (folder / "leaderboard.html").write_text(render_html(table, folder.name))
+        for name, page in render_pages(table, folder.name).items():
+            (folder / name).write_text(page)
         path = folder / "manifest.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"files": file_hashes(folder)}))
 

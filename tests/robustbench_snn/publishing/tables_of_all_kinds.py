@@ -10,6 +10,7 @@ from typing import Any
 from robustbench_snn.leaderboard import publication
 from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.table import Gap, Measure, Row, Table
+from robustbench_snn.reported import Group, Number, ReportedSet, Source
 from robustbench_snn.store.records import Record
 from tests.provenance import PROVENANCE
 from tests.tables import N, outcomes, score
@@ -42,6 +43,31 @@ DETAILS: Mapping[str, dict[str, Any]] = {
 SEEDS = (0, 1)
 
 
+REPORTED = ReportedSet(
+    name="papers",
+    title="</h3><script>alert('reported')</script>",
+    groups=(
+        Group(
+            source=Source(citation='<b>A</b> & "others", 2024', arxiv="2401.00001v2", where="<i>Table 3</i>"),
+            dataset="CIFAR-10",
+            metric="top-1 <u>accuracy</u>",
+            unit="%",
+            protocol='"><img src=x onerror=alert(1)>',
+            numbers=(Number(model="theirs", value=99.87, sd=0.5, timesteps=4, of="<em>fog</em>"),),
+        ),
+        Group(
+            source=Source(citation="B, 2023"),
+            dataset="CIFAR-10",
+            metric="parameters",
+            unit="",
+            protocol="none",
+            numbers=(Number(model="direct", value=1234567),),
+        ),
+    ),
+)
+"""Numbers of papers: one better than any that was measured, and one of a model with a measured model's name."""
+
+
 def key(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -71,6 +97,7 @@ def make_table(models: Mapping[str, float] = MODELS, labels: tuple[str, ...] = L
         baseline="Direct" if "Direct" in models else None,
         confidence=0.95,
         rows=tuple(_row(model, labels) for model in models),
+        reported=(REPORTED,),
     )
 
 

@@ -19,7 +19,7 @@ from tests.robustbench_snn.publishing import tables_of_all_kinds
 from tests.robustbench_snn.publishing.parsed import Element, parse
 from tests.robustbench_snn.publishing.tables_of_all_kinds import FLAGGED, GAPPED, LABELS, MODELS, TITLE
 
-SITES = ("hostile_site", "shipped_site")
+SITES = ("hostile_site", "shipped_site", "pictured_site")
 
 
 @pytest.fixture(params=SITES)
@@ -61,7 +61,7 @@ def test_every_link_leads_to_a_file_and_an_anchor_in_it(pages: dict[Path, Elemen
             target = urlsplit(link.attrs["href"])
             if target.scheme:
                 assert link.tag == "a"
-                assert re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{4,5}", link.attrs["href"])
+                assert re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{4,5}(v\d+)?", link.attrs["href"])
                 continue
             file = (page.parent / unquote(target.path)).resolve() if target.path else page
             assert file.is_file(), f"{page} links {link.attrs['href']}"
@@ -225,7 +225,7 @@ def test_an_entry_tells_its_records_and_the_command_without_places(hostile_site:
 
 
 def test_figures_are_drawn_where_the_table_has_their_data(table_page: Element) -> None:
-    titles = [heading.text for heading in table_page.all("h3")]
+    titles = [heading.text for figure in table_page.all("figure") for heading in figure.all("h3")]
     assert titles[:4] == [
         "curve: robust accuracy over ε",
         "timesteps: accuracy over T",
@@ -236,6 +236,30 @@ def test_figures_are_drawn_where_the_table_has_their_data(table_page: Element) -
     assert "Not shown" not in table_page.text
     rings = [circle for circle in table_page.all("circle") if "ring" in circle.attrs["class"]]
     assert len(rings) == len(MODELS), "one at the T of training, on every model's curve over T"
+
+
+def test_reported_numbers_stand_apart_with_their_source_and_nothing_is_ranked_with_them(table_page: Element) -> None:
+    (section,) = [element for element in table_page.all("section") if element.attrs.get("class") == "reported"]
+    first, second = [
+        [" ".join(cell.text.split()) for cell in row.all("th", "td")]
+        for body in section.all("tbody")
+        for row in body.all("tr")
+    ]
+    assert first == ["theirs", "reported", "<em>fog</em>", "4", "99.87 ± 0.5 %"]
+    assert second == ["direct", "reported", "–", "–", "1,234,567"]
+    assert [heading.text for heading in section.all("h4")] == [
+        "CIFAR-10: top-1 <u>accuracy</u>",
+        "CIFAR-10: parameters",
+    ]
+    told = [" ".join(found.text.split()) for found in section.all("dd")]
+    assert told == [
+        *('<b>A</b> & "others", 2024, arXiv:2401.00001v2', "<i>Table 3</i>", '"><img src=x onerror=alert(1)>'),
+        *("B, 2023", "not stated", "none"),
+    ]
+    assert not list(section.all("strong"))
+    assert not [table for table in section.all("table") if "data-sortable" in table.attrs]
+    assert table_page.text.count("99.87") == 1
+    assert "theirs" not in rows_of(table_page)
 
 
 def test_what_is_not_drawn_is_said(shipped_site: Path) -> None:
