@@ -20,21 +20,21 @@ class MaxPool2d(nn.MaxPool2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch
         if input.requires_grad and torch.is_grad_enabled() and input.ndim == 4 and not self.return_indices:
-            result: Tensor = _Pool.apply(
-                input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-            )
+            window = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+            result: Tensor = _Pool.apply(input, *window)
             return result
-        return super().forward(input)
+        result = super().forward(input)
+        return result
 
 
 class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, *window: Any) -> Tensor:
-        pooled: tuple[Tensor, Tensor] = F.max_pool2d(inputs, *window, return_indices=True)
-        result, places = pooled
+        both: tuple[Tensor, Tensor] = F.max_pool2d(inputs, *window, return_indices=True)
+        pooled, places = both
         ctx.save_for_backward(places)
         ctx.window, ctx.shape, ctx.strides = window, inputs.shape, inputs.stride()
-        return result
+        return pooled
 
     @staticmethod
     @once_differentiable
