@@ -19,11 +19,9 @@ class MaxPool2d(nn.MaxPool2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch
-        if input.requires_grad and torch.is_grad_enabled() and input.ndim == 4 and not self.return_indices:
-            window = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-            result: Tensor = _Pool.apply(input, *window)
-            return result
-        result = super().forward(input)
+        lean = input.requires_grad and torch.is_grad_enabled() and input.ndim == 4 and not self.return_indices
+        window = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        result: Tensor = _Pool.apply(input, *window) if lean else super().forward(input)
         return result
 
 
