@@ -12,7 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from robustbench_snn.model.frozen_norm import BatchNorm2d
+from robustbench_snn.model.frozen_norm import BatchNorm1d, BatchNorm2d
+from robustbench_snn.model.max_pool import MaxPool2d
 from robustbench_snn.model.neurons import NeuronConfig
 
 Positive = Annotated[int, Field(ge=1)]
@@ -41,7 +42,7 @@ class Projection(nn.Module):
     def __init__(self, inputs: int, outputs: int, neuron: NeuronConfig | None, *, bias: bool = True) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs, bias=bias)
-        self.norm = nn.BatchNorm1d(outputs)
+        self.norm = BatchNorm1d(outputs)
         self.neuron = nn.Identity() if neuron is None else neuron.build()
 
     def forward(self, tokens: Tensor, drive: Tensor | None = None) -> Tensor:
@@ -98,7 +99,7 @@ class ConvStage(nn.Module):
 
 def max_pool(active: bool = True) -> nn.Module:
     """The family's max-pool, 3x3 with stride 2: (H, W) to (ceil(H/2), ceil(W/2)); an identity if not active."""
-    return nn.MaxPool2d(3, stride=2, padding=1) if active else nn.Identity()
+    return MaxPool2d(3, stride=2, padding=1) if active else nn.Identity()
 
 
 def over_steps(layer: nn.Module, maps: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import subprocess
@@ -34,6 +35,13 @@ def peak_memory(device: str) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     scale = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores that this process may use: those of its affinity, fewer where a container's quota grants less time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    granted, _, period = quota.read_text().partition(" ") if quota.is_file() else ("max", "", "")
+    return cores if granted == "max" else max(1, min(cores, int(granted) // int(period)))
 
 
 def precision_flags() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from robustbench_snn.execution.relay import Relay, relayed
 from robustbench_snn.execution.schedule import Schedule
 from robustbench_snn.execution.session import Session
 from robustbench_snn.execution.settings import RunSettings
+from robustbench_snn.machine import usable_cores
 from robustbench_snn.plan.cells import Cell
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.registry import load_plugin
@@ -44,7 +46,9 @@ def run_in_processes(session: Session) -> Iterator[tuple[Cell, Record]]:
         session: what to compute, and how; its progress is told by a thread of this process.
     """
     plan, jobs = session.plan, session.settings.jobs
-    threads = max(1, torch.get_num_threads() // jobs)
+    threads = threads_each(
+        jobs, cores=usable_cores(), had=torch.get_num_threads(), asked="OMP_NUM_THREADS" in os.environ
+    )
     worker = _Worker(plan.suite.model_dump(mode="json"), session.store.root, session.settings, threads)
     context = multiprocessing.get_context("spawn")
     ranks = context.Queue()
@@ -66,6 +70,18 @@ def run_in_processes(session: Session) -> Iterator[tuple[Cell, Record]]:
                 for following in schedule.after(cell, record):
                     pending[pool.submit(_compute, plan.cells.index(following))] = following
                 yield cell, record
+
+
+def threads_each(jobs: int, *, cores: int, had: int, asked: bool) -> int:
+    """Threads of each of several worker processes, which together use no more than the machine has.
+
+    Args:
+        jobs: number of workers.
+        cores: cores that this process may use.
+        had: threads that torch has in this process: of its own choice one for each physical core.
+        asked: whether the user chose them; a worker then takes as many, as far as the cores reach.
+    """
+    return max(1, min(had, cores // jobs) if asked else min(had, cores) // jobs)
 
 
 def _start(worker: _Worker, ranks: Any, events: Any) -> None:

@@ -179,7 +179,7 @@ def _by_formula(number: int, neurons: int) -> bool:
 
 
 def _array(values: Tensor) -> np.ndarray[Any, Any]:
-    found: np.ndarray[Any, Any] = values.detach().numpy()
+    found: np.ndarray[Any, Any] = (values.detach() if values.requires_grad else values).numpy()
     return found
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.coding_gradients import Backward, blurred, coded_with_backward
 from robustbench_snn.model.frozen_norm import BatchNorm2d
+from robustbench_snn.model.max_pool import MaxPool2d
 from robustbench_snn.model.neurons import NeuronConfig, StepMode
 from robustbench_snn.model.position_embedding import Overrun, PositionEmbedding, sincos_position_embedding
 from robustbench_snn.model.task import Task
@@ -90,7 +91,7 @@ class Stem:
             nn.Conv2d(self.task.channels, self.channels, 3, padding=1, bias=False),
             BatchNorm2d(self.channels),
         ]
-        return nn.Sequential(*layers, *([nn.MaxPool2d(3, 2, 1)] if self.pool else []))
+        return nn.Sequential(*layers, *([MaxPool2d(3, 2, 1)] if self.pool else []))
 
     def spiking(self, *, step_mode: StepMode = "m") -> nn.Module:
         """A layer of the backbone's neurons; for the ANN twin a ReLU."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -13,7 +13,9 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -32,6 +34,9 @@ class Recipe(BaseModel):
     Attributes:
         epochs: passes over the training images, warm-up included, cool-down not.
         batch_size: images a step; a smaller last batch is left out. Even, if images are mixed.
+        accumulate: parts that a batch is computed in, one after another, where memory is short; must divide
+            ``batch_size``. The optimizer takes one step a batch whatever it is, and its gradient is that of the whole
+            batch; but a batch norm takes its statistics from each part.
         optimizer: ``adamw`` (Loshchilov and Hutter, 2019, arXiv:1711.05101), ``sgd`` (with ``momentum``) or ``adam``.
             Weight decay spares biases, norms and all else of one dimension, as timm does.
         lr: peak learning rate.
@@ -65,6 +70,7 @@ class Recipe(BaseModel):
 
     epochs: PositiveInt = 100
     batch_size: PositiveInt = 128
+    accumulate: PositiveInt = 1
     optimizer: Literal["adamw", "sgd", "adam"] = "adamw"
     lr: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
@@ -110,9 +116,19 @@ class Recipe(BaseModel):
             )
         if self.batch_size % 2 and self.mixes:
             raise ValueError(f"mixup and cutmix need an even batch_size, got {self.batch_size}")
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"accumulate ({self.accumulate}) must divide batch_size ({self.batch_size})")
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr ({self.min_lr}) must not exceed lr ({self.lr})")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_as_ever(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The values; keys of trainings from before ``accumulate`` was there hold none."""
+        values: dict[str, Any] = plain(self)
+        if values.get("accumulate") == 1:
+            values.pop("accumulate")
+        return values
 
     @property
     def mixes(self) -> bool:

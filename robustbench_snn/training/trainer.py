@@ -160,16 +160,21 @@ class _Run:
         precision = self.recipe.mixed_precision
         dtype = torch.float16 if precision == "fp16" else torch.bfloat16
         autocast = torch.autocast(torch.device(self.device).type, dtype=dtype, enabled=precision != "off")
-        with autocast, fusing(self.classifier):
-            loss, logits = self.objective(self.classifier, images, targets)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        part = -(-len(images) // self.recipe.accumulate)
+        total, hits = torch.zeros((), device=self.device), torch.zeros((), dtype=torch.int64, device=self.device)
+        for some, wanted, named in zip(images.split(part), targets.split(part), labels.split(part), strict=True):
+            with autocast, fusing(self.classifier):
+                loss, logits = self.objective(self.classifier, some, wanted)
+            loss = loss * (len(some) / len(images))  # the losses are means over samples
+            self.scaler.scale(loss).backward()
+            total, hits = total + loss.detach(), hits + (logits.argmax(1) == named).sum()
         if self.recipe.gradient_clip is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), self.recipe.gradient_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.detach(), (logits.argmax(1) == labels).sum()
+        return total, hits
 
     def _check(self, losses: Tensor, start: int, stop: int, epoch: int, rate: float) -> None:
         for index, loss in enumerate(losses[start:stop].tolist(), start):
@@ -193,8 +198,8 @@ def _explained(error: BaseException, size: int, timesteps: int) -> BaseException
     if not memory:
         return error
     return TrainingError(
-        f"memory ran out at batch size {size} and {timesteps} timesteps; lower training.batch_size, or set "
-        "training.mixed_precision"
+        f"memory ran out at batch size {size} and {timesteps} timesteps; raise training.accumulate, lower "
+        "training.batch_size, or set training.mixed_precision"
     )
 
 

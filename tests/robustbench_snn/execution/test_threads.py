@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.execution.processes import threads_each
+from robustbench_snn.machine import usable_cores
 from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
@@ -88,6 +90,39 @@ def test_threads_and_jobs_change_no_number(reference: dict[str, Any], tmp_path: 
     assert had == threads
     assert found.keys() == reference.keys()
     assert [key for key in found if found[key] != reference[key]] == []
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "had", "asked", "expected"),
+    [
+        (2, 1, 2, False, 2),
+        (2, 2, 2, False, 1),
+        (8, 2, 8, False, 4),
+        (8, 3, 8, False, 2),
+        (64, 4, 32, False, 8),  # two hardware threads a core: torch takes one of them
+        (64, 4, 64, False, 16),
+        (2, 16, 2, False, 1),
+        (4, 2, 32, False, 2),  # a container's quota, which torch does not look at
+        (64, 4, 2, True, 2),
+        (8, 4, 8, True, 2),
+        (8, 2, 1, True, 1),
+        (2, 4, 3, True, 1),
+    ],
+)
+def test_workers_share_the_cores(cores: int, jobs: int, had: int, asked: bool, expected: int) -> None:
+    assert threads_each(jobs, cores=cores, had=had, asked=asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("granted", "cores"), [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), (None, 8)]
+)
+def test_a_quota_takes_cores_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, granted: str | None, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    if granted is not None:
+        (tmp_path / "cpu.max").write_text(granted + "\n")
+    assert usable_cores(tmp_path / "cpu.max") == cores
 
 
 def test_the_number_of_threads_of_a_training_is_in_its_key() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.model.frozen_norm import BatchNorm2d
+from robustbench_snn.model.frozen_norm import BatchNorm1d, BatchNorm2d
 
 
 def norms(affine: bool = True, eps: float = 1e-5) -> tuple[nn.BatchNorm2d, BatchNorm2d]:
@@ -43,6 +43,20 @@ def test_frozen_it_is_torchs_to_the_bit(affine: bool, eps: float, layout: torch.
     assert torch.equal(gradient, other)
     assert gradient.stride() == other.stride()
     assert type(node).__name__ != type(ours).__name__  # ours did go its own way
+
+
+@pytest.mark.parametrize("shape", [(40, 24), (3, 24), (1, 24), (1000, 24), (40, 24, 7)])
+def test_tokens_too(shape: tuple[int, ...]) -> None:
+    theirs, source = nn.BatchNorm1d(24), norms()[0]
+    ours = BatchNorm1d(24)
+    for norm in (theirs, ours):
+        norm.load_state_dict(source.state_dict())
+        norm.eval().requires_grad_(False)
+    tokens, slope = torch.randn(2, *shape).unbind()
+    (output, gradient, node), (again, other, kept) = (answers(norm, tokens, slope) for norm in (theirs, ours))
+    assert torch.equal(output, again)
+    assert torch.equal(gradient, other)
+    assert type(node).__name__ != type(kept).__name__
 
 
 @pytest.mark.parametrize("training", [True, False])

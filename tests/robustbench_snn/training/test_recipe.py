@@ -54,6 +54,7 @@ def test_overrides_and_defaults() -> None:
         ({"epochs": 2, "warmup_epochs": 2}, "fewer than epochs"),
         ({"randaugment": "rand-x9"}, "rand-m9-n1-mstd0.4-inc1"),
         ({"min_lr": 1.0}, "must not exceed lr"),
+        ({"batch_size": 100, "accumulate": 3}, "accumulate .3. must divide batch_size .100."),
         ({"optimizer": "lion"}, "adamw"),
         ({"adversarial": {"eps": "8/255", "stepz": 3}}, "adversarial.stepz"),
         ({"epoch": 3, "lrr": 1}, "epochs.*lr"),
@@ -62,6 +63,14 @@ def test_overrides_and_defaults() -> None:
 def test_mistakes(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         resolve_recipe(values)
+
+
+def test_a_batch_in_one_part_leaves_no_trace() -> None:
+    assert "accumulate" not in Recipe(accumulate=1).model_dump(mode="json")
+    assert '"accumulate"' not in Recipe().model_dump_json()
+    recipe = Recipe(batch_size=64, accumulate=4)
+    assert recipe.model_dump(mode="json") == Recipe(batch_size=64).model_dump(mode="json") | {"accumulate": 4}
+    assert Recipe.model_validate(recipe.model_dump()) == recipe
 
 
 def test_unknown_names_are_unknown_names() -> None:

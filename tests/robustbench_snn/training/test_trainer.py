@@ -265,6 +265,43 @@ def test_gradient_clipping_bounds_the_step(build: Build, digits: Dataset) -> Non
     assert 0 < float((after - before).norm()) <= 0.5e-3 * 1.001
 
 
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(96, 4), (96, 3), (120, 8)])
+def test_a_batch_in_parts_is_the_same_step(
+    build: Build, digits: Dataset, monkeypatch: pytest.MonkeyPatch, batch_size: int, accumulate: int
+) -> None:
+    sizes: list[int] = []
+
+    def trained(parts: int) -> Classifier:
+        classifier = build("direct")
+        for module in list(classifier.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, torch.nn.modules.batchnorm._BatchNorm):  # its statistics would be of a part
+                    setattr(module, name, torch.nn.Identity())
+        plain = classifier.step_logits
+
+        def counted(images: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(images))
+            return plain(images)
+
+        monkeypatch.setattr(classifier, "step_logits", counted)
+        recipe = Recipe(epochs=1, batch_size=batch_size, accumulate=parts, optimizer="sgd", lr=1.0, momentum=0.0)
+        result = train(classifier, digits, recipe, seed=0)
+        losses.append((result.history[0].loss, result.history[0].accuracy))
+        return classifier
+
+    losses: list[tuple[float, float]] = []
+    whole, parts, before = trained(1), trained(accumulate), build("direct")
+    step = min(batch_size, len(digits.train))
+    assert sizes[0] == step
+    assert sum(sizes[1:]) == step
+    assert len(sizes) == 1 + accumulate
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    old = before.state_dict()
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[name], value, rtol=1e-6, atol=1e-6)
+    assert any(not torch.equal(value, old[name]) for name, value in whole.state_dict().items())
+
+
 def test_progress_is_told(build: Build, digits: Dataset) -> None:
     told: list[tuple[str, tuple[Any, ...]]] = []
 
