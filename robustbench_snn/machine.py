@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import resource
@@ -27,6 +28,26 @@ _PACKAGES = (
 )
 _PROGRAM = ("robustbench_snn", "encoders", "backbones", "suites", "pyproject.toml")
 """Files and folders of a checkout that numbers depend on."""
+
+
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # M_... of mallopt(3)
+
+
+def keep_freed_memory() -> bool:
+    """Lets this process keep the memory that its tensors free, in place of giving it back after each.
+
+    Every map of a network is new memory otherwise, which the kernel hands out page by page, filled with zeros: of an
+    input gradient that is a fifth of the time. Numbers stay the same; the process stays as large as it once was.
+
+    Returns:
+        Whether the C library (glibc) took it; it is not asked where the environment sets its allocator already.
+    """
+    if any(name.startswith("MALLOC_") for name in os.environ) or "malloc" in os.environ.get("GLIBC_TUNABLES", ""):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        return False
+    return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def peak_memory(device: str) -> int:

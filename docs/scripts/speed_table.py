@@ -13,6 +13,7 @@ lengthens less; for one thread only.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import statistics
 import subprocess
@@ -230,6 +231,7 @@ def serve(work: str, parameters: dict[str, Any], cpu_time: bool) -> None:
     if work == "kept":
         print(kept(**parameters))
         return
+    getattr(importlib.import_module("robustbench_snn.machine"), "keep_freed_memory", bool)()  # as its runs do
     clock = time.process_time if cpu_time else time.perf_counter
     run = WORK[work](**parameters)
     run()

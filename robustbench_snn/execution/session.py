@@ -17,6 +17,7 @@ from robustbench_snn.execution.provenance import measured
 from robustbench_snn.execution.recorder import Recorder, write_outcome
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.kernels.compiling import using
+from robustbench_snn.machine import keep_freed_memory
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.keys import key_of
@@ -63,6 +64,7 @@ class Session:
     began: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
     def __post_init__(self) -> None:
+        keep_freed_memory()
         self._models = TrainedModels(self.plan, self.store, self.settings)
         self._recorder = Recorder(self.plan, self.settings)
 
