@@ -13,14 +13,15 @@ import resource, torch
 from robustbench_snn.machine import keep_freed_memory
 torch.set_num_threads(1)
 taken = {asked} and keep_freed_memory()
-torch.ones(4_000_000).mul(2.0)
+for _ in range(5):
+    torch.ones(12_000_000).mul(2.0)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
-    torch.ones(4_000_000).mul(2.0)
+    torch.ones(12_000_000).mul(2.0)
 print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-PAGES = 4_000_000 * 4 // 4096
-"""Of one tensor, on machines whose pages have 4 KiB."""
+PAGES = 12_000_000 * 4 // 4096
+"""Of one tensor, on machines whose pages have 4 KiB; above 32 MiB, up to where glibc comes to keep memory by itself."""
 
 
 def faults(asked: bool, **environment: str) -> tuple[str, int]:
@@ -39,7 +40,7 @@ def test_freed_memory_is_kept() -> None:
     _, given_back = faults(False)
     assert taken == "True"
     assert given_back > 5 * PAGES
-    assert kept < PAGES
+    assert kept < PAGES / 10
 
 
 def test_an_allocator_that_the_user_set_is_left_alone() -> None:
