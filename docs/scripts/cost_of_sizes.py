@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from robustbench_snn.machine import keep_freed_memory
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.fusing import fusing
 from robustbench_snn.model.input_gradient import input_gradient
@@ -30,16 +31,15 @@ Size = dict[str, Any]
 def sizes(side: int) -> dict[str, tuple[str, str, Size]]:
     """Candidates: a name, then encoder, backbone and its parameters."""
     found: dict[str, tuple[str, str, Size]] = {}
-    for depth, width, pooling in [
-        (1, 64, "0111"),
+    candidates = [
         (1, 64, "1110"),
-        (1, 96, "1110"),
-        (1, 128, "1110"),
         (2, 64, "1110"),
-        (1, 96, "1101"),
-        (1, 64, "1100"),
-        (2, 96, "1110"),
-    ]:
+        (1, 128, "1110"),
+        (2, 128, "1110"),
+        (1, 128, "0111"),
+        (1, 128, "0011"),
+    ]
+    for depth, width, pooling in candidates:
         if side >= 2 ** pooling.count("1"):
             size = {"depth": depth, "width": width, "heads": 4, "pooling": pooling}
             found[f"spikformer {depth}-{width} {pooling}"] = ("direct", "spikformer", size)
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as runs do
     works = {name: _works(arguments.side, arguments.channels, *size) for name, size in sizes(arguments.side).items()}
     spent: dict[str, dict[str, list[float]]] = {name: {} for name in works}
     for _ in range(arguments.rounds + 1):

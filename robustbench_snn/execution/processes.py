@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +58,20 @@ def run_in_processes(session: Session) -> Iterator[tuple[Cell, Record]]:
         ranks.put(rank)
     events = context.SimpleQueue()
     schedule = Schedule(plan)
+    places = {id(cell): place for place, cell in enumerate(plan.cells)}
     with (
         relayed(events, session),
         ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(worker, ranks, events)) as pool,
     ):
         pending: dict[Future[Record], Cell] = {
-            pool.submit(_compute, plan.cells.index(cell)): cell for cell in schedule.first()
+            pool.submit(_compute, places[id(cell)]): cell for cell in schedule.first()
         }
         while pending:
             finished, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:
                 cell, record = pending.pop(future), future.result()
                 for following in schedule.after(cell, record):
-                    pending[pool.submit(_compute, plan.cells.index(following))] = following
+                    pending[pool.submit(_compute, places[id(following)])] = following
                 yield cell, record
 
 
@@ -87,6 +90,7 @@ def threads_each(jobs: int, *, cores: int, had: int, asked: bool) -> int:
 def _start(worker: _Worker, ranks: Any, events: Any) -> None:
     """Makes this process's session; with several GPUs, worker r takes the r-th."""
     global _session
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(worker.threads)
     rank, settings = ranks.get(), worker.settings
     if settings.device == "cuda" and torch.cuda.device_count() > 1:
@@ -97,6 +101,14 @@ def _start(worker: _Worker, ranks: Any, events: Any) -> None:
     dataset = load_dataset(suite.dataset.name, **suite.dataset.parameters)
     plan = make_plan(suite, dataset)
     _session = Session(plan, Store(worker.store), settings, Relay(events, plan))
+
+
+def _end_with_parent() -> None:
+    """Ends this worker as soon as its parent is gone, however that ended: nobody would take its results."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _compute(index: int) -> Record:
