@@ -89,6 +89,10 @@ def reproduce(
     tolerance: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Largest share of samples whose outcome may differ.")
     ] = 0.01,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="The dataset with parameters that its hashes do not tell: '{parquet: {root: FOLDER}}'."),
+    ] = None,
     device: Device = "cpu",
     batch_size: Annotated[int, typer.Option(min=1, help="Samples at once; never changes a number.")] = 128,
     plugin: Plugins = None,
@@ -99,14 +103,23 @@ def reproduce(
     from robustbench_snn.exchange.sources import find_cell
     from robustbench_snn.execution import RunSettings
     from robustbench_snn.registry import load_plugin
+    from robustbench_snn.spec.files import written_component
 
     for file in plugin or []:
         load_plugin(file)
     published, record = find_cell(key, source, results)
     settings = RunSettings(device=device, batch_size=batch_size)
+    stated = written_component(dataset, "--dataset") if dataset else None
     with tempfile.TemporaryDirectory() as scratch, watching(errors) as progress:
         found = again(
-            published, record, store or Path(scratch), settings, progress, retrain=retrain, tolerance=tolerance
+            published,
+            record,
+            store or Path(scratch),
+            settings,
+            progress,
+            retrain=retrain,
+            tolerance=tolerance,
+            dataset=stated,
         )
     evaluated = record.identity.get("evaluation", {}).get("name", "training")
     _print(f"{published.title}: {evaluated} of {record.model}, seed {record.seed} ({record.key[:12]})")

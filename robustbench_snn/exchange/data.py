@@ -8,6 +8,7 @@ from typing import Any
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
+from robustbench_snn.registry import datasets
 from robustbench_snn.registry.spec import ComponentSpec
 from robustbench_snn.store.records import Record
 
@@ -48,14 +49,27 @@ def rebuilt_dataset(
         parameters["limit"] = samples
     digests = {record.identity["samples"] for record in trainings if "samples" in record.identity}
     if len(digests) == 1 and dataset.train.digest() not in digests:
-        limit = next((n for n in _training_sizes(trainings) if _first(dataset.train, n) in digests), None)
-        if "train_limit" in parameters or limit is None:
-            raise UserError(
-                f"dataset: the suite gives {len(dataset.train)} training samples, the table's models were trained on "
-                f"others ({limit or 'how many cannot be told'}); state train_limit, and whatever else chooses them"
-            )
-        parameters["train_limit"] = limit
+        parameters |= _training_choice(name, parameters, digests, trainings, len(dataset.train))
     return ComponentSpec(name=name, parameters=parameters)
+
+
+def _training_choice(
+    name: str, parameters: Mapping[str, Any], digests: set[str], trainings: Sequence[Record], here: int
+) -> dict[str, Any]:
+    """What else chooses the training samples: how many there are, and whether some are held out for validation."""
+    limit = None
+    held = {"validation": 0.0} if "validation" in datasets.get(name).parameters.model_fields else {}
+    for more in ({}, {key: value for key, value in held.items() if key not in parameters}):
+        train = load_dataset(name, **parameters, **more).train
+        if train.digest() in digests:
+            return more
+        limit = limit or next((n for n in _training_sizes(trainings) if _first(train, n) in digests), None)
+        if limit is not None and "train_limit" not in parameters:
+            return more | {"train_limit": limit}
+    raise UserError(
+        f"dataset: the suite gives {here} training samples, the table's models were trained on others "
+        f"({limit or 'how many cannot be told'}); state train_limit, and whatever else chooses them"
+    )
 
 
 def _first(samples: Samples, count: int) -> str | None:

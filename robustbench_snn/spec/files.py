@@ -102,6 +102,18 @@ def parse_suite(data: Mapping[str, Any], source: str = "suite") -> SuiteSpec:
     return suite
 
 
+def written_component(text: str, option: str) -> ComponentSpec:
+    """A component as a suite file writes it, given on the command line.
+
+    Raises:
+        UserError: if it is no YAML, or in none of the forms.
+    """
+    try:
+        return component_spec(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise UserError(f"{option} takes a component as a suite file writes it; '{text}': {error}") from None
+
+
 def _override(data: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
     if not sign or not key:

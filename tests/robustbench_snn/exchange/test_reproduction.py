@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
 
+from robustbench_snn.cli import app
+from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.published import Published, read_version
 from robustbench_snn.exchange.reproduction import Reproduced, reproduce
@@ -46,6 +54,46 @@ def test_without_weights_the_training_is_repeated(published: Place, tmp_path: Pa
     assert (found.verdict, found.weights) == ("equal", "a new training, which made the same weights")
     trained = again(version, cells(version, "train")[0], tmp_path)
     assert (trained.verdict, trained.said) == ("equal", "every weight is the same")
+
+
+def write_digits(root: Path) -> None:
+    """Some of the digits as Parquet files, a dataset with a validation share and a folder of its own."""
+    digits = load_dataset("digits", limit=100)
+    for split, samples, count in [("train", digits.train, 80), ("test", digits.test, 30)]:
+        rows = []
+        for image in (255 * samples.images(torch.arange(count))).round().byte().numpy():
+            file = io.BytesIO()
+            Image.fromarray(image[0]).save(file, format="PNG")
+            rows.append({"bytes": file.getvalue(), "path": None})
+        labels = samples.labels[:count].tolist()
+        pq.write_table(pa.table({"image": rows, "label": labels}), root / f"{split}.parquet")
+
+
+def test_a_training_without_a_validation_share_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No record says but as a hash how many samples there were, and that none were held out."""
+    write_digits(tmp_path)
+    monkeypatch.setenv("RBSNN_PARQUET_ROOT", str(tmp_path))
+    place = Place(tmp_path / "runs", tmp_path / "results")
+    suite = SUITE | {"dataset": {"parquet": {"validation": 0.0}}, "seeds": [0], "evaluations": ["clean"]}
+    assert place.run(suite, mode="publish").released.status == "published"
+    version = read_version(place.results / "tiny" / "v1.0")
+    found = again(version, cells(version, "evaluate", "clean")[0], tmp_path / "again")
+    assert (found.verdict, found.weights) == ("equal", "a new training, which made the same weights")
+
+
+def test_the_dataset_can_be_stated(weighty: Place) -> None:
+    version = read_version(weighty.results / "tiny" / "v1.0")
+    key = cells(version, "evaluate", "clean")[0].key
+    command = ["reproduce", key, "--results", str(weighty.results), "--dataset"]
+    done = CliRunner().invoke(app, [*command, "{digits: {limit: 20, train_limit: 64}}"])
+    assert (done.exit_code, "equal" in done.output) == (0, True), done.output
+    for text, said in [
+        ("fashion_mnist", "the suite says fashion_mnist, the table has digits"),
+        ("{digits: {limit: 20", "--dataset takes a component"),
+    ]:
+        done = CliRunner().invoke(app, [*command, text])
+        assert isinstance(done.exception, UserError)
+        assert said in str(done.exception)
 
 
 def forge(place: Place, folder: Path, samples: int) -> Published:
