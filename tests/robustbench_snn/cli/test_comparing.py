@@ -27,7 +27,7 @@ def test_two_models_of_a_published_table(rbsnn: RunCommand) -> None:
 
 
 def test_other_corruptions_are_refused_by_their_first_difference(rbsnn: RunCommand) -> None:
-    refused = rbsnn("compare", "digits-encoders:stf", "quickstart:imp", "--results", RESULTS)
+    refused = rbsnn("compare", f"{RESULTS}/digits-encoders/v3.0:stf", f"{RESULTS}/quickstart/v3.0:imp")
     assert refused.returncode == 2
     assert "parameters/types[0]" in refused.stderr
     assert "Traceback" not in refused.stderr

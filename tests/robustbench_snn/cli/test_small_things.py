@@ -13,6 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from robustbench_snn.cli import app
+from robustbench_snn.exchange.published import find_version
 from tests.fixture_types import RunCommand
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,7 +72,8 @@ def test_plugins_are_listed_described_and_their_flags_explained(rbsnn: RunComman
 
 
 def test_a_record_is_found_without_naming_its_table() -> None:
-    (line, *_) = (RESULTS / "quickstart" / "v3.0" / "records.jsonl").read_text().splitlines()
+    version = find_version("quickstart", RESULTS)
+    (line, *_) = (version / "records.jsonl").read_text().splitlines()
     key = json.loads(line)["key"]
     assert json.loads(shown("leaderboard", "--record", key[:12], "--results", RESULTS))["key"] == key
     assert json.loads(shown("leaderboard", "quickstart", "--record", key, "--results", RESULTS))["key"] == key

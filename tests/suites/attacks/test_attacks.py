@@ -169,7 +169,8 @@ def test_batch_size_changes_nothing_and_every_claim_holds(name: str, norm: Norm)
 
 
 def test_every_attack_is_tested() -> None:
-    assert set(attacks.names()) - {"apgd"} == set(QUICK)
+    shipped = {name for name in attacks.names() if not attacks.get(name).source}  # other tests register plug-ins
+    assert shipped - {"apgd"} == set(QUICK)
 
 
 @settings(max_examples=40)
