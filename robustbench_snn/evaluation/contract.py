@@ -13,6 +13,7 @@ import numpy as np
 
 from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import Samples
+from robustbench_snn.errors import UserError
 from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import evaluations
@@ -130,8 +131,20 @@ class Evaluation(Parameterized, ABC):
 def register_evaluation(
     name: str, *, version: int, presets: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Callable[[V_], V_]:
-    """Puts an evaluation class under ``name``; literals only."""
-    return evaluations.register(name, version=version, presets=presets)
+    """Puts an evaluation class under ``name``; literals only.
+
+    Raises:
+        UserError: if it has a parameter ``label`` or ``limit``, which any evaluation of a suite takes.
+    """
+    register = evaluations.register(name, version=version, presets=presets)
+
+    def checked(evaluation: V_) -> V_:
+        fields = {field for base in evaluation.__mro__ for field in vars(base).get("__annotations__", {})}
+        if taken := fields & {"label", "limit"}:
+            raise UserError(f"{name}: call the parameter {min(taken)} otherwise; every evaluation of a suite has one")
+        return register(evaluation)
+
+    return checked
 
 
 def accuracy_outcome(correct: Column, **extra: Any) -> Outcome:

@@ -9,16 +9,16 @@ from robustbench_snn.digests import canonical
 from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.findings import differences
 from robustbench_snn.plan.keys import listed
-from robustbench_snn.registry.spec import ComponentSpec, evaluation_spec
+from robustbench_snn.registry.spec import ComponentSpec, component_spec
 
 _RESOLVED = {"name", "version", "parameters"}
 
 
 def written(resolved: Mapping[str, Any]) -> ComponentSpec:
-    """A component as a key holds it, as a suite file writes it; ``label`` is that of an evaluation's column."""
+    """A component as a key holds it, as a suite file writes it; an evaluation with its column's label and its limit."""
     label = resolved.get("label")
     labelled = {"label": label} if label not in (None, resolved["name"]) else {}
-    found = evaluation_spec({"name": resolved["name"], **labelled, **_plain(resolved["parameters"])})
+    found = component_spec({"name": resolved["name"], **labelled, **_plain(resolved["parameters"])})
     return found.model_copy(update={"limit": resolved.get("limit")})
 
 

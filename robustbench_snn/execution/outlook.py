@@ -23,6 +23,9 @@ from robustbench_snn.training import resolve_recipe
 LEARNT_FROM = 1000
 """How many of a store's records are read to learn from, the latest ones."""
 
+SHARE = 20
+"""An estimate stands for so many times as long as it took: no more than a twentieth of a run goes into them."""
+
 
 class Outlook:
     """Counts a run's cells and estimates its end.
@@ -59,6 +62,8 @@ class Outlook:
         self._began: dict[_Place, float] = {}
         self._until: dict[_Place, float] = {}
         self._measured: dict[_Place, Measured] = {}
+        self._last: Forecast | None = None
+        self._next = 0.0
         self._before = list(_learnt(store, device)) if self._left else []
 
     @property
@@ -96,8 +101,10 @@ class Outlook:
                     self._cells.pop(_place(evaluation), None)
 
     def forecast(self) -> Forecast:
-        """How long the cells that are left will take."""
+        """How long the cells that are left will take; with very many cells, as it was a moment ago."""
         now = self._clock()
+        if self._last is not None and now < self._next:
+            return self._last
         waiting = [
             Waiting(
                 work,
@@ -106,11 +113,13 @@ class Outlook:
             )
             for place, work in self._left.items()
         ]
-        return forecast(waiting, [*self._before, *self._measured.values()], self._jobs)
+        self._last = forecast(waiting, [*self._before, *self._measured.values()], self._jobs)
+        self._next = now + SHARE * (self._clock() - now)
+        return self._last
 
     def _work(self, cell: Cell) -> Work:
         if isinstance(cell, EvaluateCell):
-            return work_of(cell.identity, len(self.plan.samples_of(cell)))
+            return work_of(cell.identity, self.plan.count_of(cell))
         images = 0
         if isinstance(cell.model, ClassifierEntry) and cell.model.weights is None:
             images = resolve_recipe(cell.model.recipe).total_epochs * len(self.plan.dataset.train)

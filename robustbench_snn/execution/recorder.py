@@ -75,7 +75,7 @@ class Recorder:
         return Record(
             kind="evaluate",
             status="done",
-            samples=len(self._plan.samples_of(cell)),
+            samples=self._plan.count_of(cell),
             metrics=outcome.metrics,
             details=outcome.details,
             flags=tuple(outcome.flags),

@@ -55,6 +55,10 @@ class Plan:
         """sha256 of the suite with all its settings, for provenance."""
         return hashlib.sha256(self.suite.model_dump_json().encode()).hexdigest()
 
+    def count_of(self, cell: EvaluateCell) -> int:
+        """How many test samples an evaluation takes."""
+        return min(cell.component.limit or len(self.dataset.test), len(self.dataset.test))
+
     def samples_of(self, cell: EvaluateCell) -> Samples:
         """The test samples of an evaluation: all, or the first of their fixed order."""
         return self.dataset.test.first(cell.component.limit)

@@ -1,4 +1,4 @@
-"""Every cell of the suites made for GPUs, run with tiny models and few samples on a CPU.
+"""Every cell of the suites made for photographs and for GPUs, run with tiny models and few samples on a CPU.
 
 But for the diagnostics, half a minute a model however small: ``test_diagnostics_fire.py`` runs them.
 """
@@ -16,10 +16,16 @@ from robustbench_snn.pipeline import run_plan
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.registry.spec import component_spec
 from robustbench_snn.spec.files import load_suite, parse_suite
+from robustbench_snn.training import resolve_recipe
 
+SUITES = (
+    *("cifar10-stf", "cifar10-tdformer"),
+    *("cifar10-encoders", "cifar10-backbones", "cifar10-robust", "cifar10-timesteps", "fashion-mnist"),
+)
 SMALL: dict[str, Any] = {"depth": 1, "width": 128, "heads": 4, "pooling": "0100"}
 PARTS: dict[str, dict[str, Any]] = {
     "snn_standard": {"tier": "quick", "most_steps": 1},
+    "epsilon_curve": {"tier": "quick"},
     "corruptions": {"types": ["gaussian_noise", "saturate"]},
 }
 """What would take minutes a cell even here; the rest of each evaluation stays as the suite has it."""
@@ -27,17 +33,22 @@ PARTS: dict[str, dict[str, Any]] = {
 
 def tiny(name: str) -> dict[str, Any]:
     """A shipped suite with models, data and the longest attacks made small, and nothing else changed."""
-    suite = load_suite(name).model_dump(mode="json")
-    for model in suite["models"]:
-        backbone = component_spec(model["backbone"] or suite["backbone"])
-        base, parameters = backbone.name.removesuffix("_4_384"), {**backbone.parameters, **SMALL}
-        model["backbone"] = {base: parameters}
-    suite["dataset"] = {"digits": {"limit": 2, "train_limit": 8}}
-    suite["timesteps"] = 2
-    suite["recipe"] = {"epochs": 1, "batch_size": 4}
-    suite["seeds"] = [0]
-    suite["evaluations"] = [shortened(one) for one in suite["evaluations"] if "diagnostics" not in one]
-    return suite
+    suite = load_suite(name)
+    written = suite.model_dump(mode="json")
+    models = [model_of(entry.model_dump(mode="json")) for entry in suite.entries()]
+    evaluations = [shortened(one) for one in written["evaluations"] if "diagnostics" not in one]
+    dataset = {"digits": {"limit": 2, "train_limit": 8}}
+    kept = {key: written[key] for key in ("name", "evaluation_seed", "table")}
+    return kept | {"dataset": dataset, "seeds": [0], "models": models, "evaluations": evaluations}
+
+
+def model_of(entry: dict[str, Any]) -> dict[str, Any]:
+    backbone = component_spec(entry["backbone"])
+    base, parameters = backbone.name.removesuffix("_4_384"), {**backbone.parameters, **SMALL}
+    adversarial = resolve_recipe(entry["recipe"]).adversarial
+    recipe = {"epochs": 1, "batch_size": 4, "adversarial": adversarial and adversarial.model_dump(mode="json")}
+    kept = {key: entry[key] for key in ("name", "encoder", "readout")}
+    return kept | {"backbone": {base: parameters}, "timesteps": min(entry["timesteps"], 2), "recipe": recipe}
 
 
 def shortened(written: Any) -> Any:
@@ -48,8 +59,8 @@ def shortened(written: Any) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cifar10-stf", "cifar10-tdformer"])
-def test_every_cell_of_a_full_size_suite_runs(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SUITES)
+def test_every_cell_of_a_large_suite_runs(name: str, tmp_path: Path) -> None:
     spec = parse_suite(tiny(name), name)
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
     finished = run_plan(plan, tmp_path / "runs", tmp_path / "results", RunSettings(), mode="draft")

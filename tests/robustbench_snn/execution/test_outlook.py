@@ -124,3 +124,12 @@ def test_the_state_of_a_cell_is_that_of_the_store(plan: Plan, tmp_path: Path) ->
     standings = standing(plan, store)
     assert [one.state for one in standings] == ["left", "left", "left", "failed", "left", "left"]
     assert counted(standings) == Counts(done=0, failed=1, left=5)
+
+
+def test_an_estimate_stands_for_twenty_times_as_long_as_it_took(tmp_path: Path) -> None:
+    plan, store = planned(), Store(tmp_path)
+    ticks = iter(range(1000))
+    outlook = Outlook(plan, standing(plan, store), store, "cpu", clock=lambda: float(next(ticks)))
+    first = outlook.forecast()  # from tick 0 to tick 1
+    assert all(outlook.forecast() is first for _ in range(18))
+    assert outlook.forecast() is not first

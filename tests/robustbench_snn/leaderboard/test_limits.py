@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ import pytest
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.exchange.onto import complete_suite, plan_onto
+from robustbench_snn.exchange.protocol import written
 from robustbench_snn.exchange.published import read_version
+from robustbench_snn.exchange.reproduction import reproduce
 from robustbench_snn.execution import RunSettings
+from robustbench_snn.leaderboard import release
 from robustbench_snn.leaderboard.outcomes import read_outcomes
 from robustbench_snn.leaderboard.pages.markdown import render_markdown
+from robustbench_snn.leaderboard.pairwise.comparing import compare_evidence
+from robustbench_snn.leaderboard.pairwise.loading import load_evidence
+from robustbench_snn.leaderboard.pairwise.showing import to_markdown
 from robustbench_snn.leaderboard.verification import verify
 from robustbench_snn.pipeline import run_plan
 from robustbench_snn.plan.plan import make_plan
@@ -81,8 +89,6 @@ def test_numbers_are_of_these_samples_and_the_table_verifies(limited: Place) -> 
 
 
 def test_records_of_other_samples_are_found(limited: Place, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(limited.results, tmp_path / "results")
     path = tmp_path / "results" / "tiny" / "v1.0" / "table.json"
     table = json.loads(path.read_text())
@@ -92,9 +98,37 @@ def test_records_of_other_samples_are_found(limited: Place, tmp_path: Path) -> N
     assert any("samples" in finding and "fgsm" in finding for finding in found)
 
 
-def test_a_table_with_limits_is_extended(limited: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from robustbench_snn.leaderboard import release
+def test_other_components_keep_a_parameter_of_that_name() -> None:
+    found = written({"name": "net", "version": 1, "parameters": {"limit": 3}})
+    assert (dict(found.parameters), found.limit) == ({"limit": 3}, None)
 
+
+def test_no_evaluation_has_a_limit_of_its_own() -> None:
+    class Own(Evaluation):
+        """Has a parameter that a suite file could not reach."""
+
+        limit: int = 1
+
+        def run(self, subject: Subject) -> Outcome:
+            raise AssertionError
+
+    with pytest.raises(UserError, match="call the parameter limit otherwise"):
+        register_evaluation("own", version=1)(Own)
+
+
+def test_a_limited_cell_is_reproduced_and_compared(limited: Place, tmp_path: Path) -> None:
+    published = read_version(limited.results / "tiny" / "v1.0")
+    key = published.table.rows[0].cells["fgsm"].records[0]
+    assert reproduce(published, published.records[key], tmp_path, RunSettings()).verdict == "equal"
+    ours, theirs = (
+        load_evidence(f"tiny:{model}", results=limited.results, store=limited.store) for model in ("ttfs", "direct")
+    )
+    found = compare_evidence(ours, theirs)
+    assert [row.comparison.samples for row in found.rows] == [20, 8]
+    assert "20 samples of digits (fgsm on 8 of them)" in to_markdown(found)
+
+
+def test_a_table_with_limits_is_extended(limited: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release, "doubts", lambda records: [])
     published = read_version(limited.results / "tiny" / "v1.0")
     spec = complete_suite({"name": "mine", "models": [{"name": "mine", "encoder": "rate"}]}, "mine.yaml", published)
