@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robustbench_snn.leaderboard.pages import render_markdown
@@ -59,6 +60,15 @@ def test_a_plot_draws_the_table_s_numbers_the_best_first(folder: Path, tmp_path:
             assert accuracy == pytest.approx(100 * (rows[model][label].accuracy or 0), abs=0.051)
             expected = scale[0] + accuracy / 100 * (scale[100] - scale[0])
             assert place == pytest.approx(expected, abs=0.5)
+        bars = {}
+        for path in root.iter(f"{SVG}path"):
+            if path.attrib["class"] == "bar":
+                left, height, right = map(float, re.findall(r"[\d.]+", path.attrib["d"]))
+                bars[height] = ((left - scale[0]), (right - scale[0]))
+        for dot, name in zip(dots, told, strict=True):
+            score = rows[HOSTILE if "script" in name else name][label]
+            wide = (scale[100] - scale[0]) * np.array([score.low, score.high])
+            assert bars[float(dot.attrib["cy"])] == pytest.approx(tuple(wide), abs=0.1)
         heights = [(float(dot.attrib["cy"]), float(dot.attrib["cx"])) for dot in dots]
         assert [across for _, across in sorted(heights)] == sorted((across for _, across in heights), reverse=True)
         base = [path for path in root.iter(f"{SVG}path") if path.attrib["class"] == "base"]
