@@ -26,6 +26,18 @@ class StoreError(UserError):
     """A record, checkpoint or results folder that cannot be read or written."""
 
 
+class Stopped(BaseException):
+    """A signal that ends this process: what is under way is dropped, what is finished is kept.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns " Did you mean 'x'?" for the closest known name, or an empty string when nothing is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.execution import RunSettings, run_here, run_in_processes
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.outlook import Outlook
 from robustbench_snn.execution.session import Progress, Session
 from robustbench_snn.execution.standing import standing
@@ -17,6 +17,7 @@ from robustbench_snn.leaderboard.aggregation import make_table
 from robustbench_snn.leaderboard.content import Base
 from robustbench_snn.leaderboard.publication import check_latest
 from robustbench_snn.leaderboard.release import Mode, Released, release
+from robustbench_snn.plan.cells import Cell
 from robustbench_snn.plan.plan import Plan
 from robustbench_snn.store.records import Failure, Record
 from robustbench_snn.store.store import Store
@@ -27,6 +28,25 @@ class RunWatcher(Progress, Protocol):
 
     def begins(self, outlook: Outlook) -> None:
         """It is known what is to be done; nothing is computed yet."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What is there of a plan when no more can be computed.
+
+    Attributes:
+        done: every cell that was tried, with what it left.
+        store: the records.
+        failed: title and message of every failed cell.
+        users_fault: whether all of these are the user's to mend.
+        set_aside: name of the folder, and reason, of every stored cell that was not believed.
+    """
+
+    done: tuple[tuple[Cell, Record], ...]
+    store: Store
+    failed: tuple[tuple[str, str], ...]
+    users_fault: bool
+    set_aside: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,35 @@ class Finished:
     def folder(self) -> Path:
         """Where the table is."""
         return self.released.folder
+
+
+def compute_plan(plan: Plan, store: Path, settings: RunSettings, progress: RunWatcher | None = None) -> Computed:
+    """Computes what is not yet computed of a plan, or of a part of one.
+
+    Args:
+        plan: the cells.
+        store: folder of the records.
+        settings: how to compute.
+        progress: who is told.
+
+    Raises:
+        UserError: if a model cannot run: all of these are named, and nothing was trained.
+    """
+    records = Store(store)
+    before = records.reasons()
+    standings = standing(plan, records)
+    if progress is not None:
+        progress.begins(Outlook(plan, standings, records, settings.device, settings.jobs, settings.fresh))
+    check_models(plan, standings, records, settings)
+    done = tuple(run_cells(Session(plan, records, settings, progress)))
+    failures = [(cell.title, record.failure) for cell, record in done if record.failure is not None]
+    return Computed(
+        done,
+        records,
+        tuple((title, _reason(failure)) for title, failure in failures),
+        all(failure.is_users for _, failure in failures),
+        tuple((name, why) for name, why in records.reasons().items() if name not in before),
+    )
 
 
 def run_plan(
@@ -81,18 +130,11 @@ def run_plan(
     """
     if base is not None:
         check_latest(base, results)
-    records = Store(store)
-    before = records.reasons()
-    standings = standing(plan, records)
-    if progress is not None:
-        progress.begins(Outlook(plan, standings, records, settings.device, settings.jobs, settings.fresh))
-    check_models(plan, standings, records, settings)
-    session = Session(plan, records, settings, progress)
-    done = list(run_in_processes(session) if settings.jobs > 1 else run_here(session))
-    failures = [(cell.title, record.failure) for cell, record in done if record.failure is not None]
-    failed = tuple((title, _reason(failure)) for title, failure in failures)
+    computed = compute_plan(plan, store, settings, progress)
+    done, records = computed.done, computed.store
     if not any(record.kind == "evaluate" and record.status == "done" for _, record in done):
-        raise UserError("no evaluation succeeded:\n" + "\n".join(f"  {title}: {why}" for title, why in failed))
+        reasons = "\n".join(f"  {title}: {why}" for title, why in computed.failed)
+        raise UserError(f"no evaluation succeeded:\n{reasons}")
     table, outcomes = make_table(plan, done, records)
     of_cells = [record for _, record in done]
     weights = {record.key: records.weights(record.key) for record in of_cells if _trained(record)}
@@ -107,8 +149,7 @@ def run_plan(
         base=base,
         weights=weights if plan.suite.table.weights is True else None,
     )
-    aside = tuple((name, why) for name, why in records.reasons().items() if name not in before)
-    return Finished(released, failed, all(failure.is_users for _, failure in failures), aside)
+    return Finished(released, computed.failed, computed.users_fault, computed.set_aside)
 
 
 def _trained(record: Record) -> bool:

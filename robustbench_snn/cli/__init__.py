@@ -29,7 +29,8 @@ from robustbench_snn.cli import (
     verification,
 )
 from robustbench_snn.cli.console import errors, output
-from robustbench_snn.errors import UserError
+from robustbench_snn.cli.signals import stoppable
+from robustbench_snn.errors import Stopped, UserError
 
 
 class _Commands(TyperGroup):
@@ -84,12 +85,12 @@ def _options(
 
 
 def main() -> None:
-    """Runs a command; a :class:`UserError` is one message and exit code 2."""
+    """Runs a command; a :class:`UserError` is one message and exit code 2, a signal that ends it 128 and its number."""
     try:
-        app()
+        with stoppable():
+            app()
     except UserError as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False, markup=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("stopped; finished cells are kept: run the same command again to go on")
-        sys.exit(130)
+    except Stopped as stop:
+        sys.exit(128 + stop.number)

@@ -21,7 +21,44 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Replace a value of the suite: dotted.key=value. Repeatable.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Worker processes.")]
+
+
+def _jobs(text: str | int) -> int:
+    """A number of workers; 0 stands for ``auto``."""
+    if text == "auto":
+        return 0
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise typer.BadParameter(f"{text!r} is neither a number of workers nor auto")
+    return number
+
+
+Jobs = Annotated[
+    int,
+    typer.Option(
+        parser=_jobs, metavar="N|auto", help="Worker processes; auto: one a GPU, or one a core, with one thread each."
+    ),
+]
+Executor = Annotated[
+    str, typer.Option("--executor", help="Where cells are computed: local, ray, ray:ADDRESS, slurm or slurm:local.")
+]
+ResourceValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--resources",
+        help="What a cell takes of a cluster, over the suite's resources: cpus=4, gpus=1, memory=16, minutes=240, "
+        "partition=NAME, cells_per_job=8, jobs_at_once=64. Repeatable.",
+    ),
+]
+CellTimeout = Annotated[
+    float | None, typer.Option("--cell-timeout", min=0.1, help="Seconds after which a cell has failed.")
+]
+ShardOf = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Compute the I-th of N parts, and publish nothing.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Evaluate on this many test samples.")]
 Onto = Annotated[
     str | None,
@@ -41,6 +78,22 @@ def load_plugins(files: Sequence[Path] | None) -> None:
 
     for file in files or ():
         load_plugin(file)
+
+
+def jobs_on(device: str, jobs: int) -> int:
+    """The number of workers; for ``auto``, as many as there are GPUs, or cores."""
+    if jobs:
+        return jobs
+    import torch
+
+    from robustbench_snn.machine import usable_cores
+
+    return max(1, torch.cuda.device_count()) if device == "cuda" else usable_cores()
+
+
+def resource_changes(values: Sequence[str] | None) -> list[str]:
+    """What ``--resources`` changes of a suite, as ``--set`` takes it."""
+    return [f"resources.{value}" for value in values or ()]
 
 
 def changes_of(overrides: Sequence[str] | None, limit: int | None, onto: str | None) -> list[str]:

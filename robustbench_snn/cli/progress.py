@@ -34,7 +34,7 @@ class RunProgress:
         self._console = console
         self._live = training_display(console)
         self._total = self._live.add_task("cells", total=None, facts="")
-        self._outlook: Outlook | None = None
+        self.outlook: Outlook | None = None
         self._lines: dict[str, RichTrainingProgress] = {}
 
     def __enter__(self) -> Self:
@@ -52,7 +52,7 @@ class RunProgress:
 
     def begins(self, outlook: Outlook) -> None:
         """See :class:`robustbench_snn.pipeline.RunWatcher`."""
-        self._outlook = outlook
+        self.outlook = outlook
         for line in plan_lines(outlook):
             self.say(line)
         self._tell()
@@ -69,26 +69,26 @@ class RunProgress:
         """See :class:`robustbench_snn.execution.session.Progress`."""
         if (line := self._lines.pop(cell.title, None)) is not None:
             line.close()
-        if self._outlook is not None:
-            self._outlook.finished(cell, record)
+        if self.outlook is not None:
+            self.outlook.finished(cell, record)
         if not cached:
             self.say(f"{cell.title}: {outcome(record)}")
         self._tell()
 
     def trained(self, cell: TrainCell, epoch: int, epochs: int, seconds_left: float) -> None:
         """An epoch of a training is done."""
-        if self._outlook is not None:
-            self._outlook.trained(cell, epoch, epochs, seconds_left)
+        if self.outlook is not None:
+            self.outlook.trained(cell, epoch, epochs, seconds_left)
         self._tell()
 
     def _line(self, cell: Cell) -> RichTrainingProgress:
-        if self._outlook is not None:
-            self._outlook.begins(cell)
+        if self.outlook is not None:
+            self.outlook.begins(cell)
         self._lines[cell.title] = line = RichTrainingProgress(cell.title, live=self._live)
         return line
 
     def _tell(self) -> None:
-        if (outlook := self._outlook) is not None:
+        if (outlook := self.outlook) is not None:
             facts = f"{outlook.done}/{outlook.total}, {time_left(outlook.forecast())}"
             self._live.update(self._total, completed=outlook.done, total=outlook.total, facts=facts)
 

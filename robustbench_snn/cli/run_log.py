@@ -32,7 +32,7 @@ class RunLog:
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self.clock = console, clock
-        self._outlook: Outlook | None = None
+        self.outlook: Outlook | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +49,7 @@ class RunLog:
 
     def begins(self, outlook: Outlook) -> None:
         """See :class:`robustbench_snn.pipeline.RunWatcher`."""
-        self._outlook = outlook
+        self.outlook = outlook
         for line in plan_lines(outlook):
             self.say(line)
 
@@ -73,7 +73,7 @@ class RunLog:
 
     def finished(self, cell: Cell, record: Record, cached: bool) -> None:
         """See :class:`robustbench_snn.execution.session.Progress`; cells of earlier runs are in the plan's counts."""
-        if (outlook := self._outlook) is not None:
+        if (outlook := self.outlook) is not None:
             outlook.finished(cell, record)
         if not cached:
             left = f"; {outlook.done}/{outlook.total} cells, {time_left(outlook.forecast())}" if outlook else ""
@@ -81,12 +81,12 @@ class RunLog:
 
     def trained(self, cell: TrainCell, epoch: int, epochs: int, seconds_left: float) -> None:
         """An epoch of a training is done."""
-        if self._outlook is not None:
-            self._outlook.trained(cell, epoch, epochs, seconds_left)
+        if self.outlook is not None:
+            self.outlook.trained(cell, epoch, epochs, seconds_left)
 
     def _started(self, cell: Cell) -> None:
-        if self._outlook is not None:
-            self._outlook.begins(cell)
+        if self.outlook is not None:
+            self.outlook.begins(cell)
         self.say(f"started {cell.title}")
 
 

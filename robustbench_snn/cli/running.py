@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,23 +10,30 @@ import typer
 
 from robustbench_snn.cli.console import errors, output
 from robustbench_snn.cli.options import (
+    CellTimeout,
     Device,
+    Executor,
     Jobs,
     Limit,
     Onto,
     Overrides,
     Plugins,
+    ResourceValues,
     Results,
+    ShardOf,
     StoreFolder,
     Suite,
     changes_of,
+    jobs_on,
     load_plugins,
+    resource_changes,
 )
 from robustbench_snn.cli.planning import check_device, check_writable, failures, plan_of, say, show_plan
 from robustbench_snn.cli.words import number, onto_line
-from robustbench_snn.errors import UserError
+from robustbench_snn.errors import Stopped, UserError
 
 if TYPE_CHECKING:
+    from robustbench_snn.execution.outlook import Outlook
     from robustbench_snn.leaderboard.release import Released
     from robustbench_snn.plan.plan import Plan
 
@@ -53,6 +61,10 @@ def run(
     results: Results = Path("results"),
     store: StoreFolder = Path("runs"),
     jobs: Jobs = 1,
+    executor: Executor = "local",
+    resources: ResourceValues = None,
+    shard: ShardOf = None,
+    cell_timeout: CellTimeout = None,
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Attacks take less memory and more time; never changes a number.")
     ] = False,
@@ -79,14 +91,18 @@ def run(
     if retrying and fresh:
         raise UserError("retry computes failed cells again, and what is left; run --fresh computes every cell again")
     from robustbench_snn.dataset import content
+    from robustbench_snn.plan.shards import parse_shard, shard_of
 
     load_plugins(plugin)
     if rehash:
         content.forget()
     changes = changes_of(overrides, limit, onto) + (["table.weights=true"] if with_weights else [])
-    plan, base = plan_of(suite, changes, onto, results)
+    plan, base = plan_of(suite, changes + resource_changes(resources), onto, results)
+    if shard is not None:
+        plan = shard_of(plan, parse_shard(shard))
     check_writable(results)
     device = check_device(device)
+    jobs = jobs_on(device, jobs)
     if retrying and not _failed_before(plan, store):
         return
     if dry_run:
@@ -97,13 +113,16 @@ def run(
 
     from robustbench_snn.cli.progress import watching
     from robustbench_snn.execution import RunSettings
-    from robustbench_snn.pipeline import run_plan
+    from robustbench_snn.pipeline import compute_plan, run_plan
 
     settings = RunSettings(
         device=device,
         batch_size=batch_size,
         fresh=fresh,
+        executor=executor,
         jobs=jobs,
+        cell_timeout=cell_timeout,
+        resources=plan.suite.resources,
         plugins=tuple(str(file) for file in plugin or []),
         checkpointing=checkpointing,
         compile=compile,
@@ -111,24 +130,38 @@ def run(
     with watching(errors) as progress:
         if base is not None:
             progress.say(onto_line(base))
-        finished = run_plan(
-            plan,
-            store,
-            results,
-            settings,
-            progress,
-            mode="publish" if publish else "draft" if draft else "auto",
-            doubts=[f"only {limit} samples (--limit)"] if limit else [],
-            base=base,
-        )
-    for name, reason in finished.set_aside:
+        try:
+            if shard is not None:
+                computed = compute_plan(plan, store, settings, progress)
+            else:
+                finished = run_plan(
+                    plan,
+                    store,
+                    results,
+                    settings,
+                    progress,
+                    mode="publish" if publish else "draft" if draft else "auto",
+                    doubts=[f"only {limit} samples (--limit)"] if limit else [],
+                    base=base,
+                )
+        except Stopped as stop:
+            _stopped(stop, progress.outlook, store)
+            raise
+    found = finished if shard is None else computed
+    for name, reason in found.set_aside:
         say(f"set aside and computed again: {store / 'set_aside' / name}: {reason}")
-    _report(finished.released)
-    if finished.failed:
-        for title, message in finished.failed:
+    if shard is None:
+        _report(finished.released)
+    else:
+        say(
+            f"shard {shard} is in {store}; when all are there: rbsnn merge STORE ... --into ALL, then the same run "
+            "with --store ALL and without --shard"
+        )
+    if found.failed:
+        for title, message in found.failed:
             say(f"failed: {title}: {message}")
         errors.print("everything else is kept; the next run tries the failed cells again")
-        raise typer.Exit(2 if finished.users_fault else 1)
+        raise typer.Exit(2 if found.users_fault else 1)
 
 
 def _failed_before(plan: Plan, store: Path) -> bool:
@@ -144,6 +177,15 @@ def _failed_before(plan: Plan, store: Path) -> bool:
         left = number(counted(standings).left, "cell")
         say(f"no cell of {plan.suite.name} in {store} has failed; rbsnn run computes what is left ({left})")
     return bool(found)
+
+
+def _stopped(stop: Stopped, outlook: Outlook | None, store: Path) -> None:
+    """Says what a signal left, and how to go on."""
+    kept = "nothing had begun" if outlook is None else f"{outlook.done} of {number(outlook.total, 'cell')} are finished"
+    say(
+        f"stopped by {signal.Signals(stop.number).name}: {kept}, and kept in {store}; the same command goes on from "
+        "there, and a training from its last epoch"
+    )
 
 
 def _report(released: Released) -> None:

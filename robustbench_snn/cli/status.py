@@ -20,6 +20,7 @@ from robustbench_snn.cli.options import (
     StoreFolder,
     Suite,
     changes_of,
+    jobs_on,
     load_plugins,
 )
 from robustbench_snn.cli.planning import check_device, failures, plan_of, say_set_aside
@@ -57,7 +58,8 @@ def status(
     records = Store(store)
     before = records.reasons()
     standings = standing(plan, records)
-    outlook = Outlook(plan, standings, records, check_device(device), jobs)
+    device = check_device(device)
+    outlook = Outlook(plan, standings, records, device, jobs_on(device, jobs))
     spent = sum(seconds_of(one.record) for one in standings if one.record is not None)
     rows = _rows(plan, standings)
     wrong = failures(standings)

@@ -1,78 +1,202 @@
-"""Several worker processes on this machine, each on a device of its own where there are several."""
+"""Several worker processes on this machine, each on a device of its own where there are several.
+
+Every worker has a pipe of its own, so that one that is killed, at whatever point, holds no other up.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from multiprocessing import connection
-from pathlib import Path
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
 from typing import Any
 
 import torch
 
-from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution.relay import Relay, relayed
-from robustbench_snn.execution.schedule import Schedule
+from robustbench_snn.errors import Stopped, UserError
+from robustbench_snn.execution.executor import Executor
+from robustbench_snn.execution.relay import Listener, Relay
 from robustbench_snn.execution.session import Session
-from robustbench_snn.execution.settings import RunSettings
+from robustbench_snn.execution.worker import Work
 from robustbench_snn.machine import usable_cores
 from robustbench_snn.plan.cells import Cell
-from robustbench_snn.plan.plan import make_plan
-from robustbench_snn.registry import load_plugin
-from robustbench_snn.spec.suite import SuiteSpec
 from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import Store
+
+TRIES = 2
+"""How often a cell whose worker dies is computed before it has failed."""
+HELD = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+GRACE = 5.0
+"""Seconds that a worker has to stop by itself."""
 
 
-@dataclass(frozen=True)
+class CellDiedError(Exception):
+    """The process that computed a cell was killed, or ended by itself, as often as it was tried."""
+
+
+class CellTimeoutError(UserError):
+    """A cell took longer than the run allows."""
+
+
+@dataclass
 class _Worker:
-    """All that a worker process needs to make a session of its own."""
-
-    suite: dict[str, Any]
-    store: Path
-    settings: RunSettings
-    threads: int
-
-
-_session: Session | None = None
+    rank: int
+    process: SpawnProcess
+    pipe: Connection
+    ready: bool = False
+    cell: Cell | None = None
+    since: float = field(default_factory=time.monotonic)
 
 
-def run_in_processes(session: Session) -> Iterator[tuple[Cell, Record]]:
-    """Computes all cells of the session's plan in ``settings.jobs`` processes; yields each as it finishes.
+class Processes(Executor):
+    """Worker processes, started as there is work for them.
+
+    A cell whose worker dies is computed again, with the checkpoints that it left, and fails if that happens
+    :data:`TRIES` times. One that takes longer than ``settings.cell_timeout`` seconds fails at once.
 
     Args:
-        session: what to compute, and how; its progress is told by a thread of this process.
+        session: what to compute, and how.
     """
-    plan, jobs = session.plan, session.settings.jobs
-    threads = threads_each(
-        jobs, cores=usable_cores(), had=torch.get_num_threads(), asked="OMP_NUM_THREADS" in os.environ
-    )
-    worker = _Worker(plan.suite.model_dump(mode="json"), session.store.root, session.settings, threads)
-    context = multiprocessing.get_context("spawn")
-    ranks = context.Queue()
-    for rank in range(jobs):
-        ranks.put(rank)
-    events = context.SimpleQueue()
-    schedule = Schedule(plan)
-    places = {id(cell): place for place, cell in enumerate(plan.cells)}
-    with (
-        relayed(events, session),
-        ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(worker, ranks, events)) as pool,
-    ):
-        pending: dict[Future[Record], Cell] = {
-            pool.submit(_compute, places[id(cell)]): cell for cell in schedule.first()
-        }
-        while pending:
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                cell, record = pending.pop(future), future.result()
-                for following in schedule.after(cell, record):
-                    pending[pool.submit(_compute, places[id(following)])] = following
-                yield cell, record
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        settings = session.settings
+        had, asked = torch.get_num_threads(), "OMP_NUM_THREADS" in os.environ
+        self._work = Work.of(session, threads_each(settings.jobs, cores=usable_cores(), had=had, asked=asked))
+        self._context = multiprocessing.get_context("spawn")
+        self._listener = Listener(session)
+        self._places = {id(cell): place for place, cell in enumerate(session.plan.cells)}
+        self._waiting: deque[Cell] = deque()
+        self._finished: deque[tuple[Cell, Record]] = deque()
+        self._workers: list[_Worker] = []
+        self._deaths: Counter[int] = Counter()
+        self._broken = 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Ends the workers; those that compute may clean up behind them for :data:`GRACE` seconds."""
+        for worker in self._workers:
+            worker.pipe.close()
+            if worker.cell is not None or not worker.ready:
+                worker.process.terminate()
+        until = time.monotonic() + GRACE
+        for worker in self._workers:
+            worker.process.join(max(0.0, until - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers.clear()
+
+    def submit(self, cells: Sequence[Cell]) -> None:
+        """See :class:`robustbench_snn.execution.executor.Executor`."""
+        self._waiting.extend(cells)
+
+    def take(self) -> tuple[Cell, Record]:
+        """See :class:`robustbench_snn.execution.executor.Executor`."""
+        while not self._finished:
+            self._hand_out()
+            busy = {worker.pipe: worker for worker in self._workers}
+            for pipe in connection.wait(list(busy), self._patience()):
+                assert isinstance(pipe, Connection)
+                self._hear(busy[pipe])
+            self._end_late()
+        return self._finished.popleft()
+
+    def _hand_out(self) -> None:
+        """Gives waiting cells to idle workers, and starts more workers where there is work for them."""
+        idle = [worker for worker in self._workers if worker.cell is None]
+        short = min(self.session.settings.jobs - len(self._workers), len(self._waiting) - len(idle))
+        for _ in range(short):
+            self._workers.append(self._started())
+        for worker in [worker for worker in idle if worker.ready and self._waiting]:
+            if not self._waiting:
+                return
+            worker.cell, worker.since = self._waiting.popleft(), time.monotonic()
+            try:
+                worker.pipe.send(self._places[id(worker.cell)])
+            except OSError:  # it has died meanwhile, and its pipe says so
+                continue
+
+    def _started(self) -> _Worker:
+        rank = min(set(range(self.session.settings.jobs)) - {worker.rank for worker in self._workers})
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(self._work, rank, theirs), daemon=False)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # which it inherits, until it knows what to do
+        process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()  # so that the pipe ends with the worker
+        return _Worker(rank, process, ours)
+
+    def _hear(self, worker: _Worker) -> None:
+        """Takes what a worker says; a pipe that has ended says that it has died."""
+        try:
+            event, *values = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._bury(worker)
+            return
+        if event == "ready":
+            worker.ready, self._broken = True, 0
+        elif event == "record":
+            assert worker.cell is not None
+            self._finished.append((worker.cell, values[0]))
+            worker.cell = None
+        elif event == "raised":
+            raise values[0]
+        else:
+            self._listener.hear(event, *values)
+
+    def _bury(self, worker: _Worker) -> None:
+        worker.process.join()
+        self._workers.remove(worker)
+        how = _ending(worker.process.exitcode)
+        if not worker.ready:
+            self._broken += 1
+            if self._broken >= TRIES:
+                raise UserError(f"worker processes {how} as they start; see what they wrote above, or use --jobs 1")
+            return
+        if (cell := worker.cell) is None:
+            return
+        self._deaths[id(cell)] += 1
+        if self._deaths[id(cell)] < TRIES:
+            self._waiting.appendleft(cell)
+            return
+        advice = "; where memory ran out, use fewer --jobs or a smaller --batch-size" if "SIGKILL" in how else ""
+        error = CellDiedError(f"its worker process {how}, {TRIES} times{advice}")
+        self._finished.append((cell, self.session.failed(cell, error)))
+
+    def _patience(self) -> float | None:
+        """Seconds until the next cell has taken too long; None where there is no such limit."""
+        limit = self.session.settings.cell_timeout
+        ends = [worker.since + limit for worker in self._workers if worker.cell is not None] if limit else []
+        return max(0.0, min(ends) - time.monotonic()) if ends else None
+
+    def _end_late(self) -> None:
+        limit = self.session.settings.cell_timeout
+        if not limit:
+            return
+        for worker in list(self._workers):
+            if worker.cell is not None and time.monotonic() - worker.since >= limit:
+                worker.process.kill()
+                worker.process.join()
+                worker.pipe.close()
+                self._workers.remove(worker)
+                error = CellTimeoutError(f"it took longer than {limit:g} s, and was ended (--cell-timeout)")
+                self._finished.append((worker.cell, self.session.failed(worker.cell, error)))
+
+
+def _ending(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended by itself with exit code {code}"
 
 
 def threads_each(jobs: int, *, cores: int, had: int, asked: bool) -> int:
@@ -87,20 +211,29 @@ def threads_each(jobs: int, *, cores: int, had: int, asked: bool) -> int:
     return max(1, min(had, cores // jobs) if asked else min(had, cores) // jobs)
 
 
-def _start(worker: _Worker, ranks: Any, events: Any) -> None:
-    """Makes this process's session; with several GPUs, worker r takes the r-th."""
-    global _session
+def _serve(work: Work, rank: int, pipe: Connection) -> None:
+    """Computes the cells that the pipe names, by their places in the plan, until it ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(worker.threads)
-    rank, settings = ranks.get(), worker.settings
-    if settings.device == "cuda" and torch.cuda.device_count() > 1:
-        settings = replace(settings, device=f"cuda:{rank % torch.cuda.device_count()}")
-    for plugin in settings.plugins:
-        load_plugin(plugin)
-    suite = SuiteSpec.model_validate(worker.suite)
-    dataset = load_dataset(suite.dataset.name, **suite.dataset.parameters)
-    plan = make_plan(suite, dataset)
-    _session = Session(plan, Store(worker.store), settings, Relay(events, plan))
+    for ignored in (signal.SIGINT, signal.SIGHUP):  # sent to all processes of a terminal: the run decides
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+    try:
+        plan = work.plan()
+        relay = Relay(pipe.send, plan)
+        session = work.session(plan, relay, rank)
+        pipe.send(("ready",))
+        while True:
+            record = session.compute(plan.cells[pipe.recv()])
+            pipe.send(("record", record))
+    except (EOFError, BrokenPipeError, Stopped):
+        os._exit(0)  # the run has ended, or ends this worker; nobody waits for what plug-ins do at exit
+    except UserError as error:
+        pipe.send(("raised", UserError(str(error))))
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise Stopped(number)
 
 
 def _end_with_parent() -> None:
@@ -109,9 +242,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
-
-
-def _compute(index: int) -> Record:
-    """Computes a cell in a worker process, by its place in the plan."""
-    assert _session is not None
-    return _session.compute(_session.plan.cells[index])

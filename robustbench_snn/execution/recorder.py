@@ -86,9 +86,9 @@ class Recorder:
         )
 
     def failed(
-        self, cell: Cell, weights: Mapping[str, str], model: nn.Module, watch: Stopwatch, error: Exception
+        self, cell: Cell, weights: Mapping[str, str], model: nn.Module, watch: Stopwatch, error: BaseException
     ) -> Record:
-        """The record of a cell that failed; to be called where the error is caught.
+        """The record of a cell that failed.
 
         Args:
             cell: a training or an evaluation.
@@ -99,8 +99,8 @@ class Recorder:
         """
         failure = Failure(
             type=type(error).__name__,
-            message=str(error),
-            traceback=traceback.format_exc(),
+            message=str(error) if isinstance(error, Exception) else f"it ended the program ({error!r})",
+            traceback="".join(traceback.format_exception(error)),
             is_users=isinstance(error, UserError),
         )
         return Record(

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.queues import SimpleQueue
-from threading import Event, Thread
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.plan import Plan
-from robustbench_snn.store.records import Record
 
 if TYPE_CHECKING:
     from robustbench_snn.execution.session import Session
@@ -19,19 +15,18 @@ if TYPE_CHECKING:
 
 _EVERY = 0.5
 """Seconds between two reports of batches, or of samples, of one cell."""
-_POLL = 0.05
 
 
 class Relay:
     """Is a :class:`robustbench_snn.execution.session.Progress` of a worker process.
 
     Args:
-        events: written to at once, so that an event is there before the result of its cell.
-        plan: the worker's; cells are named by their place in it.
+        send: takes one event, ``(what, place of the cell in the plan, values)``, at once.
+        plan: the worker's.
     """
 
-    def __init__(self, events: SimpleQueue[Any], plan: Plan) -> None:
-        self._events = events
+    def __init__(self, send: Callable[[Any], object], plan: Plan) -> None:
+        self._send = send
         self._places = {id(cell): place for place, cell in enumerate(plan.cells)}
 
     def training(self, cell: TrainCell) -> _TrainingRelay:
@@ -50,12 +45,11 @@ class Relay:
 
         return advance
 
-    def finished(self, cell: Cell, record: Record, cached: bool) -> None:
-        """See :class:`robustbench_snn.execution.session.Progress`."""
-        self._tell("finished", cell, record)
+    def finished(self, cell: Cell, record: object, cached: bool) -> None:
+        """Whoever takes the record tells this."""
 
     def _tell(self, event: str, cell: Cell, *values: Any) -> None:
-        self._events.put((event, self._places[id(cell)], values))
+        self._send((event, self._places[id(cell)], values))
 
 
 class _TrainingRelay:
@@ -84,55 +78,24 @@ class _Due:
         return True
 
 
-@contextmanager
-def relayed(events: SimpleQueue[Any], session: Session) -> Iterator[None]:
-    """Tells the session's progress, in a thread, what workers report while inside.
+class Listener:
+    """Tells the progress of a session what the relays of its workers send.
 
-    Raises:
-        Exception: what the progress raised; the events after that are dropped.
+    Args:
+        session: whose progress is told.
     """
-    stop = Event()
-    listener = _Listener(session)
-    thread = Thread(target=listener.listen, args=(events, stop), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=10)  # a worker that was killed may have left half an event
-    if listener.error is not None:
-        raise listener.error
 
-
-class _Listener:
     def __init__(self, session: Session) -> None:
-        self._session, self._cells = session, session.plan.cells
+        self._progress, self._cells = session.progress, session.plan.cells
         self._trainings: dict[int, TrainingProgress | None] = {}
         self._evaluations: dict[int, Callable[[int, int], None]] = {}
-        self.error: Exception | None = None
 
-    def listen(self, events: SimpleQueue[Any], stop: Event) -> None:
-        """Goes on until it is stopped and nothing is left to tell: a full queue would hold the workers up."""
-        while True:
-            stopping = stop.is_set()  # before the last look, so that nothing comes after it
-            while not events.empty():
-                event, place, values = events.get()
-                if self.error is None:
-                    try:
-                        self._tell(event, place, values)
-                    except Exception as error:
-                        self.error = error
-            if stopping:
-                return
-            stop.wait(_POLL)
-
-    def _tell(self, event: str, place: int, values: Any) -> None:
-        progress, cell = self._session.progress, self._cells[place]
-        if progress is None:
+    def hear(self, event: str, place: int, values: Any) -> None:
+        """Takes one event of a relay."""
+        if (progress := self._progress) is None:
             return
-        if event == "finished":
-            progress.finished(cell, values[0], self._session.is_cached(values[0]))
-        elif event == "samples":
+        cell = self._cells[place]
+        if event == "samples":
             self._evaluations[place](*values)
         elif isinstance(cell, EvaluateCell):
             self._evaluations[place] = progress.evaluating(cell)

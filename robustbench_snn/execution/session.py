@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import nn
 
+from robustbench_snn.errors import Stopped
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.execution.memory import run_in_memory
 from robustbench_snn.execution.models import TrainedModels, weights_of
@@ -68,6 +69,18 @@ class Session:
         self._models = TrainedModels(self.plan, self.store, self.settings)
         self._recorder = Recorder(self.plan, self.settings)
 
+    def stored(self, cell: Cell) -> Record | None:
+        """The record that an earlier run left of a cell, which this session takes as it is; told as finished."""
+        if self.settings.fresh:
+            return None
+        weights = self._weights_behind(cell)
+        if isinstance(cell, EvaluateCell) and cell.train.peer_name not in weights:
+            return None
+        record = self.store.get(key_of(cell, weights))
+        if record is not None:
+            self.told(cell, record)
+        return record
+
     def compute(self, cell: Cell) -> Record:
         """Trains or evaluates a model, or returns the record of an earlier run.
 
@@ -77,7 +90,7 @@ class Session:
         Raises:
             UserError: if the model of an evaluation is not trained.
         """
-        weights = weights_of(self.plan.models_behind(cell), self.store) if isinstance(cell, EvaluateCell) else {}
+        weights = self._weights_behind(cell)
         key = key_of(cell, weights)
         if self.settings.fresh:
             self.store.forget(key)
@@ -87,13 +100,22 @@ class Session:
                 record = self._train(cell, key) if isinstance(cell, TrainCell) else self._evaluate(cell, weights)
             if record.status == "failed":
                 self.store.write_failure(record)
-        if self.progress:
-            self.progress.finished(cell, record, self.is_cached(record))
         return record
 
-    def is_cached(self, record: Record) -> bool:
-        """Whether a record is from before this session began."""
-        return record.provenance.finished < self.began
+    def failed(self, cell: Cell, error: Exception) -> Record:
+        """Keeps that a cell failed outside of :meth:`compute`: whoever computed it is gone."""
+        with measured(self.settings.device) as watch:
+            record = self._recorder.failed(cell, self._weights_behind(cell), nn.Identity(), watch, error)
+        self.store.write_failure(record)
+        return record
+
+    def told(self, cell: Cell, record: Record) -> None:
+        """Tells the progress that a cell is finished, now or in an earlier run."""
+        if self.progress:
+            self.progress.finished(cell, record, record.provenance.finished < self.began)
+
+    def _weights_behind(self, cell: Cell) -> dict[str, str]:
+        return weights_of(self.plan.models_behind(cell), self.store) if isinstance(cell, EvaluateCell) else {}
 
     def _train(self, cell: TrainCell, key: str) -> Record:
         told = self.progress.training(cell) if self.progress else None
@@ -113,7 +135,9 @@ class Session:
                     record, lambda folder: save_weights(model, folder / "weights.safetensors", facts)
                 )
                 self.store.clear_work(key)
-            except Exception as error:
+            except (Stopped, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # a plug-in may raise anything, sys.exit included
                 record = self._recorder.failed(cell, {}, model, watch, error)
         return record
 
@@ -160,6 +184,8 @@ class Session:
                 outcome, batch_size = run_in_memory(cell.evaluation(), subject)
                 record = self._recorder.evaluated(cell, weights, model, watch, outcome, batch_size)
                 record = self.store.write(record, lambda folder: write_outcome(folder, samples, outcome))
-            except Exception as error:
+            except (Stopped, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # a plug-in may raise anything, sys.exit included
                 record = self._recorder.failed(cell, weights, model, watch, error)
         return record

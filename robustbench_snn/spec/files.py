@@ -16,6 +16,7 @@ from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.registry import KINDS
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, evaluation_spec, problems
 from robustbench_snn.reported import load_reported
+from robustbench_snn.spec.resources import Resources
 from robustbench_snn.spec.suite import GridSpec, ModelSpec, SuiteSpec, TableSpec
 
 
@@ -159,7 +160,12 @@ def _structural(problem: Mapping[str, Any]) -> tuple[str, str]:
 
 def _fields_at(location: Sequence[str | int]) -> list[str]:
     """Names of the keys that the mapping at this place of a suite file may have."""
-    nested: dict[str | int, type[BaseModel]] = {"models": ModelSpec, "grid": GridSpec, "table": TableSpec}
+    nested: dict[str | int, type[BaseModel]] = {
+        "models": ModelSpec,
+        "grid": GridSpec,
+        "table": TableSpec,
+        "resources": Resources,
+    }
     model = nested.get(location[0], SuiteSpec) if location else SuiteSpec
     return list(model.model_fields)
 

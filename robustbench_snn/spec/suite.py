@@ -15,6 +15,7 @@ from robustbench_snn.evaluation.borrowed import borrowed
 from robustbench_snn.parameters import Readout
 from robustbench_snn.registry.spec import ComponentSpec, WrittenComponent, WrittenEvaluation
 from robustbench_snn.spec.entry import ClassifierEntry, Entry, PluginEntry
+from robustbench_snn.spec.resources import Resources
 from robustbench_snn.strict import Strict
 
 
@@ -132,6 +133,7 @@ class SuiteSpec(Strict):
         evaluations: what every model is tested with; ``diagnostics`` without an eps takes that of the first attack
             among them that states one, the first of a list, and its norm.
         table: how the leaderboard is made.
+        resources: what a cell takes of a cluster; no key depends on it.
     """
 
     name: str = Field(pattern=TABLE_NAME)
@@ -146,6 +148,7 @@ class SuiteSpec(Strict):
     grid: GridSpec | None = None
     evaluations: tuple[WrittenEvaluation, ...] = Field(min_length=1)
     table: TableSpec = TableSpec()
+    resources: Resources = Field(default=Resources(), exclude=True)  # of no key, nor hash
 
     @field_validator("evaluations")
     @classmethod

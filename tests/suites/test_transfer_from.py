@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.session import Session
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
@@ -39,7 +39,7 @@ def session(folder: Path, sources: list[str], second_epochs: int = 1, third: boo
 
 
 def evaluated(run: Session) -> dict[str, Record]:
-    return {record.model: record for _, record in run_here(run) if record.kind == "evaluate"}
+    return {record.model: record for _, record in run_cells(run) if record.kind == "evaluate"}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_model_that_is_trained_later_is_a_source(store: Path) -> None:
     run = session(store, ["second@0"])
-    kinds = [record.kind for _, record in run_here(run)]
+    kinds = [record.kind for _, record in run_cells(run)]
     assert kinds == ["train", "train", "evaluate", "evaluate"]
     found = evaluated(run)
     stages = {name: [stage["name"] for stage in record.details["stages"]] for name, record in found.items()}
@@ -58,7 +58,7 @@ def test_a_model_that_is_trained_later_is_a_source(store: Path) -> None:
 
 
 def test_evaluations_without_sources_do_not_wait(store: Path) -> None:
-    kinds = [record.kind for _, record in run_here(session(store, []))]
+    kinds = [record.kind for _, record in run_cells(session(store, []))]
     assert kinds == ["train", "evaluate", "train", "evaluate"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.forecast import Forecast
 from robustbench_snn.execution.outlook import Outlook
 from robustbench_snn.execution.session import Session
@@ -100,7 +100,7 @@ def test_evaluations_of_a_failed_training_are_waited_for_no_more(outlook: Outloo
 
 def test_cells_of_earlier_runs_are_counted_and_learnt_from(tmp_path: Path) -> None:
     store, small = Store(tmp_path), planned(SUITE | {"seeds": [0]})
-    done = list(run_here(Session(small, store, RunSettings())))
+    done = list(run_cells(Session(small, store, RunSettings())))
     large = planned()
     standings = standing(large, store)
     assert counted(standings) == Counts(done=3, failed=0, left=3)

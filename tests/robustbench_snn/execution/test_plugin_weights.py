@@ -9,7 +9,7 @@ from spikingjelly.activation_based import neuron
 from torch import nn
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.models import TrainedModels
 from robustbench_snn.execution.session import Session
 from robustbench_snn.model.task import Task
@@ -40,7 +40,7 @@ def records(store: Path, *evaluations: str, fresh: bool = False) -> list[Record]
         "evaluations": list(evaluations),
     }
     plan = make_plan(parse_suite(suite), load_dataset("digits", limit=8))
-    return [record for _, record in run_here(Session(plan, Store(store), RunSettings(fresh=fresh)))]
+    return [record for _, record in run_cells(Session(plan, Store(store), RunSettings(fresh=fresh)))]
 
 
 def test_other_weights_than_those_recorded_are_refused(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_steps_of_a_raw_net_are_run_for_it(tmp_path: Path) -> None:
         "evaluations": ["clean"],
     }
     plan, store = make_plan(parse_suite(suite), dataset := load_dataset("digits", limit=8)), Store(tmp_path)
-    assert [record.status for _, record in run_here(Session(plan, store, RunSettings()))] == ["done", "done"]
+    assert [record.status for _, record in run_cells(Session(plan, store, RunSettings()))] == ["done", "done"]
     target = TrainedModels(plan, store, RunSettings()).target(plan.train[0])
     images = dataset.test.images(torch.arange(8))
     assert isinstance(target.model, nn.Sequential)

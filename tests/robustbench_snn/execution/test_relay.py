@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution import RunSettings, run_here, run_in_processes
-from robustbench_snn.execution.relay import Relay, relayed
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.session import Session
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.plan import Plan, make_plan
@@ -60,9 +59,9 @@ def planned() -> Plan:
 
 def test_workers_tell_what_one_process_tells(tmp_path: Path) -> None:
     here, there = Watch(), Watch()
-    list(run_here(Session(planned(), Store(tmp_path / "a"), RunSettings(), here)))
+    list(run_cells(Session(planned(), Store(tmp_path / "a"), RunSettings(), here)))
     session = Session(planned(), Store(tmp_path / "b"), RunSettings(jobs=2), there)
-    list(run_in_processes(session))
+    list(run_cells(session))
     assert there.told == here.told
     assert len(here.told) == 4
     for title, events in here.told.items():
@@ -76,20 +75,8 @@ class Breaks(Watch):
         raise OSError("the disk of the log is full")
 
 
-def test_an_error_of_the_watcher_is_raised_and_holds_no_worker_up(tmp_path: Path) -> None:
-    plan = planned()
-    session = Session(plan, Store(tmp_path), RunSettings(), watch := Breaks())
-    events = multiprocessing.get_context("spawn").SimpleQueue()
-    session.is_cached = lambda record: False  # type: ignore[method-assign]
-    relay = Relay(events, plan)
-    record: Any = [0] * 10_000
-    with pytest.raises(OSError, match="disk of the log"), relayed(events, session):
-        tell(relay, plan, record)
-    assert list(watch.told) == [plan.train[0].title]
-
-
-def tell(relay: Relay, plan: Plan, record: Any) -> None:
-    relay.training(plan.train[0])
-    for _ in range(20):  # more than a pipe holds
-        relay.finished(plan.train[0], record, False)
-    relay.training(plan.train[1])
+def test_an_error_of_the_watcher_ends_the_run_and_its_workers(tmp_path: Path) -> None:
+    session = Session(planned(), Store(tmp_path), RunSettings(jobs=2), Breaks())
+    with pytest.raises(OSError, match="disk of the log"):
+        list(run_cells(session))
+    assert multiprocessing.active_children() == []

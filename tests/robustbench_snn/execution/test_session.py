@@ -19,7 +19,7 @@ import torch
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
-from robustbench_snn.execution import RunSettings, run_here, run_in_processes
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.memory import run_in_memory
 from robustbench_snn.execution.session import Session
 from robustbench_snn.model.target import Target
@@ -62,7 +62,7 @@ def numbers(store: Store, done: Iterable[tuple[Cell, Record]]) -> dict[str, Any]
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     """The tiny suite, computed once in this process with batch size 64."""
     session = session_of(tmp_path_factory.mktemp("store"), batch_size=64)
-    done = list(run_here(session))
+    done = list(run_cells(session))
     assert {record.status for _, record in done} == {"done"}
     return session, numbers(session.store, done)
 
@@ -87,7 +87,7 @@ def test_the_models_learn(reference: Reference) -> None:
 @pytest.mark.parametrize("batch_size", [1, 7, 16])
 def test_numbers_do_not_depend_on_the_batch_size(reference: Reference, tmp_path: Path, batch_size: int) -> None:
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=batch_size)
-    assert numbers(session.store, run_here(session)) == reference[1]
+    assert numbers(session.store, run_cells(session)) == reference[1]
 
 
 def test_numbers_do_not_depend_on_the_order_of_cells(reference: Reference, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_numbers_do_not_depend_on_the_order_of_cells(reference: Reference, tmp_p
 
 def test_worker_processes_find_the_same_numbers(reference: Reference, tmp_path: Path) -> None:
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64, jobs=2)
-    assert numbers(session.store, run_in_processes(session)) == reference[1]
+    assert numbers(session.store, run_cells(session)) == reference[1]
 
 
 def test_a_second_run_computes_nothing(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_second_run_computes_nothing(reference: Reference, monkeypatch: pytest
     monkeypatch.setattr("robustbench_snn.execution.session.run_in_memory", lambda *_: pytest.fail("computed again"))
     monkeypatch.setattr("robustbench_snn.training.train", lambda *_, **__: pytest.fail("trained again"))
     session = Session(source.plan, source.store, RunSettings(batch_size=16, device="cpu"))
-    assert numbers(session.store, run_here(session)) == found
+    assert numbers(session.store, run_cells(session)) == found
 
 
 def test_fresh_computes_again(reference: Reference, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(
     session = session_of(copy_of_trained(reference, tmp_path / "s"), batch_size=64)
     with monkeypatch.context() as patch:
         patch.setattr(PGDEvaluation, "run", lambda *_: 1 / 0)
-        done = list(run_here(session))
+        done = list(run_cells(session))
     failed = [record for _, record in done if record.status == "failed"]
     failures = [record.failure for record in failed if record.failure is not None]
     assert [failure.type for failure in failures] == ["ZeroDivisionError"] * 2
@@ -138,7 +138,7 @@ def test_a_failed_cell_is_a_record_stops_nothing_and_is_tried_again(
     assert left is not None
     assert left.status == "failed"
     assert sum(record.status == "done" for _, record in done) == 4
-    assert numbers(session.store, run_here(session)) == reference[1]
+    assert numbers(session.store, run_cells(session)) == reference[1]
     assert session.store.failure(failed[0].key) is None
 
 
@@ -162,7 +162,7 @@ def test_the_key_names_what_can_change_a_result(reference: Reference) -> None:
 
 def test_compiling_changes_no_number(reference: Reference, tmp_path: Path) -> None:
     session = session_of(tmp_path / "s", batch_size=64, compile="off")
-    done = list(run_here(session))
+    done = list(run_cells(session))
     assert numbers(session.store, done) == reference[1], "keys too, which hold the digest of the weights"
     assert {record.provenance.neuron_implementation for _, record in done} == {"lif: fused, plain"}
 
@@ -203,7 +203,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference: Reference, tm
     script.write_text(
         "import json, sys\n"
         "from robustbench_snn.dataset import load_dataset\n"
-        "from robustbench_snn.execution import RunSettings, run_here\n"
+        "from robustbench_snn.execution import RunSettings, run_cells\n"
         "from robustbench_snn.plan.plan import make_plan\n"
         "from robustbench_snn.execution.session import Session\n"
         "from robustbench_snn.store.store import Store\n"
@@ -212,7 +212,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference: Reference, tm
         "spec = parse_suite(json.loads(sys.argv[2]))\n"
         "plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))\n"
         "session = Session(plan, Store(Path(sys.argv[1])), RunSettings(batch_size=64))\n"
-        "for cell, record in run_here(session): print(record.kind, record.status, flush=True)\n"
+        "for cell, record in run_cells(session): print(record.kind, record.status, flush=True)\n"
     )
     store = tmp_path / "store"
     command = [sys.executable, str(script), str(store), json.dumps(SUITE)]
@@ -236,7 +236,7 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference: Reference, tm
     for path, content in done_before.items():
         assert path.read_bytes() == content
     session = session_of(store, batch_size=64)
-    assert numbers(session.store, run_here(session)) == reference[1]
+    assert numbers(session.store, run_cells(session)) == reference[1]
     for cell in session.plan.train:
         found, expected = session.store.get(key_of(cell)), reference[0].store.get(key_of(cell))
         assert found is not None
@@ -246,6 +246,6 @@ def test_a_killed_run_resumes_to_byte_identical_numbers(reference: Reference, tm
 
 def test_samples_have_stable_ids(reference: Reference) -> None:
     session, _ = reference
-    ids = [session.store.samples(record.key)["id"] for _, record in run_here(session) if record.kind == "evaluate"]
+    ids = [session.store.samples(record.key)["id"] for _, record in run_cells(session) if record.kind == "evaluate"]
     assert all(np.array_equal(ids[0], other) for other in ids)
     assert len(set(ids[0].tolist())) == 40

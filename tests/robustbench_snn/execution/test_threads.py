@@ -38,7 +38,7 @@ import json, sys
 from pathlib import Path
 import torch
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution import RunSettings, run_here, run_in_processes
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.session import Session
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.spec.files import parse_suite
@@ -51,7 +51,7 @@ if __name__ == "__main__":
     session = Session(plan, store, RunSettings(jobs=jobs))
     threads = torch.get_num_threads()
     found = {}
-    for cell, record in run_in_processes(session) if jobs > 1 else run_here(session):
+    for cell, record in run_cells(session):
         assert record.status == "done", record.failure
         samples = store.samples(record.key) if record.kind == "evaluate" else {}
         rows = {name: column.tolist() for name, column in samples.items()}

@@ -11,7 +11,7 @@ from torch import nn
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
-from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.session import Session
 from robustbench_snn.execution.standing import standing
 from robustbench_snn.execution.trial import check_models
@@ -82,7 +82,7 @@ def test_all_impossible_models_are_named_and_nothing_is_computed(tmp_path: Path)
 def test_weights_of_another_model_are_found(tmp_path: Path) -> None:
     plan = planned({"name": "direct", "encoder": "direct"})
     store = Store(tmp_path / "runs")
-    list(run_here(Session(plan, store, RunSettings())))
+    list(run_cells(Session(plan, store, RunSettings())))
     (file,) = store.root.glob("cells/*/weights.safetensors")
     narrow = planned({"name": "wide", "encoder": "direct", "backbone": backbone(width=64), "weights": str(file)})
     with pytest.raises(UserError, match=r"wide: .* holds the weights of another model"):
@@ -92,7 +92,7 @@ def test_weights_of_another_model_are_found(tmp_path: Path) -> None:
 def test_models_whose_cells_are_done_are_not_built_again(tmp_path: Path) -> None:
     plan = planned({"name": "mine", "model": "trial_sound"})
     store = Store(tmp_path)
-    list(run_here(Session(plan, store, RunSettings())))
+    list(run_cells(Session(plan, store, RunSettings())))
     BUILT.clear()
     check_models(plan, standing(plan, store), store, RunSettings())
     assert BUILT == []

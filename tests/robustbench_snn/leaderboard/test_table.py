@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.session import Session
 from robustbench_snn.leaderboard.aggregation import make_table
 from robustbench_snn.leaderboard.comparison import compare
@@ -48,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     suite = parse_suite(SUITE)
     plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
     store = Store(tmp_path_factory.mktemp("store"))
-    done = list(run_here(Session(plan, store, RunSettings())))
+    done = list(run_cells(Session(plan, store, RunSettings())))
     return store, done, *make_table(plan, done, store)
 
 

@@ -1,0 +1,100 @@
+"""The one loop over a plan's cells, and what an executor does for it: it takes cells, and gives back records."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from robustbench_snn.execution.schedule import Schedule
+from robustbench_snn.execution.session import Session
+from robustbench_snn.plan.cells import Cell
+from robustbench_snn.store.records import Record
+
+
+class Executor(ABC):
+    """Where cells are computed; use it as a context manager, which leaves no work behind.
+
+    Nothing of an executor shows in a record's numbers.
+
+    Args:
+        session: the plan, the store that every record is in when it is given back, and who is told.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(  # noqa: B027 - most have nothing to end
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Ends whatever is still under way."""
+
+    @abstractmethod
+    def submit(self, cells: Sequence[Cell]) -> None:
+        """Takes cells that may be computed now, in any order: those that became ready together."""
+
+    @abstractmethod
+    def take(self) -> tuple[Cell, Record]:
+        """Waits for the next cell that is finished, or has failed for good; there is one under way.
+
+        Raises:
+            UserError: if no cell can be computed at all: workers cannot start, the store cannot be written.
+        """
+
+
+class Here(Executor):
+    """One cell after the other, in this process.
+
+    A model's evaluations come right after its training, so that its row is there early.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._waiting: deque[Cell] = deque()
+
+    def submit(self, cells: Sequence[Cell]) -> None:
+        """See :class:`Executor`."""
+        self._waiting.extendleft(reversed(cells))
+
+    def take(self) -> tuple[Cell, Record]:
+        """See :class:`Executor`."""
+        cell = self._waiting.popleft()
+        return cell, self.session.compute(cell)
+
+
+def computed(executor: Executor) -> Iterator[tuple[Cell, Record]]:
+    """Computes all cells of a session's plan, and yields each with its record as it finishes.
+
+    Cells that the store has are given at once, without the executor.
+
+    Args:
+        executor: not yet entered.
+    """
+    session = executor.session
+    schedule = Schedule(session.plan)
+    ready = deque(schedule.first())
+    under_way = 0
+    with executor:
+        while ready or under_way:
+            missing: list[Cell] = []
+            while ready:
+                cell = ready.popleft()
+                if (record := session.stored(cell)) is None:
+                    missing.append(cell)
+                    continue
+                yield cell, record
+                ready.extend(schedule.after(cell, record))
+            if missing:
+                executor.submit(missing)
+                under_way += len(missing)
+            if under_way:
+                cell, record = executor.take()
+                under_way -= 1
+                session.told(cell, record)
+                yield cell, record
+                ready.extend(schedule.after(cell, record))

@@ -1,0 +1,142 @@
+"""A Slurm cluster, through submitit: cells that become ready together are one job array, on a store that all share.
+
+A job that is preempted, or reaches its time limit, is put back into the queue: finished cells are in the store, and a
+training goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from robustbench_snn.errors import UserError
+from robustbench_snn.execution.executor import Executor
+from robustbench_snn.execution.processes import CellDiedError
+from robustbench_snn.execution.session import Session
+from robustbench_snn.execution.worker import Work
+from robustbench_snn.plan.cells import Cell
+from robustbench_snn.store.records import Record
+
+try:
+    import submitit
+    from submitit.helpers import DelayedSubmission
+except ImportError:
+    raise UserError("the executor 'slurm' needs submitit: pip install 'robustbench_snn[slurm]'") from None
+
+POLL = (0.2, 15.0)
+"""Seconds between two looks at the jobs: at first, and at most; each look asks Slurm once."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one job does, a callable that submitit writes down and calls there.
+
+    Attributes:
+        work: the plan.
+        places: of the job's cells in the plan.
+    """
+
+    work: Work
+    places: tuple[int, ...]
+
+    def __call__(self) -> list[Record]:
+        """Computes the cells, those left that the store does not have."""
+        plan = self.work.plan()
+        session = self.work.session(plan)
+        return [session.compute(plan.cells[place]) for place in self.places]
+
+    def checkpoint(self) -> Any:
+        """Puts the job back into the queue as it is: what is done is in the store."""
+        return DelayedSubmission(self)
+
+
+class OnSlurm(Executor):
+    """Computes cells as jobs.
+
+    Args:
+        session: what to compute, and how; its store must be seen by every node under the same path.
+        cluster: ``slurm``, or ``local``, which starts jobs as processes on this machine, with the same files.
+
+    Raises:
+        UserError: if there is no such cluster, or a cell timeout is asked for.
+    """
+
+    def __init__(self, session: Session, cluster: str) -> None:
+        super().__init__(session)
+        if session.settings.cell_timeout is not None:
+            raise UserError(
+                "--cell-timeout ends local worker processes; with --executor slurm give --resources minutes="
+            )
+        folder = session.store.root.absolute() / "slurm"
+        try:
+            self._cluster = submitit.AutoExecutor(folder=folder / "%j", cluster=cluster)
+            self._cluster.update_parameters(**self._parameters(cluster))
+        except (RuntimeError, ValueError, NameError) as error:
+            raise UserError(f"Slurm cannot be used: {str(error).splitlines()[0]}") from None
+        self._work = Work.of(session, session.settings.resources.cpus)
+        self._places = {id(cell): place for place, cell in enumerate(session.plan.cells)}
+        self._pending: list[tuple[Any, tuple[Cell, ...]]] = []
+        self._finished: deque[tuple[Cell, Record]] = deque()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Cancels the jobs that are under way."""
+        for job, _ in self._pending:
+            job.cancel(check=False)
+
+    def submit(self, cells: Sequence[Cell]) -> None:
+        """See :class:`robustbench_snn.execution.executor.Executor`."""
+        each = self.session.settings.resources.cells_per_job
+        groups = [tuple(cells[first : first + each]) for first in range(0, len(cells), each)]
+        with self._cluster.batch():
+            jobs = [
+                self._cluster.submit(Task(self._work, tuple(self._places[id(cell)] for cell in group)))
+                for group in groups
+            ]
+        self._pending.extend(zip(jobs, groups, strict=True))
+
+    def take(self) -> tuple[Cell, Record]:
+        """See :class:`robustbench_snn.execution.executor.Executor`."""
+        pause = POLL[0]
+        while not self._finished:
+            done = [(job, cells) for job, cells in self._pending if job.done()]
+            if not done:
+                time.sleep(pause)
+                pause = min(2 * pause, POLL[1])
+                continue
+            self._pending = [(job, cells) for job, cells in self._pending if (job, cells) not in done]
+            for job, cells in done:
+                self._finished.extend(self._left_by(job, cells))
+        return self._finished.popleft()
+
+    def _left_by(self, job: Any, cells: tuple[Cell, ...]) -> list[tuple[Cell, Record]]:
+        """The cells of a job with their records; those that a job that died did not finish have failed."""
+        try:
+            return list(zip(cells, job.result(), strict=True))
+        except UserError:
+            raise
+        except Exception as error:  # whatever ended the job: the scheduler, the node, a bug
+            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+            died = CellDiedError(f"its job {job.job_id} ended without a result: {reason}; see {job.paths.stderr}")
+            return [(cell, self.session.stored(cell) or self.session.failed(cell, died)) for cell in cells]
+
+    def _parameters(self, cluster: str) -> dict[str, Any]:
+        wanted = self.session.settings.resources
+        gpus = wanted.gpus if wanted.gpus is not None else float(self.session.settings.device.startswith("cuda"))
+        if gpus != int(gpus):
+            raise UserError(f"resources: a Slurm job takes whole GPUs, not {gpus:g}")
+        found: dict[str, Any] = {
+            "name": f"rbsnn-{self.session.plan.suite.name}",
+            "timeout_min": wanted.minutes,
+            "cpus_per_task": wanted.cpus,
+            "gpus_per_node": int(gpus),
+            "mem_gb": wanted.memory,
+        }
+        if cluster == "slurm":
+            found |= {"slurm_partition": wanted.partition, "slurm_array_parallelism": wanted.jobs_at_once}
+        return {name: value for name, value in found.items() if value is not None}
