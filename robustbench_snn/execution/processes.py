@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -129,6 +129,7 @@ class Processes(Executor):
         rank = min(set(range(self.session.settings.jobs)) - {worker.rank for worker in self._workers})
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(self._work, rank, theirs), daemon=False)
+        resource_tracker.ensure_running()  # starting it lets these signals in again
         before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # which it inherits, until it knows what to do
         process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -217,8 +218,8 @@ def _serve(work: Work, rank: int, pipe: Connection) -> None:
     for ignored in (signal.SIGINT, signal.SIGHUP):  # sent to all processes of a terminal: the run decides
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         plan = work.plan()
         relay = Relay(pipe.send, plan)
         session = work.session(plan, relay, rank)

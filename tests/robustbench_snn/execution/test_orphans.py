@@ -7,37 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.tiny_suite import TINY
+from tests.waiting import children, gone, waited
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def children(parent: int) -> list[int]:
-    found = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    return [int(child) for child in found.split()]
-
-
-def waited(condition: Callable[[], object], seconds: float = 120) -> bool:
-    """Whether it came true; the limit only ends a test that has failed."""
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.05)
-    return bool(condition())
-
-
-def gone(process: int) -> bool:
-    """Whether it has ended, or is only waiting to be reaped by whoever inherited it."""
-    status = Path(f"/proc/{process}/stat")
-    try:
-        return status.read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at /proc")
