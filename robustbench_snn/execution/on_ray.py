@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import signal
+import socket
 import tempfile
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -44,6 +47,9 @@ class OnRay(Executor):
         session: what to compute, and how.
         address: of a cluster, ``auto`` for the one that this machine belongs to; without it one is started here.
 
+    Attributes:
+        token: a file in the run's store: machines on which it is there share the store.
+
     Raises:
         UserError: if there is no such cluster, or a cell timeout is asked for.
     """
@@ -53,12 +59,9 @@ class OnRay(Executor):
         settings = session.settings
         if settings.cell_timeout is not None:
             raise UserError("--cell-timeout ends local worker processes; with --executor ray leave it out")
-        try:
-            ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=False)
-        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-            raise UserError(f"Ray cannot be reached at {address}: {str(error).splitlines()[0]}") from None
-        self._token = session.store.root / f".shared-{uuid.uuid4().hex}"
-        self._token.touch()
+        _join(address)
+        self.token = session.store.root / f".shared-{uuid.uuid4().hex}"
+        self.token.touch()
         wanted = settings.resources
         gpus = wanted.gpus if wanted.gpus is not None else float(settings.device.startswith("cuda"))
         memory = {} if wanted.memory is None else {"memory": int(wanted.memory * 2**30)}
@@ -76,7 +79,7 @@ class OnRay(Executor):
         """Ends the tasks that are under way, and leaves the cluster."""
         for task in self._pending:
             ray.cancel(task, force=True)
-        self._token.unlink(missing_ok=True)
+        self.token.unlink(missing_ok=True)
         ray.shutdown()
 
     def submit(self, cells: Sequence[Cell]) -> None:
@@ -84,7 +87,7 @@ class OnRay(Executor):
         for cell in cells:
             needed = self.session.plan.models_behind(cell) if isinstance(cell, EvaluateCell) else []
             weights = {key: self._stored(key) for key in map(key_of, needed) if self.session.store.has(key)}
-            task = self._task.remote(self._work, str(self._token), self._places[id(cell)], weights)
+            task = self._task.remote(self._work, str(self.token), self._places[id(cell)], weights)
             self._pending[task] = cell
 
     def take(self) -> tuple[Cell, Record]:
@@ -110,6 +113,25 @@ class OnRay(Executor):
         if key not in self._weights:
             self._weights[key] = ray.put(pack(self.session.store, key))
         return self._weights[key]
+
+
+def _join(address: str | None) -> None:
+    """Makes this process the driver of a cluster, which leaves the signals as they are.
+
+    Raises:
+        UserError: if there is none.
+    """
+    host, _, port = (address or "").rpartition(":")
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        if host and port.isdigit():  # Ray itself would try for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (OSError, RuntimeError, ValueError, OverflowError, RayError) as error:
+        raise UserError(f"Ray cannot be reached at {address}: {str(error).splitlines()[0]}") from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray's own would take the place of ours
 
 
 def _compute(work: Work, token: str, place: int, weights: Mapping[str, Any]) -> tuple[Record, Packed | None]:

@@ -6,6 +6,7 @@ training goes on from its checkpoint.
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -54,6 +55,10 @@ class Task:
         return DelayedSubmission(self)
 
 
+_Job = tuple[Any, tuple[Cell, ...]]
+"""A job of submitit, and its cells."""
+
+
 class OnSlurm(Executor):
     """Computes cells as jobs.
 
@@ -79,7 +84,9 @@ class OnSlurm(Executor):
             raise UserError(f"Slurm cannot be used: {str(error).splitlines()[0]}") from None
         self._work = Work.of(session, session.settings.resources.cpus)
         self._places = {id(cell): place for place, cell in enumerate(session.plan.cells)}
-        self._pending: list[tuple[Any, tuple[Cell, ...]]] = []
+        self._name = cluster
+        self._absent: set[str] = set()
+        self._pending: list[_Job] = []
         self._finished: deque[tuple[Cell, Record]] = deque()
 
     def __exit__(
@@ -104,26 +111,37 @@ class OnSlurm(Executor):
         """See :class:`robustbench_snn.execution.executor.Executor`."""
         pause = POLL[0]
         while not self._finished:
-            done = [(job, cells) for job, cells in self._pending if job.done()]
-            if not done:
+            ended = self._ended()
+            for one in ended:
+                self._pending.remove(one)
+                self._finished.extend(self._left_by(*one))
+            if not ended:
                 time.sleep(pause)
                 pause = min(2 * pause, POLL[1])
-                continue
-            self._pending = [(job, cells) for job, cells in self._pending if (job, cells) not in done]
-            for job, cells in done:
-                self._finished.extend(self._left_by(job, cells))
         return self._finished.popleft()
+
+    def _ended(self) -> list[_Job]:
+        """The jobs that have a result, or will never have one."""
+        done = [(job, cells) for job, cells in self._pending if job.done()]
+        queue = _queue() if self._name == "slurm" else None
+        if queue is None:
+            return done
+        # sacct, which submitit asks, knows of no ended job where accounting is off; squeue knows those that have not
+        absent = {job.job_id for job, _ in self._pending if job.job_id not in queue}
+        lost, self._absent = absent & self._absent, absent  # twice: a result may be seen late on a shared file system
+        return done + [(job, cells) for job, cells in self._pending if job.job_id in lost and (job, cells) not in done]
 
     def _left_by(self, job: Any, cells: tuple[Cell, ...]) -> list[tuple[Cell, Record]]:
         """The cells of a job with their records; those that a job that died did not finish have failed."""
+        reason = "it was cancelled, or its node is gone"
         try:
-            return list(zip(cells, job.result(), strict=True))
-        except UserError:
-            raise
-        except Exception as error:  # whatever ended the job: the scheduler, the node, a bug
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            died = CellDiedError(f"its job {job.job_id} ended without a result: {reason}; see {job.paths.stderr}")
-            return [(cell, self.session.stored(cell) or self.session.failed(cell, died)) for cell in cells]
+            if job.paths.result_pickle.exists():
+                return list(zip(cells, job.result(), strict=True))
+        except Exception as error:  # whatever was raised there: a worker that cannot start, a bug
+            lines = str(error).strip().splitlines()
+            reason = lines[-1] if lines else type(error).__name__
+        died = CellDiedError(f"its job {job.job_id} ended without a result: {reason}; see {job.paths.stderr}")
+        return [(cell, self.session.stored(cell) or self.session.failed(cell, died)) for cell in cells]
 
     def _parameters(self, cluster: str) -> dict[str, Any]:
         wanted = self.session.settings.resources
@@ -140,3 +158,13 @@ class OnSlurm(Executor):
         if cluster == "slurm":
             found |= {"slurm_partition": wanted.partition, "slurm_array_parallelism": wanted.jobs_at_once}
         return {name: value for name, value in found.items() if value is not None}
+
+
+def _queue() -> set[str] | None:
+    """Ids of this user's jobs that wait or run; None if Slurm does not answer just now."""
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return set(done.stdout.split())
