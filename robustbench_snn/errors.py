@@ -26,6 +26,13 @@ class StoreError(UserError):
     """A record, checkpoint or results folder that cannot be read or written."""
 
 
+class StoreWriteError(StoreError):
+    """A place that takes no more files: the disk is full or read-only, or permission is missing.
+
+    It is nobody's result: a cell that meets it has not failed, and is to be computed again.
+    """
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns " Did you mean 'x'?" for the closest known name, or an empty string when nothing is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -12,7 +12,7 @@ from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.publication import incomplete, prepare, publish_prepared
 from robustbench_snn.leaderboard.release import Released, doubts, same
 from robustbench_snn.leaderboard.versions import versions
-from robustbench_snn.store.merging import same_result
+from robustbench_snn.store.checks import same_result
 
 
 def merge_tables(

@@ -14,7 +14,7 @@ from robustbench_snn.leaderboard.manifest import file_hashes
 from robustbench_snn.leaderboard.pages import render_index
 from robustbench_snn.leaderboard.versions import load_table, read_table, tables, versions
 from robustbench_snn.leaderboard.withdrawal import withdrawals
-from robustbench_snn.store.store import write_text
+from robustbench_snn.store.durable import write_text
 
 FILE = "index.json"
 SCHEMA_VERSION = 1

@@ -17,7 +17,7 @@ from robustbench_snn.digests import file_digest
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.versions import Version, parse_version
 from robustbench_snn.machine import git_state
-from robustbench_snn.store.store import write_text
+from robustbench_snn.store.durable import write_text
 from robustbench_snn.strict import Strict
 
 FILE = "manifest.json"

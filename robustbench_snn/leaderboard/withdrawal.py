@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from robustbench_snn.errors import StoreError, UserError
 from robustbench_snn.leaderboard.versions import Version, versions
-from robustbench_snn.store.store import write_text
+from robustbench_snn.store.durable import write_text
 from robustbench_snn.strict import Strict
 
 FILE = "withdrawn.json"

@@ -1,0 +1,72 @@
+"""What to say when the operating system refuses to read or write: what it is, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robustbench_snn.errors import StoreError, StoreWriteError
+
+_DENIED = (errno.EACCES, errno.EPERM)
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+_SAID = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+} | dict.fromkeys(_DENIED, "permission denied")
+
+
+def told(error: OSError) -> str:
+    """What the operating system says, in words: ``the disk is full``."""
+    return _SAID.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
+
+
+def is_of_content(error: OSError) -> bool:
+    """Whether an error tells that a file is missing or not what it should be, not that it could not be looked at.
+
+    Readers of formats raise errors without a number for what they cannot parse.
+    """
+    return error.errno is None or error.errno in _ABSENT
+
+
+def unreadable(path: Path, error: Exception, remedy: str) -> StoreError:
+    """The error for a file that could not be read: missing, damaged, or kept from us, each with what to do.
+
+    Args:
+        path: of the file.
+        error: why.
+        remedy: what to do about one that is missing or damaged.
+    """
+    if isinstance(error, OSError) and error.errno in _ABSENT:
+        return StoreError(f"{path} is missing; {remedy}")
+    if isinstance(error, OSError) and error.errno in _DENIED:
+        return StoreError(f"permission denied: {path}; let this user read it, nothing is wrong with what it holds")
+    if isinstance(error, OSError) and not is_of_content(error):
+        return StoreError(f"{path} cannot be read: {told(error)}; try again when it can")
+    first = next(iter(str(error).splitlines()), type(error).__name__)
+    return StoreError(f"{path} is damaged ({first}); {remedy}")
+
+
+@contextmanager
+def writing(path: Path, option: str = "--store") -> Iterator[None]:
+    """Says what to do where the operating system refuses to write.
+
+    Args:
+        path: of what is written.
+        option: of the command line, which names another place.
+
+    Raises:
+        StoreWriteError: in place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free some space (rbsnn gc shows what can go)"
+        else:
+            remedy = f"mend that, or name another folder with {option}"
+        raise StoreWriteError(
+            f"{path} cannot be written: {told(error)}; {remedy}, and run again: what is done is kept"
+        ) from error
