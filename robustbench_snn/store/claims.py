@@ -41,6 +41,9 @@ STALE_AFTER = 120.0
 PATIENCE = 600.0
 """Seconds that :func:`locked` waits for a holder that is alive."""
 
+LOCK, GUARD = ".lock", ".guard"
+"""Ends of the names of claims beside a file or folder, and of what guards a claim while it is replaced."""
+
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 _NO_LOCKS = (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL, errno.EBADF)
 
@@ -107,6 +110,19 @@ def claim(path: Path, stale_after: float = STALE_AFTER) -> Claim | None:
     return found
 
 
+def clear(path: Path) -> bool:
+    """Removes a claim whose holder is gone, and what a kill left of its guard; False if somebody is alive.
+
+    Raises:
+        OSError: if it cannot be removed.
+    """
+    with _guarded(path):
+        if not is_stale(path):
+            return False
+        path.unlink(missing_ok=True)
+    return True
+
+
 @contextmanager
 def locked(path: Path, doing: str) -> Iterator[Claim]:
     """Holds the claim beside a file or folder, waiting for whoever holds it, :data:`PATIENCE` seconds at most.
@@ -133,7 +149,7 @@ def locked(path: Path, doing: str) -> Iterator[Claim]:
 
 def lock_of(path: Path) -> Path:
     """The file of the claim beside a file or folder."""
-    return path.with_name(f".{path.name}.lock")
+    return path.with_name(f".{path.name}{LOCK}")
 
 
 def owner_of(path: Path) -> Owner | None:
@@ -204,7 +220,7 @@ def _taken_over(scratch: Path, path: Path, stale_after: float) -> bool:
 @contextmanager
 def _guarded(path: Path) -> Iterator[None]:
     """One process at a time removes or replaces a claim; the kernel gives the guard back for one that dies."""
-    file = path.with_name(f".{path.name}.guard")
+    file = path.with_name(f".{path.name}{GUARD}")
     while True:
         handle = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
         try:

@@ -23,7 +23,11 @@ from robustbench_snn.store.owners import is_running, tag
 _SWAPS = 100
 """Tries to swap a folder while others do: each try that fails is one of theirs that succeeded."""
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
-_TAGGED = re.compile(r"\.(\d+)-(\d*)-([0-9a-f]{16})\.[0-9a-f]{8}\.tmp$")
+_TAGGED = re.compile(r"\..+\.(\d+)-(\d*)-([0-9a-f]{16})\.[0-9a-f]{8}\.tmp")
+_OLDER = re.compile(
+    r"(\..+|[0-9a-f]{64})\.[0-9a-f]{32}\.tmp|\.probe-[0-9a-f]{32}|epoch-\d+\.safetensors\.\d+\.part|\..+\.zip\.part"
+)
+"""Names of earlier versions of this program, which do not say whose they are."""
 
 
 def scratch_of(path: Path) -> Path:
@@ -32,13 +36,13 @@ def scratch_of(path: Path) -> Path:
 
 
 def is_scratch(name: str) -> bool:
-    """Whether a file or folder of this name is one that was being written."""
-    return name.endswith((".tmp", ".part")) or name.startswith(".probe-")
+    """Whether a file or folder of this name is one that this program was writing."""
+    return (_TAGGED.fullmatch(name) or _OLDER.fullmatch(name)) is not None
 
 
 def writer_runs(name: str) -> bool | None:
     """Whether the process that made a scratch file of this name still runs; None if that cannot be told."""
-    match = _TAGGED.search(name)
+    match = _TAGGED.fullmatch(name)
     return None if match is None else is_running(int(match[1]), match[2], match[3])
 
 
@@ -57,12 +61,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: if it cannot be written; what was there before stays.
     """
+    with replacing(path) as scratch:
+        scratch.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside ``path``, put in its place in the end; removed where writing it broke off.
+
+    Raises:
+        OSError: if it cannot be put there; what was there before stays.
+    """
     scratch = scratch_of(path)
     try:
-        with scratch.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield scratch
+        _sync(scratch)
         os.replace(scratch, path)
         _sync_folder(path.parent)
     finally:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from robustbench_snn.store.checks import RECORD
-from robustbench_snn.store.claims import is_stale, now_in
+from robustbench_snn.store.claims import GUARD, LOCK, clear, is_stale, now_in
 from robustbench_snn.store.durable import is_scratch, writer_runs
 from robustbench_snn.store.files import cell_keys
 from robustbench_snn.store.merging import examined
@@ -62,9 +62,7 @@ def leftovers(store: Path) -> Iterator[Leftover]:
         for folder in _folders(store / room):
             yield from half_written(folder, now)
             yield from empty(folder, now)
-    for file in _entries(store / "claims"):
-        if file.name.endswith(".json") and is_stale(file):
-            yield _found(file, "the claim of a process that is gone")
+    yield from _stale(filter(_is_claim, _entries(store / "claims")))
     yield from _of_finished_cells(store)
 
 
@@ -80,10 +78,35 @@ def sweep(store: Path) -> int:
     return sum(remove(path) is None for path in gone)
 
 
+def leftovers_of_results(results: Path) -> Iterator[Leftover]:
+    """All leftovers in a folder of published tables; nothing is changed.
+
+    Args:
+        results: may be missing.
+
+    Raises:
+        OSError: as of :func:`leftovers`.
+    """
+    if not results.is_dir():
+        return
+    now = now_in(results)
+    for folder in (results, *_folders(results)):
+        yield from half_written(folder, now)
+        yield from _stale(entry for entry in _entries(folder) if entry.name.endswith(LOCK))
+    for table in _folders(results):
+        yield from empty(table, now)
+        for version in _folders(table):
+            yield from empty(version, now)
+
+
 def remove(path: Path) -> str | None:
     """Removes a file, or a folder with all that is in it, following no link; returns why it could not, or None."""
     try:
-        if path.is_dir() and not path.is_symlink():
+        if path.name.endswith(GUARD):
+            clear(path.with_name(path.name.removeprefix(".").removesuffix(GUARD)))
+        elif path.name.endswith(LOCK) or _is_claim(path):
+            return None if clear(path) else "somebody has claimed it by now"
+        elif path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
@@ -97,7 +120,7 @@ def remove(path: Path) -> str | None:
 def half_written(folder: Path, now: float) -> Iterator[Leftover]:
     """The files and folders right in a folder that were being written when their process ended."""
     for entry in _entries(folder):
-        if is_scratch(entry.name) or entry.name.endswith(".guard"):
+        if is_scratch(entry.name) or entry.name.endswith(GUARD):
             runs = writer_runs(entry.name)
             if runs is False:
                 yield _found(entry, _HALF)
@@ -109,6 +132,10 @@ def empty(folder: Path, now: float) -> Iterator[Leftover]:
     """The folder itself, where it holds nothing and nobody has touched it for long."""
     if not is_scratch(folder.name) and not _entries(folder) and now - _changed(folder) > OLD:
         yield _found(folder, "an empty folder")
+
+
+def _stale(files: Iterable[Path]) -> Iterator[Leftover]:
+    yield from (_found(file, "the claim of a process that is gone") for file in files if is_stale(file))
 
 
 def _of_finished_cells(store: Path) -> Iterator[Leftover]:
@@ -126,9 +153,13 @@ def _of_finished_cells(store: Path) -> Iterator[Leftover]:
 
 
 def _is_dead(path: Path) -> bool:
-    if path.parent.name == "claims" and path.suffix == ".json":
+    if _is_claim(path):
         return _quietly(lambda: is_stale(path))
     return writer_runs(path.name) is False
+
+
+def _is_claim(path: Path) -> bool:
+    return path.parent.name == "claims" and path.suffix == ".json" and not is_scratch(path.name)
 
 
 def _quietly(ask: Callable[[], bool]) -> bool:

@@ -18,8 +18,16 @@ _SAID = {
 } | dict.fromkeys(_DENIED, "permission denied")
 
 
-def told(error: OSError) -> str:
-    """What the operating system says, in words: ``the disk is full``."""
+def told(error: OSError, about: Path | None = None) -> str:
+    """What the operating system says, in words: ``the disk is full``.
+
+    Args:
+        error: that was raised.
+        about: what the sentence is about; where the error is of a file elsewhere, that is named.
+    """
+    file = error.filename
+    if about is not None and isinstance(file, str) and about.parent not in Path(file).parents:
+        return f"{told(error)}: {file}"
     return _SAID.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
 
 
@@ -68,5 +76,5 @@ def writing(path: Path, option: str = "--store") -> Iterator[None]:
         else:
             remedy = f"mend that, or name another folder with {option}"
         raise StoreWriteError(
-            f"{path} cannot be written: {told(error)}; {remedy}, and run again: what is done is kept"
+            f"{path} cannot be written: {told(error, path)}; {remedy}, and run again: what is done is kept"
         ) from error
