@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from robustbench_snn.digests import file_digest
+from robustbench_snn.errors import StoreWriteError
 from robustbench_snn.leaderboard.findings import Finding, differences
 from robustbench_snn.leaderboard.manifest import FILE as MANIFEST
 from robustbench_snn.leaderboard.manifest import file_hashes
@@ -40,7 +42,8 @@ def complete_index(results: Path, table: str, version: str) -> None:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         listed = False
     if not listed:
-        write_index(results)
+        with suppress(StoreWriteError):  # a folder that takes no files keeps its lists
+            write_index(results)
 
 
 def _write_index(results: Path) -> None:

@@ -156,7 +156,6 @@ def _draft(prepared: Prepared, drafts: Path, reasons: tuple[str, ...]) -> Releas
             write_content(prepared.content, "draft", scratch)
             swap(scratch, folder)
     except OSError as error:
-        raise StoreWriteError(
-            f"the draft cannot be written to {folder}: {told(error)}; every record is kept"
-        ) from error
+        said = f"the draft cannot be written to {folder}: {told(error, folder)}; every record is kept"
+        raise StoreWriteError(said) from error
     return Released("draft", folder, "draft", table, reasons)
