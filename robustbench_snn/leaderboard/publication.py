@@ -80,9 +80,16 @@ def publishing(results: Path, table: str) -> Iterator[None]:
         StoreError: if another process holds it for too long.
     """
     with ExitStack() as stack:
+        if not results.exists():
+            stack.callback(_remove_empty, results)
         with suppress(StoreWriteError):
             stack.enter_context(locked(results / table, "publishing"))
         yield
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def prepare(

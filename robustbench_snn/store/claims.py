@@ -248,6 +248,7 @@ class _Heart:
         self._lock = threading.Lock()
         self._claims: list[Claim] = []
         self._thread: threading.Thread | None = None
+        self._never = threading.Event()
 
     def add(self, held: Claim) -> None:
         with self._lock:
@@ -261,8 +262,7 @@ class _Heart:
             self._claims = [other for other in self._claims if other is not held]
 
     def _beat(self) -> None:
-        while True:
-            time.sleep(BEAT)
+        while not self._never.wait(BEAT):
             with self._lock:
                 claims = list(self._claims)
             for held in claims:

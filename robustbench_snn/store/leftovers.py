@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ def leftovers(store: Path) -> Iterator[Leftover]:
     for room in _NESTED:
         for folder in _folders(store / room):
             yield from half_written(folder, now)
-            yield from empty(folder, now)
+            if room != "work" or is_stale(store / "claims" / f"{folder.name}.json"):
+                yield from empty(folder, now)
     yield from _stale(filter(_is_claim, _entries(store / "claims")))
     yield from _of_finished_cells(store)
 
@@ -181,7 +183,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _found(path: Path, why: str) -> Leftover:
-    return Leftover(path, why, sum(facts.st_size for facts in _facts(path)))
+    return Leftover(path, why, sum(facts.st_size for facts in _facts(path) if not stat.S_ISDIR(facts.st_mode)))
 
 
 def _changed(path: Path) -> float:

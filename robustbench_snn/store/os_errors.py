@@ -9,13 +9,13 @@ from pathlib import Path
 
 from robustbench_snn.errors import StoreError, StoreWriteError
 
-_DENIED = (errno.EACCES, errno.EPERM)
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""By their types: readers of formats raise these without a number."""
 _SAID = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
-} | dict.fromkeys(_DENIED, "permission denied")
+}
 
 
 def told(error: OSError, about: Path | None = None) -> str:
@@ -28,6 +28,8 @@ def told(error: OSError, about: Path | None = None) -> str:
     file = error.filename
     if about is not None and isinstance(file, str) and about.parent not in Path(file).parents:
         return f"{told(error)}: {file}"
+    if isinstance(error, PermissionError):
+        return "permission denied"
     return _SAID.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
 
 
@@ -36,7 +38,7 @@ def is_of_content(error: OSError) -> bool:
 
     Readers of formats raise errors without a number for what they cannot parse.
     """
-    return error.errno is None or error.errno in _ABSENT
+    return isinstance(error, _ABSENT) or (error.errno is None and not isinstance(error, PermissionError))
 
 
 def unreadable(path: Path, error: Exception, remedy: str) -> StoreError:
@@ -47,9 +49,9 @@ def unreadable(path: Path, error: Exception, remedy: str) -> StoreError:
         error: why.
         remedy: what to do about one that is missing or damaged.
     """
-    if isinstance(error, OSError) and error.errno in _ABSENT:
+    if isinstance(error, _ABSENT):
         return StoreError(f"{path} is missing; {remedy}")
-    if isinstance(error, OSError) and error.errno in _DENIED:
+    if isinstance(error, PermissionError):
         return StoreError(f"permission denied: {path}; let this user read it, nothing is wrong with what it holds")
     if isinstance(error, OSError) and not is_of_content(error):
         return StoreError(f"{path} cannot be read: {told(error)}; try again when it can")

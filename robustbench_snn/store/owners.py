@@ -15,8 +15,8 @@ from pydantic import Field
 
 from robustbench_snn.strict import Strict
 
-_STATE, _STARTED = 0, 19
-"""Places in ``/proc/PID/stat`` behind the name: state, and start time in ticks since boot (proc_pid_stat(5))."""
+_STATE, _THREADS, _STARTED = 0, 17, 19
+"""Places in ``/proc/PID/stat`` behind the name: state, threads, start in ticks since boot (proc_pid_stat(5))."""
 
 
 class Owner(Strict):
@@ -75,7 +75,8 @@ def is_running(pid: int, started: str, machine: str) -> bool | None:
         return None
     found = _stat(pid)
     if found is not None:
-        return found[_STATE] not in "ZX" and found[_STARTED] == started
+        ended = found[_STATE] in "ZX" and int(found[_THREADS]) <= 1  # the first thread may end before the others
+        return found[_STARTED] == started and not ended
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

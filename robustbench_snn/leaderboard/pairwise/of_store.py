@@ -27,7 +27,8 @@ def evidence_of_store(root: Path, model: str) -> Evidence:
     Raises:
         UserError: if there is no such model, or records of one name are of different models.
     """
-    everything = [read_record(root / "cells" / key / "record.json") for key in cell_keys(root)]
+    paths = [root / "cells" / key / "record.json" for key in cell_keys(root)]
+    everything = [read_record(path) for path in paths if path.is_file()]
     known = sorted({record.model for record in everything if record.kind == "evaluate"})
     found = [record for record in everything if record.model == model and record.kind == "evaluate"]
     if not found:
