@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.variance import Floats
+from robustbench_snn.store.os_errors import unreadable
 
 Place = tuple[str, str]
 """Where a score stands: (model, evaluation label)."""
@@ -100,7 +101,7 @@ def read_outcomes(path: Path) -> Outcomes:
     try:
         table = pq.read_table(path, columns=["model", "evaluation", "seed", "sample", "outcome"])
     except (OSError, pa.ArrowInvalid) as error:
-        raise StoreError(f"{path} is missing or damaged ({error}); restore it from version control") from None
+        raise unreadable(path, error, "restore it from version control") from None
     codes = [table.column(name).combine_chunks().dictionary_encode() for name in ("model", "evaluation", "seed")]
     names = [code.dictionary.to_pylist() for code in codes]
     keys = np.stack([code.indices.to_numpy() for code in codes], axis=1).reshape(-1, 3)

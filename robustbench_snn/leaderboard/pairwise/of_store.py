@@ -13,8 +13,9 @@ from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.leaderboard.findings import differences
 from robustbench_snn.leaderboard.outcomes import aligned
 from robustbench_snn.leaderboard.pairwise.evidence import Evidence, Measured, makers, networks, setting_of
+from robustbench_snn.store.files import cell_keys, read_record
 from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import Store, read_record
+from robustbench_snn.store.store import Store
 
 Group = dict[str, dict[int, Record]]
 """Records of one setting: by digest of the evaluation, and by training seed."""
@@ -26,7 +27,8 @@ def evidence_of_store(root: Path, model: str) -> Evidence:
     Raises:
         UserError: if there is no such model, or records of one name are of different models.
     """
-    everything = [read_record(path) for path in sorted(root.glob("cells/*/record.json"))]
+    paths = [root / "cells" / key / "record.json" for key in cell_keys(root)]
+    everything = [read_record(path) for path in paths if path.is_file()]
     known = sorted({record.model for record in everything if record.kind == "evaluate"})
     found = [record for record in everything if record.model == model and record.kind == "evaluate"]
     if not found:
