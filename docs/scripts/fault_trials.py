@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import importlib
 import io
 import json
 import os
@@ -30,7 +31,7 @@ from typing import Any
 
 import torch
 
-from robustbench_snn import cli, pipeline
+from robustbench_snn import cli
 from robustbench_snn.leaderboard.table import Table
 from robustbench_snn.leaderboard.verification import verify
 from robustbench_snn.leaderboard.versions import load_table, versions
@@ -125,6 +126,7 @@ class Place:
         finally:
             with suppress(Exception):
                 sys.stdout.flush()
+                Path("modules.json").write_text(json.dumps(sorted(sys.modules)), encoding="utf-8")
             os._exit(code)
 
     def run(self, *options: str) -> int:
@@ -250,11 +252,16 @@ class Undisturbed:
 
 
 def undisturbed(folder: Path) -> Undisturbed:
-    """Runs the suite three times: for its time and numbers, to count operations, and those of --fresh."""
+    """Runs the suite four times: for what it imports, its time, its file operations, and those of --fresh."""
     shutil.rmtree(folder, ignore_errors=True)
+    first = Place(folder / "first")
+    assert first.run() == 0, f"the suite does not run: {first.folder / 'stderr.log'}"
+    for name in json.loads((first.folder / "modules.json").read_text(encoding="utf-8")):
+        with suppress(Exception):  # what it imported when it needed it
+            importlib.import_module(name)
     began = time.monotonic()
     place = Place(folder / "timed")
-    assert place.run() == 0, f"the suite does not run: {place.folder / 'stderr.log'}"
+    assert place.run() == 0
     seconds = time.monotonic() - began
     counted = Place(folder / "counted")
     operations = count_operations(counted)
@@ -268,10 +275,10 @@ def killed(fault: str, index: int, folder: Path, like: Undisturbed, draw: random
     if fault == "fresh":
         assert place.run() == 0
     if fault in ("between", "fresh"):
-        most = like.fresh if fault == "fresh" else like.operations
-        leader = place.start(
-            *(["--fresh"] if fault == "fresh" else []), prepare=killing_at(place, draw.randint(1, most))
-        )
+        options = ["--fresh"] if fault == "fresh" else []
+        number = draw.randint(1, like.fresh if fault == "fresh" else like.operations)
+        leader = place.start(*options, prepare=killing_at(place, number))
+        options = []
     else:
         leader = place.start(*options)
         if fault == "worker":
@@ -325,10 +332,9 @@ def table_of(trials: list[Trial]) -> str:
     lines.append("|---|---|---|---|---|---|---|")
     for fault, said in SAID.items():
         if found := [trial for trial in trials if trial.fault == fault]:
-            sums = [
-                sum(getattr(one, name) for one in found) for name in ("lost", "wrong", "failures", "orphans", "left")
-            ]
-            lines.append(f"| {said} | {len(found)} | {' | '.join(map(str, sums))} |")
+            names = ("lost", "wrong", "failures", "orphans", "left")
+            sums = [str(sum(getattr(one, name) for one in found)) for name in names]
+            lines.append(f"| {said} | {len(found)} | {' | '.join(sums)} |")
     return "\n".join(lines)
 
 
@@ -343,7 +349,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/fault-trials"))
     wanted = parser.parse_args()
     torch.set_num_threads(1)
-    assert pipeline.run_plan  # imported here, so that no run has to
     folder = wanted.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "trials.jsonl"
