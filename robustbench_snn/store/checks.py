@@ -136,6 +136,7 @@ def _fault_of_weights(record: Record, folder: Path) -> str | None:
     from safetensors.torch import load_file  # imports torch
 
     try:
+        (folder / WEIGHTS).open("rb").close()  # safetensors calls a file that may not be read missing
         digest = tensor_digest(load_file(folder / WEIGHTS))
     except (SafetensorError, OSError) as error:
         if isinstance(error, OSError) and not is_of_content(error):

@@ -25,9 +25,10 @@ def told(error: OSError, about: Path | None = None) -> str:
         error: that was raised.
         about: what the sentence is about; where the error is of a file elsewhere, that is named.
     """
-    file = error.filename
-    if about is not None and isinstance(file, str) and about.parent not in Path(file).parents:
-        return f"{told(error)}: {file}"
+    if about is not None and isinstance(error.filename, str):
+        file = Path(error.filename)
+        if about.parent not in file.parents and file not in about.parents:
+            return f"{told(error)}: {file}"
     if isinstance(error, PermissionError):
         return "permission denied"
     return _SAID.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__

@@ -149,10 +149,12 @@ class Store:
             StoreError: if it is not here.
         """
         for key in cell_keys(self.root):
-            if self.weights(key).is_file():
-                found = self._checked(self.folder(key), key)
-                if isinstance(found, Record) and found.weights_sha256 == record.weights_sha256:
-                    return found
+            with suppress(DamagedRecordError):
+                made = read_record(self.folder(key) / RECORD)
+                if made.kind == "train" and made.weights_sha256 == record.weights_sha256:
+                    found = self._checked(self.folder(key), key)
+                    if isinstance(found, Record):
+                        return found
         raise StoreError(f"the training of model '{record.model}' is not in {self.root}; name its folder with --store")
 
     def set_aside(self, key: str, reason: str, folder: Path | None = None) -> None:

@@ -49,6 +49,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         header = json.loads(metadata.get(_HEADER, "{}"))
     except FileNotFoundError:
+        if path.exists():  # safetensors calls a file that may not be read missing
+            raise StoreError(f"permission denied: {path}; let this user read it") from None
         raise StoreError(f"{path} does not exist") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise StoreError(f"{path} is not a whole safetensors file: {error}; delete it and run again") from error

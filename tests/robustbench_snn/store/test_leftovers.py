@@ -18,7 +18,7 @@ from robustbench_snn.store.merging import merge_stores
 from robustbench_snn.store.owners import Owner, this_machine
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
-from tests.stored_cells import evaluate, train
+from tests.stored_cells import evaluate, fill, record, train
 
 HEX = "0123456789abcdef" * 2
 
@@ -46,6 +46,14 @@ def cells(store: Store) -> tuple[Record, Record]:
     return training, evaluate(store, training)
 
 
+@pytest.fixture
+def complete(store: Store) -> Record:
+    """An evaluation that says on which data it was, as rbsnn compare wants it."""
+    identity = {"key_version": 2, "kind": "evaluate", "weights": "w", "model": {}, "evaluation": {"name": "clean"}}
+    identity |= {"dataset": "d", "samples": "s", "seed": 0}
+    return store.write(record(identity, samples=4, metrics={"accuracy": 0.75}, weights_sha256="w"), fill)
+
+
 def planted(store: Store, cells: tuple[Record, Record]) -> dict[Path, str]:
     """One leftover of every kind, of this program and of those before it, with a word of its reason."""
     root, (training, evaluation), tag = store.root, cells, dead_tag()
@@ -63,9 +71,9 @@ def planted(store: Store, cells: tuple[Record, Record]) -> dict[Path, str]:
         path.write_text(text)
         found[path] = why
 
-    for record in cells:
-        folder(root / "cells" / f".{record.key}.{tag}.01234567.tmp", "process that is gone", store.folder(record.key))
-        folder(root / "cells" / f"{record.key}.{HEX}.tmp", "not touched for an hour", store.folder(record.key))
+    for one in cells:
+        folder(root / "cells" / f".{one.key}.{tag}.01234567.tmp", "process that is gone", store.folder(one.key))
+        folder(root / "cells" / f"{one.key}.{HEX}.tmp", "not touched for an hour", store.folder(one.key))
     folder(root / "cells" / ("e" * 64), "an empty folder")
     file(root / f".probe-{HEX}", "not touched for an hour", "")
     file(root / "failed" / f".{'a' * 64}.json.{HEX}.tmp", "not touched for an hour")
@@ -115,6 +123,14 @@ def test_nothing_that_lists_cells_sees_them(store: Store, cells: tuple[Record, R
     merged = merge_stores([store.root], tmp_path / "into")
     assert (merged.taken, merged.same) == (2, 0)
     assert {path.name for path in (tmp_path / "into" / "cells").iterdir()} == {training.key, evaluation.key}
+
+
+def test_a_comparison_does_not_see_them(store: Store, complete: Record) -> None:
+    half = store.root / "cells" / f"{complete.key}.{HEX}.tmp"
+    shutil.copytree(store.folder(complete.key), half)
+    (half / "record.json").write_text("half")
+    shutil.copytree(half, durable.scratch_of(store.folder(complete.key)))
+    (store.root / "cells" / ("e" * 64)).mkdir()
     assert [one.label for one in evidence_of_store(store.root, "m").measured] == ["clean"]
 
 

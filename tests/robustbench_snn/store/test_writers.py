@@ -193,7 +193,7 @@ def test_a_writer_that_is_killed_between_any_two_steps(tmp_path: Path, step: int
 
 
 def _killed_at(step: int, root: Path) -> None:
-    """Writes the cell anew, and kills this process before the given call that changes a file."""
+    """Writes the cell anew, and kills this process before a given call that changes something on the disk."""
     count = 0
 
     def counted(call: Callable[..., object]) -> Callable[..., object]:
