@@ -17,6 +17,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,13 +74,17 @@ def fill(plan: Plan, store: Store) -> None:
     for number, cell in enumerate(plan.train):
         model = torch.nn.Linear(2, 2)
         trained = recorder.trained(cell, model, Stopwatch(), {})
-        store.write(trained, lambda folder, model=model: save_weights(model, folder / "weights.safetensors"))
+        store.write(trained, partial(_save, model))
         weights = {cell.peer_name: str(trained.weights_sha256)}
         for evaluation in plan.evaluations_of(cell):
             correct = torch.rand(len(samples)).numpy() < 0.9 - 0.4 * number / len(plan.train)
             outcome = Outcome({"accuracy": float(np.mean(correct))}, {"correct": correct})
             record = recorder.evaluated(evaluation, weights, model, Stopwatch(), outcome, batch_size=128)
-            store.write(record, lambda folder, outcome=outcome: write_outcome(folder, samples, outcome))
+            store.write(record, partial(write_outcome, samples=samples, outcome=outcome))
+
+
+def _save(model: torch.nn.Module, folder: Path) -> None:
+    save_weights(model, folder / "weights.safetensors")
 
 
 class Measuring:
@@ -125,8 +130,8 @@ def measure(cells: int, arguments: argparse.Namespace, folder: Path) -> Measurin
     table, outcomes = measuring("make_table", lambda: make_table(plan, done, store))
     records = [record for _, record in done]
     with tempfile.TemporaryDirectory() as results:
-        place = {"results": Path(results), "drafts": folder / "drafts"}
-        released = measuring("publication", lambda: release(table, outcomes, records, mode="publish", **place))
+        to: dict[str, Any] = {"results": Path(results), "drafts": folder / "drafts", "mode": "publish"}
+        released = measuring("publication", lambda: release(table, outcomes, records, **to))
     measuring("rendering", lambda: render_pages(released.table, released.label))
     return measuring
 

@@ -79,9 +79,10 @@ def compare(candidate: ArrayLike, baseline: ArrayLike, *, confidence: float = 0.
     error, df = math.sqrt(float(found.variance)), float(found.df)
     scope: Scope = "methods" if min(len(a), len(b)) > 1 else "networks"
     if scope == "networks":
-        # the seeds of a side that has several say nothing of the other side's: only the samples' part counts
-        alone = difference_estimate(a.mean(0, keepdims=True), b.mean(0, keepdims=True))
-        error, df = math.sqrt(float(alone.variance)), float(alone.df)
+        if len(a) != len(b):
+            # the seeds of a side that has several say nothing of the other side's: only the samples' part counts
+            alone = difference_estimate(a.mean(0, keepdims=True), b.mean(0, keepdims=True))
+            error, df = math.sqrt(float(alone.variance)), float(alone.df)
         interval, p_value, test = _paired(a.mean(0), b.mean(0), confidence)
     else:
         half = float(stats.t.ppf(0.5 + confidence / 2, df)) * error

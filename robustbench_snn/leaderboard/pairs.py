@@ -56,15 +56,15 @@ def _fill_networks(found: Floats, models: Sequence[Floats], alpha: float) -> Non
     if not single.any():
         return
     means = np.stack([outcomes.mean(0) for outcomes in models])
-    binary, later = np.isin(means, (0, 1)).all(1), np.arange(len(models))
+    binary, later = np.all(np.isin(means, (0, 1)), axis=1, keepdims=True), np.arange(len(models))
     for start in range(0, len(models), ROWS):
         rows = slice(start, start + ROWS)
         pairs = (single[rows, None] | single) & (later[rows, None] < later)
-        exact = pairs & binary[rows, None] & binary
+        exact = pairs & binary[rows] & binary.T
         wins, losses = means[rows] @ (1 - means).T, (1 - means[rows]) @ means.T
-        counts = np.stack([wins[exact], losses[exact]], axis=1).astype(np.int64)
-        alike, of_pair = np.unique(counts, axis=0, return_inverse=True)
-        found[rows][exact] = exact_sign_test(alike[:, 0], alike[:, 1])[of_pair.ravel()]
+        base = means.shape[1] + 1
+        alike, of_pair = np.unique((wins[exact] * base + losses[exact]).astype(np.int64), return_inverse=True)
+        found[rows][exact] = exact_sign_test(alike // base, alike % base)[of_pair]
         found[rows][pairs & ~exact] = -1  # not known yet
     unknown, least = found < 0, 1 / (1 + DRAWS)
     if unknown.sum() * least >= alpha:

@@ -120,7 +120,7 @@ def _train_cells(entries: Iterable[Entry], data: Mapping[str, Any], dataset: Dat
 
     samples = cache(dataset.train.digest)
     for entry in entries:
-        identity = {"model": _model_identity(entry), "dataset": data}
+        identity: dict[str, Any] = {"model": _model_identity(entry), "dataset": data}
         if isinstance(entry, ClassifierEntry) and entry.weights is not None:
             identity |= {"weights_file": hash_file(entry.weights)}
         elif isinstance(entry, ClassifierEntry):

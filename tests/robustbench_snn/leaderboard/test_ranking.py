@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -62,16 +63,16 @@ def test_all_pairs_at_once_are_the_comparisons_one_by_one(number: int, seeds: li
 
 
 def test_sign_flip_tests_that_no_correction_lets_through_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    random, runs = np.random.default_rng(0), []
-    monkeypatch.setattr(pairs, "sign_flip", lambda one, other: runs.append(1) or sign_flip(one, other))
+    random, runs = np.random.default_rng(0), Mock(side_effect=sign_flip)
+    monkeypatch.setattr(pairs, "sign_flip", runs)
     models = {f"share {i:02}": random.integers(0, 3, (1, 50)) / 2 * (random.random(50) < i / 33) for i in range(33)}
     models |= {f"network {i}": (random.random((1, 50)) < i / 4).astype(float) for i in range(5)}
     crowd = rank_groups(models).groups
-    assert not runs, "the least of more than 500 p-values, of 10,000 draws each, is corrected to 0.05 or more"
+    assert runs.call_count == 0, "the least of more than 500 p-values, of 10,000 draws, is corrected to 0.05 or more"
     assert len(crowd) > 1
     monkeypatch.setattr(pairs, "DRAWS", 10**9)  # as if a test had no least p-value: all are run
     assert rank_groups(models).groups == crowd
-    assert len(runs) > 600
+    assert runs.call_count > 600
 
 
 def test_one_seed_anywhere_makes_it_a_ranking_of_networks() -> None:
