@@ -13,7 +13,7 @@ from robustbench_snn.store.store import Store
 SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "scripts" / "cost_of_many_cells.py"
 
 
-def planned(models: int, columns: int, seeds: int = 1) -> Plan:
+def planned(models: int, columns: int, seeds: int = 2) -> Plan:
     """Models with so many trainings each, and columns of two cells a training."""
     suite = _script().suite_of(models * seeds * (1 + 2 * columns), models, seeds, 2)
     return make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))

@@ -117,11 +117,15 @@ def sign_flip(model: Shares, baseline: Shares, *, draws: int = DRAWS, seed: int 
     """Two-sided permutation test that paired differences are symmetric about zero; the p-value."""
     difference = model.astype(np.float64) - baseline.astype(np.float64)
     sizes, counts = np.unique(np.abs(difference), return_counts=True)
+    return _flipped(sizes.tobytes(), counts.tobytes(), abs(float(difference.sum())), draws, seed)
+
+
+@lru_cache(maxsize=1 << 15)
+def _flipped(sizes: bytes, counts: bytes, observed: float, draws: int, seed: int) -> float:
+    """The test of differences of these sizes (float64), each there so many times (int64)."""
     generator = np.random.default_rng(seed)
-    flipped = sum(
-        size * (2 * generator.binomial(count, 0.5, draws) - count) for size, count in zip(sizes, counts, strict=True)
-    )
-    observed = abs(difference.sum())
+    times = zip(np.frombuffer(sizes, dtype=np.float64), np.frombuffer(counts, dtype=np.int64), strict=True)
+    flipped = sum(size * (2 * generator.binomial(count, 0.5, draws) - count) for size, count in times)
     return float((1 + np.sum(np.abs(flipped) >= observed - 1e-9)) / (1 + draws))
 
 
