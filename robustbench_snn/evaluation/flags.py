@@ -136,6 +136,12 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "Some images of an external adversarial set were not admissible (not finite, outside [0, 1] or outside "
             "the ball) and were counted as failed attacks."
         ),
+        "fault_sites_incomplete": (
+            "Some layers of the model have neurons or weights that a fault of hardware should have struck and cannot "
+            "reach: weights that are computed from others, spikes whose neurons cannot be told from samples and steps, "
+            "constants that a layer does not let differ. details.faults names them under beyond. The accuracy is that "
+            "of a model which is broken in its other layers only: read it as an upper bound."
+        ),
         "paper_protocol": (
             "Made by the STF authors' protocol: inputs are perturbed after normalisation and clamped to [0, 1] there, "
             "and the last iterate counts. eps is then not what it says. Compare with nothing else."
