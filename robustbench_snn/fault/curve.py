@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from robustbench_snn.errors import UserError
 
@@ -51,7 +52,7 @@ def area(rates: Sequence[float], accuracies: Sequence[float]) -> float | None:
     points = [(math.log(rate), share) for rate, share in zip(rates, accuracies, strict=True) if rate > 0]
     if len(points) < 2:
         return None
-    parts = [(b - a) * (high + low) / 2 for (a, high), (b, low) in zip(points, points[1:], strict=False)]
+    parts = [(b - a) * (high + low) / 2 for (a, high), (b, low) in pairwise(points)]
     return sum(parts) / (points[-1][0] - points[0][0])
 
 

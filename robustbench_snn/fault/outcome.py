@@ -53,8 +53,8 @@ class FaultCurve:
     @classmethod
     def read(cls, details: Mapping[str, Any]) -> FaultCurve:
         """What :meth:`details` wrote."""
-        lists = (tuple(details[name]) for name in ("rates", "accuracies", "hits"))
-        return cls(*lists, sites=details["sites"], beyond=tuple(details["beyond"]))
+        rates, accuracies, hits, beyond = (tuple(details[name]) for name in ("rates", "accuracies", "hits", "beyond"))
+        return cls(rates, accuracies, hits, details["sites"], beyond)
 
 
 def fault_metrics(curves: Mapping[str, FaultCurve], clean: float) -> dict[str, float]:

@@ -18,6 +18,8 @@ from robustbench_snn.randomness import SampleRandom
 
 SIZES = (8, 16)
 """Batches that a model is looked at with: the dimension that grows is that of the samples."""
+LEVELS, PART = 16, 4096
+"""A layer fires if it takes so few values, which are looked for among so many of its elements."""
 SPIKINGJELLY = (BaseNode, SimpleBaseNode)
 
 
@@ -51,7 +53,7 @@ class Survey:
 
     Attributes:
         layers: those whose neurons can be told from samples and steps, in the order in which they first run.
-        beyond: names of the layers that give spikes in another shape.
+        beyond: names of the layers that give spikes in another form.
     """
 
     layers: tuple[Neurons, ...]
@@ -62,25 +64,32 @@ class Survey:
 class _Seen:
     """What was seen of one module in one forward pass."""
 
-    shapes: list[torch.Size] = field(default_factory=list)
-    zeros: bool = False
-    ones: bool = False
-    others: bool = False
-    fed_spikes_only: bool = True
     driver: TypeKind | None = None
+    shapes: list[torch.Size] = field(default_factory=list)
+    levels: set[float] = field(default_factory=set)
+    binary: bool = True
+    fires: bool = False
 
-    @property
-    def fires(self) -> bool:
-        """Zeros and ones, and nothing else, of something that was not."""
-        return self.zeros and self.ones and not self.others and not self.fed_spikes_only
+    def look(self, inputs: Any, spikes: Tensor) -> None:
+        """Notes one call of a module that is not SpikingJelly's: few values, none below zero, that it was not given."""
+        levels = _levels(spikes)
+        if levels is None or (self.shapes[1:] and not self.levels):
+            self.levels.clear()
+            return
+        self.levels |= levels
+        self.binary = self.binary and bool(((spikes == 0) | (spikes == 1)).all())
+        given = [_levels(value) for value in inputs if isinstance(value, Tensor) and value.is_floating_point()]
+        known = set[float]().union(*(found for found in given if found is not None))
+        self.fires |= any(found is None for found in given) or (self.binary and not levels <= known)
 
 
 def survey(target: Target, images: Tensor, random: SampleRandom) -> Survey:
     """Runs a model on a few images, at two batch sizes, and finds its layers of neurons.
 
-    Every layer of SpikingJelly that runs is one. So is the innermost module that gives zeros and ones of something
-    else, where it takes one step a call or (T, B, ...); of one that is called once, with the samples in front, steps
-    cannot be told from neurons. Spikes that no module hands out are not found.
+    Every layer of SpikingJelly that runs is one. So is the innermost module, none of torch's own, that gives zeros and ones of something
+    else, where it takes one step a call or (T, B, ...). Out of reach are those that are called once with the samples
+    in front, where steps cannot be told from neurons, and those that give several spikes at once, or graded ones.
+    Spikes that no module hands out are not found.
 
     Args:
         target: the model, frozen.
@@ -101,7 +110,7 @@ def survey(target: Target, images: Tensor, random: SampleRandom) -> Survey:
     for name in _firing(modules, runs[-1]):
         module, last = modules[name], runs[-1][name]
         by_steps = _by_steps(module, [run[name].shapes for run in runs], sizes)
-        if by_steps is None:
+        if by_steps is None or not last.binary:
             beyond.append(name)
         else:
             positions = tuple(dict.fromkeys(shape[1 + by_steps :] for shape in last.shapes))
@@ -127,13 +136,10 @@ def _watched(model: nn.Module) -> Iterator[dict[str, _Seen]]:
         spikes = spikes_of(output)
         if spikes is None:
             return
-        here = seen.setdefault(name, _Seen(driver=driver[0]))
+        here = seen.setdefault(name, _Seen(driver[0]))
         here.shapes.append(spikes.shape)
-        if not (here.others or isinstance(module, SPIKINGJELLY)):
-            zeros, ones = spikes == 0, spikes == 1
-            here.zeros, here.ones = here.zeros or bool(zeros.any()), here.ones or bool(ones.any())
-            here.others = not bool((zeros | ones).all())
-            here.fed_spikes_only &= _spikes_only(inputs)
+        if not isinstance(module, SPIKINGJELLY) and type(module).__module__.partition(".")[0] != "torch":
+            here.look(inputs, spikes)
 
     with ExitStack() as stack:
         for name, module in model.named_modules():
@@ -145,16 +151,19 @@ def _watched(model: nn.Module) -> Iterator[dict[str, _Seen]]:
         yield seen
 
 
-def _spikes_only(inputs: Any) -> bool:
-    given = [value for value in inputs if isinstance(value, Tensor) and value.is_floating_point()]
-    return all(bool(((value == 0) | (value == 1)).all()) for value in given)
+def _levels(values: Tensor) -> set[float] | None:
+    """The values that a tensor takes, of a part of it; None where they are many or some are below zero."""
+    some = values.detach().flatten()
+    found = some[:: max(1, len(some) // PART)].unique()
+    return set(found.tolist()) if len(found) <= LEVELS and bool((found >= 0).all()) else None
 
 
 def _firing(modules: Mapping[str, nn.Module], seen: Mapping[str, _Seen]) -> list[str]:
     """Names of the layers of neurons, in the order in which they first ended a call."""
     jelly = [name for name in seen if isinstance(modules[name], SPIKINGJELLY)]
     parts = tuple(f"{name}." for name in jelly)
-    fired = [name for name in seen if name not in jelly and not name.startswith(parts) and seen[name].fires]
+    outside = [name for name in seen if name not in jelly and not name.startswith(parts)]
+    fired = [name for name in outside if seen[name].fires and len(seen[name].levels) > 1 and 0.0 in seen[name].levels]
     inner = [name for name in fired if not any(_inside(other, name) for other in (*jelly, *fired))]
     return [name for name in seen if name in {*jelly, *inner}]
 
