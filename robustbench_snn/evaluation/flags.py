@@ -22,8 +22,9 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "number that they leave is an upper bound without worth. Give the model a backward pass (BPDA)."
         ),
         "non_finite_logits": (
-            "Some logits were not finite, on the clean images or on those that an attack or a corruption made. They "
-            "count as wrong answers: a low number here may say that the model breaks down, not that it was fooled."
+            "Some logits were not finite, on the clean images, on those that an attack or a corruption made, or under "
+            "a fault of hardware (a flipped bit of a float's exponent). They count as wrong answers: a low number here "
+            "may say that the model breaks down, not that it was fooled."
         ),
         "ties": (
             "More than 1 % of the samples are wrong only because another class shares the top logit with theirs: a tie "

@@ -86,10 +86,10 @@ class _Seen:
 def survey(target: Target, images: Tensor, random: SampleRandom) -> Survey:
     """Runs a model on a few images, at two batch sizes, and finds its layers of neurons.
 
-    Every layer of SpikingJelly that runs is one. So is the innermost module, none of torch's own, that gives zeros and ones of something
-    else, where it takes one step a call or (T, B, ...). Out of reach are those that are called once with the samples
-    in front, where steps cannot be told from neurons, and those that give several spikes at once, or graded ones.
-    Spikes that no module hands out are not found.
+    Every layer of SpikingJelly that runs is one. So is the innermost module, none of torch's own, that gives zeros
+    and ones of something else, where it takes one step a call or (T, B, ...). Out of reach are those that are called
+    once with the samples in front, where steps cannot be told from neurons, and those that give several spikes at
+    once, or graded ones. Spikes that no module hands out are not found.
 
     Args:
         target: the model, frozen.
