@@ -26,7 +26,7 @@ import torch
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.evaluation.contract import Outcome
-from robustbench_snn.execution import RunSettings, run_here
+from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.outlook import Outlook
 from robustbench_snn.execution.provenance import Stopwatch
 from robustbench_snn.execution.recorder import Recorder, write_outcome
@@ -125,7 +125,7 @@ def measure(cells: int, arguments: argparse.Namespace, folder: Path) -> Measurin
         store = Store(folder)  # forgets which cells are known to be sound
     standings = measuring("resume scan", lambda: standing(plan, store))
     measuring("outlook", lambda: Outlook(plan, standings, store, "cpu", fresh=True).forecast())
-    done = measuring("run, all done", lambda: list(run_here(Session(plan, store, RunSettings()))))
+    done = measuring("run, all done", lambda: list(run_cells(Session(plan, store, RunSettings()))))
     print(f"\n{len(plan.cells)} cells, {sum(record.status == 'done' for _, record in done)} of {len(done)} done")
     table, outcomes = measuring("make_table", lambda: make_table(plan, done, store))
     records = [record for _, record in done]
