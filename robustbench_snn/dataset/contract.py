@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -78,8 +79,8 @@ class Dataset:
             raise DatasetError(f"dataset '{self.name}' has std {self.std}; encoders divide by it: it lies above 0")
         shape = (self.channels, self.height, self.width)
         for split, samples in {"training": self.train, "validation": self.validation, "test": self.test}.items():
-            found = tuple(samples.images(torch.arange(min(1, len(samples)))).shape[1:])
-            if len(samples) and found != shape:
+            found = _shape(samples)
+            if found not in (None, shape):
                 raise DatasetError(
                     f"dataset '{self.name}' has {split} images of shape {found} beside others of {shape}, (C, H, W)"
                 )
@@ -95,6 +96,15 @@ class Dataset:
             mean=self.mean,
             std=self.std,
         )
+
+
+def _shape(samples: Samples) -> tuple[int, ...] | None:
+    """Of the first image; None where there is none, or it cannot be decoded, as whoever asks for it will be told."""
+    if not len(samples):
+        return None
+    with suppress(DatasetError):
+        return tuple(samples.images(torch.arange(1)).shape[1:])
+    return None
 
 
 D_ = TypeVar("D_", bound=Callable[..., Dataset])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
-from robustbench_snn.errors import UserError
+from robustbench_snn.errors import UserError, raised
 from robustbench_snn.execution.models import TrainedModels
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.execution.standing import CellStanding
@@ -57,9 +55,10 @@ def _reason(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> 
             _try(plan, cell, models, device)
     except UserError as error:
         return str(error)
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {error} (in {Path(last.filename).name}, line {last.lineno})"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in may even call sys.exit
+        return raised(error)
     return None
 
 

@@ -33,6 +33,11 @@ class Component(Generic[T, Traits]):
         """A pydantic model of the keyword parameters, its defaults those of the preset; unknown keys are errors."""
         return parameter_model(self.implementation, self.declaration.name, self.declaration.preset)
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether it does not ship with this package."""
+        return not self.implementation.__module__.startswith(PACKAGE)
+
     @cached_property
     def source(self) -> Mapping[str, str]:
         """What identifies the code of a component from outside; empty for those of this package."""
@@ -61,7 +66,7 @@ class Component(Generic[T, Traits]):
         for key, default in groups(self.implementation).items():
             given = {field.name: checked.pop(field.name) for field in dataclasses.fields(default) if field.init}
             checked[key] = dataclasses.replace(default, **given)
-        if self.implementation.__module__.startswith(PACKAGE):
+        if not self.is_outside:
             return self.implementation(*context, **checked)
         try:
             return self.implementation(*context, **checked)
