@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from robustbench_snn.errors import UserError, raised
+from robustbench_snn.errors import Stopped, UserError, raised
 from robustbench_snn.execution.models import TrainedModels
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.execution.standing import CellStanding
@@ -55,7 +55,7 @@ def _reason(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> 
             _try(plan, cell, models, device)
     except UserError as error:
         return str(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         raise
     except BaseException as error:  # a plug-in may even call sys.exit
         return raised(error)

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import docstring_parser
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from robustbench_snn.errors import UserError, did_you_mean, raised, shortened, shown
+from robustbench_snn.errors import Stopped, UserError, did_you_mean, raised, shortened, shown
 from robustbench_snn.registry.declaration import Declaration, Traits
 from robustbench_snn.registry.source import PACKAGE, source_of
 from robustbench_snn.strict import Strict
@@ -70,7 +70,7 @@ class Component(Generic[T, Traits]):
             return self.implementation(*context, **checked)
         try:
             return self.implementation(*context, **checked)
-        except (UserError, KeyboardInterrupt):
+        except (UserError, KeyboardInterrupt, Stopped):
             raise
         except BaseException as error:  # an author's own code may even call sys.exit
             raise UserError(f"{self.declaration.name} cannot be made: {raised(error)}") from error

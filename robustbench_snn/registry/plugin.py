@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from robustbench_snn.errors import UserError, raised
+from robustbench_snn.errors import Stopped, UserError, raised
 
 PREFIX = "robustbench_snn_plugin_"
 """Begins the module names of plug-in files."""
@@ -32,7 +32,7 @@ def load_plugin(path: str | Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (UserError, KeyboardInterrupt):
+    except (UserError, KeyboardInterrupt, Stopped):
         sys.modules.pop(name, None)
         raise
     except BaseException as error:  # the user's own code may fail in any way, and even call sys.exit

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean, raised, shortened
+from robustbench_snn.errors import Stopped, UnknownNameError, UserError, did_you_mean, raised, shortened
 from robustbench_snn.registry.component import Component, T
 from robustbench_snn.registry.declaration import Declaration, Traits, scanned, told
 
@@ -120,7 +120,7 @@ class Registry(Generic[T, Traits]):
     def _load_entry_point(self, point: EntryPoint) -> None:
         try:
             point.load()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped):
             raise
         except BaseException as error:  # a third party's import may fail in any way, and even call sys.exit
             reason = str(error) if isinstance(error, UserError) else raised(error)
