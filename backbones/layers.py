@@ -16,7 +16,9 @@ from robustbench_snn.model.frozen_norm import BatchNorm1d, BatchNorm2d
 from robustbench_snn.model.max_pool import MaxPool2d
 from robustbench_snn.model.neurons import NeuronConfig
 
-Positive = Annotated[int, Field(ge=1)]
+Depth = Annotated[int, Field(ge=1, le=1000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+"""Channels or heads; no published model comes near."""
 PoolOrder = Literal["after", "before"]
 """Where a stage pools: ``after`` its neurons (LIF then max-pool) or ``before`` them (max-pool then LIF)."""
 

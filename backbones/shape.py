@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic.dataclasses import dataclass
 
-from robustbench_snn.backbones.layers import PoolOrder, Positive
+from robustbench_snn.backbones.layers import Depth, PoolOrder, Width
 from robustbench_snn.backbones.pooling import first_stage, grid_after, pooled_stages
 from robustbench_snn.model.encoder import Stem
 from robustbench_snn.model.neurons import NeuronConfig
@@ -25,9 +25,9 @@ class Shape:
             ``0011``).
     """
 
-    depth: Positive
-    width: Positive
-    heads: Positive
+    depth: Depth
+    width: Width
+    heads: Width
     neuron: NeuronConfig = NeuronConfig()
     pool: PoolOrder = "after"
     pooling: str = "auto"

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from robustbench_snn.backbones.blocks import Block
-from robustbench_snn.backbones.layers import Positive
+from robustbench_snn.backbones.layers import Depth
 from robustbench_snn.backbones.pooling import Form
 from robustbench_snn.backbones.qkformer import QKFormer
 from robustbench_snn.backbones.sdt import SpikeDrivenTransformer
@@ -22,6 +22,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.model.backbone import Backbone, register_backbone
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
+from robustbench_snn.parameters import Count
 
 Base = Literal["spikformer", "sdt", "qkformer"]
 
@@ -94,9 +95,9 @@ class TDFormer(Backbone):
         form: Form = "auto",
         control: Control = "cm1",
         processing: Processing = "v1",
-        segments: Positive | Literal["per_step"] = 2,
+        segments: Count | Literal["per_step"] = 2,
         between_segments: Literal["carry", "reset"] = "carry",
-        fed_blocks: Positive | None = None,
+        fed_blocks: Depth | None = None,
         mask_low: Annotated[float, Field(ge=0)] = 0.0,
         mask_high: Annotated[float, Field(gt=0)] = 2.0,
         normalize_mask: bool = True,

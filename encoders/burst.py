@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robustbench_snn.model.coding_gradients import Backward
 from robustbench_snn.model.encoder import PixelCoding, Stem, register_encoder
+from robustbench_snn.parameters import Count
 
 
 @register_encoder("burst", version=1, stochastic=False, causal=False, gradient="bpda", spiking=True)
@@ -40,8 +41,8 @@ class Burst(PixelCoding):
         self,
         stem: Stem,
         *,
-        spikes: Annotated[int, Field(ge=1)] = 5,
-        interval: Annotated[int, Field(ge=1)] = 2,
+        spikes: Count = 5,
+        interval: Count = 2,
         backward: Backward = "bpda",
         width: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25,
     ) -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.encoder import Encoder, Stem, register_encoder
+from robustbench_snn.parameters import Count
 
 
 @register_encoder("gac", version=1, stochastic=False, causal=False, gradient="surrogate", spiking=False)
@@ -44,9 +45,9 @@ class GAC(Encoder):
         self,
         stem: Stem,
         *,
-        time_ratio: Annotated[int, Field(ge=1)] = 2,
-        channel_ratio: Annotated[int, Field(ge=1)] = 1,
-        kernel: Annotated[int, Field(ge=1)] = 4,
+        time_ratio: Count = 2,
+        channel_ratio: Count = 1,
+        kernel: Annotated[int, Field(ge=1, le=1024)] = 4,
         overrun: Literal["interpolate", "refuse"] = "interpolate",
     ) -> None:
         super().__init__(stem)

@@ -65,6 +65,13 @@ def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return cores if granted == "max" else max(1, min(cores, int(granted) // int(period)))
 
 
+def total_memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes of memory of this machine, fewer where a container may use less."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    granted = limit.read_text().strip() if limit.is_file() else "max"
+    return whole if granted == "max" else min(whole, int(granted))
+
+
 def precision_flags() -> dict[str, Any]:
     """The switches of torch that change the last digits of a result."""
     return {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from fractions import Fraction
 from typing import Annotated, Any, Literal, dataclass_transform
 
-from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
 
@@ -25,12 +27,21 @@ class Parameterized:
             dataclass(kw_only=True, eq=False, config=ConfigDict(extra="forbid", validate_default=True))(cls)
 
 
+# Of no more digits than a person writes: the exact value of 1e999999999 would take all memory.
+_SIZE = r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?|[+-]?\d{1,60}\s*/\s*\d{1,60}"
+_SIZE_FORM = re.compile(rf"\s*({_SIZE})\s*", re.ASCII)
+
+
 def _pixels(value: object) -> float:
     """Reads "8/255", 0.5 or 1 as a size in pixel units on [0, 1]."""
-    try:
-        size = float(Fraction(str(value).replace(" ", "")))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError('a size in pixels is a number or a fraction such as "8/255"') from None
+    size = None
+    with suppress(OverflowError, ZeroDivisionError):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        text = repr(float(value)) if number else value  # type: ignore[arg-type]
+        if isinstance(text, str) and _SIZE_FORM.fullmatch(text):
+            size = float(Fraction("".join(text.split())))
+    if size is None:
+        raise ValueError('a size in pixels is a number or a fraction such as "8/255"')
     if not 0.0 <= size <= 1.0:
         raise ValueError("a size in pixels lies between 0 and 1 (images are on [0, 1]: 8 grey levels are 8/255)")
     return size
@@ -49,12 +60,15 @@ def pixels_text(size: float) -> str:
 _PIXELS_SCHEMA = {
     "anyOf": [
         {"type": "number", "minimum": 0.0, "maximum": 1.0},
-        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(/\s*\d+)?\s*$"},
+        {"type": "string", "pattern": rf"^\s*({_SIZE})\s*$"},
     ]
 }
 
 Epsilon = Annotated[float, BeforeValidator(_pixels), WithJsonSchema(_PIXELS_SCHEMA, mode="validation")]
 """Size of a perturbation in pixel units on [0, 1]; suite files may write an exact fraction, "8/255"."""
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""How often something is done, or to how many: steps, restarts, draws, epochs. More never ends."""
 
 Readout = Literal["mean", "last", "last_segment"]
 """How the logits of T steps become one answer; see :class:`robustbench_snn.model.classifier.Classifier`."""

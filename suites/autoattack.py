@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import PositiveInt
-
 from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.standard_set import Member
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
+from robustbench_snn.parameters import Count
 from robustbench_snn.registry.spec import named_in
 
 _CE = {"steps": 100, "loss": "plain_ce"}  # the authors' loss, so that its numbers stand beside theirs
@@ -48,7 +47,7 @@ class AutoAttack(AttackEvaluation):
     """
 
     set: Literal["standard", "plus", "rand"] | None = None
-    draws: PositiveInt = 20
+    draws: Count = 20
 
     def components(self) -> Iterable[tuple[str, str]]:
         """See :meth:`Evaluation.components`."""

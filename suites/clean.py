@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, accuracy_outcome, register_evaluation
 from robustbench_snn.evaluation.correctness import argmax_correct, correct, tie_flags, tied
+from robustbench_snn.parameters import Count
 
 
 @register_evaluation("clean", version=2)
@@ -19,7 +19,7 @@ class Clean(Evaluation):
         draws: forward passes of a stochastic model, each with fresh random streams; its accuracy is their mean.
     """
 
-    draws: PositiveInt = 20
+    draws: Count = 20
 
     def run(self, subject: Subject) -> Outcome:
         """Counts, for each sample, the share of draws that were right."""

@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor
 
 from robustbench_snn.conditions.condition import Condition, ConditionSpec
@@ -21,6 +21,7 @@ from robustbench_snn.corruption.scores import Reference
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.parameters import Count
 from robustbench_snn.registry import corruptions
 from robustbench_snn.timesteps.sweep import Sweep, as_trained, overruns, plan_sweep, trained_timesteps
 
@@ -73,7 +74,7 @@ class Corruptions(Evaluation):
     timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] | None = None
     under: ConditionSpec = Condition()
     clean: bool = True
-    draws: PositiveInt = 5
+    draws: Count = 5
 
     def __post_init__(self) -> None:
         self.names = type_names(self.types)

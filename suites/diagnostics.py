@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from pydantic import PositiveInt
 
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.examination import examine, passing_through
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 from robustbench_snn.suites import _attack_checks, _model_checks, _white_box
 from robustbench_snn.suites._attack_checks import AttackChecks
 from robustbench_snn.suites._model_checks import check_model, zero_gradients
@@ -53,9 +52,9 @@ class Diagnostics(Evaluation):
 
     eps: Epsilon
     norm: Norm = "linf"
-    samples: PositiveInt = 64
-    steps: PositiveInt = 20
-    queries: PositiveInt = 500
+    samples: Count = 64
+    steps: Count = 20
+    queries: Count = 500
 
     def components(self) -> Iterable[tuple[str, str]]:
         """See :meth:`Evaluation.components`."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
@@ -16,7 +15,7 @@ from robustbench_snn.attack.examination import examine, passing_through
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.evaluation.correctness import tie_flags
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 from robustbench_snn.registry.spec import named_in
 
 
@@ -41,8 +40,8 @@ class EpsilonCurve(Evaluation):
     eps: list[Epsilon]
     norm: Norm = "linf"
     tier: Tier = "fast"
-    draws: PositiveInt = 10
-    judging_draws: PositiveInt = 20
+    draws: Count = 10
+    judging_draws: Count = 20
 
     def __post_init__(self) -> None:
         if not self.eps or min(self.eps) <= 0.0:

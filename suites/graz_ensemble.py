@@ -7,8 +7,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import PositiveInt
-
 from robustbench_snn.attack.cascade import Stage
 from robustbench_snn.attack.contract import Attack
 from robustbench_snn.attack.evaluation import AttackEvaluation
@@ -18,6 +16,7 @@ from robustbench_snn.estimator.census import census_of
 from robustbench_snn.estimator.contract import make
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
 from robustbench_snn.model.target import Target
+from robustbench_snn.parameters import Count
 from robustbench_snn.registry import attacks
 from robustbench_snn.registry.spec import TRAINING, ComponentSpec
 from robustbench_snn.suites.attacks.transfer import Transfer
@@ -54,7 +53,7 @@ class GrazEnsemble(AttackEvaluation):
     """
 
     attack: Literal["fgsm", "pgd", "apgd_ce", "apgd_dlr", "apgd_t"] = "apgd_ce"
-    steps: PositiveInt = 100
+    steps: Count = 100
 
     def components(self) -> Iterable[tuple[str, str]]:
         """See :meth:`Evaluation.components`."""

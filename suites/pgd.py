@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import PositiveInt
-
 from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.losses import LossName
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 from robustbench_snn.registry.spec import TRAINING, EstimatorSpec
 from robustbench_snn.suites.attacks.pgd import PGD
 
@@ -31,9 +29,9 @@ class PGDEvaluation(AttackEvaluation):
         estimator: the backward pass used.
     """
 
-    steps: PositiveInt = 10
+    steps: Count = 10
     alpha: Epsilon | None = None
-    restarts: PositiveInt = 1
+    restarts: Count = 1
     random_start: bool = True
     loss: LossName = "ce"
     estimator: EstimatorSpec = TRAINING

@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any, ClassVar
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.conditions.condition import Condition, ConditionSpec
@@ -17,6 +16,7 @@ from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.machine import peak_memory
 from robustbench_snn.model.classifier import Classifier
+from robustbench_snn.parameters import Count
 from robustbench_snn.spikes.distance import Recorded, SpikeDistance
 from robustbench_snn.spikes.operations import count_operations
 from robustbench_snn.spikes.recording import watched
@@ -51,7 +51,7 @@ class Profile(Evaluation):
     }
 
     conditions: list[ConditionSpec] = field(default_factory=list)
-    count_images: PositiveInt = 8
+    count_images: Count = 8
     measure: bool = True
 
     def run(self, subject: Subject) -> Outcome:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field
 from typing import Any
 
-from pydantic import PositiveInt
-
 from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.examination import COMPONENTS as EXAMINATION
@@ -25,6 +23,7 @@ from robustbench_snn.attack.standard_set import (
 )
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
+from robustbench_snn.parameters import Count
 from robustbench_snn.registry.spec import named_in
 from robustbench_snn.suites._gradient_free import COMPONENTS as GRADIENT_FREE
 from robustbench_snn.suites._gradient_free import gradient_free_stages
@@ -80,7 +79,7 @@ class SNNStandard(AttackEvaluation):
     """
 
     tier: Tier = "standard"
-    most_steps: PositiveInt = 1600
+    most_steps: Count = 1600
     transfer_from: list[str] = field(default_factory=list)
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor
 
 from robustbench_snn.columns import Column
@@ -19,6 +19,7 @@ from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.padding import pad_batch
 from robustbench_snn.model.target import lock_of
+from robustbench_snn.parameters import Count
 from robustbench_snn.timesteps.faults import STEPWISE, Fault, FaultName
 from robustbench_snn.timesteps.sweep import classifier_of
 
@@ -42,9 +43,9 @@ class StepFaults(Evaluation):
     """
 
     faults: Annotated[list[FaultName], Field(min_length=1)] = field(default_factory=lambda: list(FAULTS))
-    steps: Annotated[list[PositiveInt], Field(min_length=1)] | Literal["each"] = "each"
+    steps: Annotated[list[Count], Field(min_length=1)] | Literal["each"] = "each"
     rates: Annotated[list[Rate], Field(min_length=1)] = field(default_factory=lambda: list(RATES))
-    draws: PositiveInt = 5
+    draws: Count = 5
 
     def __post_init__(self) -> None:
         self.faults = list(dict.fromkeys(self.faults))

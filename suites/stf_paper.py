@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.dataset.samples import Batch
@@ -14,6 +13,7 @@ from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, re
 from robustbench_snn.evaluation.correctness import argmax_correct, correct
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
+from robustbench_snn.parameters import Count
 
 FGSM_EPS = (0.025, 0.05, 0.1, 0.2, 0.3)
 PGD_STEPS = (5, 10, 30, 50)
@@ -38,7 +38,7 @@ class STFPaper(Evaluation):
         judging_draws: draws that judge a stochastic model.
     """
 
-    judging_draws: PositiveInt = 20
+    judging_draws: Count = 20
 
     def run(self, subject: Subject) -> Outcome:
         """All nine attacks.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor
 
 from robustbench_snn.columns import Column
@@ -14,6 +14,7 @@ from robustbench_snn.conditions.condition import Condition, ConditionSpec
 from robustbench_snn.conditions.judging import probe_of, shares_right
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
+from robustbench_snn.parameters import Count
 from robustbench_snn.timesteps.curve import curve_metrics
 from robustbench_snn.timesteps.sweep import overruns, plan_sweep, trained_timesteps
 
@@ -44,7 +45,7 @@ class Timesteps(Evaluation):
 
     timesteps: Annotated[list[Steps], Field(min_length=1)] | Literal["auto"] = "auto"
     conditions: Annotated[list[ConditionSpec], Field(min_length=1)] = field(default_factory=lambda: [Condition()])
-    draws: PositiveInt = 20
+    draws: Count = 20
 
     def __post_init__(self) -> None:
         names = [condition.name for condition in self.conditions]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt
 from torch import Tensor
 
 from robustbench_snn.attack.as_module import AsModule
@@ -17,7 +17,7 @@ from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.evaluation.correctness import argmax_correct, correct, tie_flags, tied
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 from robustbench_snn.randomness import key_of
 
 BLOCK = 64
@@ -60,7 +60,7 @@ class Torchattacks(Evaluation):
     eps: Epsilon | None = None
     norm: Norm = "linf"
     options: dict[str, Any] = field(default_factory=dict)
-    judging_draws: PositiveInt = 20
+    judging_draws: Count = 20
     keep_images: NonNegativeInt = 0
 
     def run(self, subject: Subject) -> Outcome:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import PositiveInt
-
 from robustbench_snn.attack.cascade import SURVIVED
 from robustbench_snn.attack.evaluation import AttackEvaluation
 from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.evaluation.contract import Outcome, Subject, register_evaluation
+from robustbench_snn.parameters import Count
 from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 
@@ -27,7 +26,7 @@ class TransferEvaluation(AttackEvaluation):
         steps: of MI-FGSM.
     """
 
-    steps: PositiveInt = 20
+    steps: Count = 20
 
     @property
     def needs_peers(self) -> bool:

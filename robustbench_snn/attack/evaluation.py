@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt
 
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import SELECTING, Cascade, Stage
 from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 
 
 class AttackEvaluation(Evaluation):
@@ -27,8 +27,8 @@ class AttackEvaluation(Evaluation):
 
     eps: Epsilon | list[Epsilon]
     norm: Norm = "linf"
-    draws: PositiveInt = 10
-    judging_draws: PositiveInt = 20
+    draws: Count = 10
+    judging_draws: Count = 20
     keep_images: NonNegativeInt = 0
 
     @classmethod

@@ -95,9 +95,6 @@ def facts_of(kind: str, name: str) -> dict[str, Any]:
 
 
 def _suite(name: str) -> tuple[str, dict[str, Any]]:
-    import yaml
+    from robustbench_snn.spec.files import read_suite, read_suite_text
 
-    from robustbench_snn.spec.files import read_suite_text
-
-    text = read_suite_text(name)[0]
-    return text, yaml.safe_load(text)
+    return read_suite_text(name)[0], read_suite(name)[0]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from robustbench_snn.cli import completion
 from robustbench_snn.cli.console import output
-from robustbench_snn.cli.options import Plugins, load_plugins
-from robustbench_snn.errors import UserError
+from robustbench_snn.cli.options import Plugins, load_plugins, parameters_of
 
 
 class Format(StrEnum):
@@ -43,7 +41,7 @@ def check(
 
     from robustbench_snn.testing import check_file
 
-    results = check_file(file, kind.removesuffix("s"), **_parameters(parameter or []))
+    results = check_file(file, kind.removesuffix("s"), **parameters_of(parameter))
     table = Table("component", "check", "", "why", title=str(file), title_justify="left")
     for result in results:
         state = Text("passed", style="green") if result.passed else Text("failed", style="bold red")
@@ -53,19 +51,6 @@ def check(
     output.print(f"{len(results) - failed} passed, {failed} failed")
     if failed:
         raise typer.Exit(1)
-
-
-def _parameters(settings: Sequence[str]) -> dict[str, Any]:
-    """Parameters from ``key=value``, the values as YAML."""
-    import yaml
-
-    parameters = {}
-    for setting in settings:
-        key, sign, value = setting.partition("=")
-        if not sign:
-            raise UserError(f"--set takes key=value, got '{setting}'")
-        parameters[key] = yaml.safe_load(value)
-    return parameters
 
 
 def new(

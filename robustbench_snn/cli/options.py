@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from robustbench_snn.cli import completion
-from robustbench_snn.errors import UserError
+from robustbench_snn.errors import UserError, shortened
 
 Suite = Annotated[
     str,
@@ -94,6 +94,28 @@ def jobs_on(device: str, jobs: int) -> int:
 def resource_changes(values: Sequence[str] | None) -> list[str]:
     """What ``--resources`` changes of a suite, as ``--set`` takes it."""
     return [f"resources.{value}" for value in values or ()]
+
+
+def parameters_of(settings: Sequence[str] | None) -> dict[str, Any]:
+    """Parameters of a component from ``--set key=value``, the values as YAML.
+
+    Raises:
+        UserError: if one is not of that form, or its value is no YAML.
+    """
+    import yaml
+
+    from robustbench_snn.yaml_text import read_yaml
+
+    parameters = {}
+    for setting in settings or ():
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise UserError(f"--set takes key=value, got '{shortened(setting)}'")
+        try:
+            parameters[key] = read_yaml(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {shortened(setting)}: not valid YAML: {' '.join(str(error).split())}") from None
+    return parameters
 
 
 def changes_of(overrides: Sequence[str] | None, limit: int | None, onto: str | None) -> list[str]:

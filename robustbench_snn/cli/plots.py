@@ -10,7 +10,7 @@ import typer
 
 from robustbench_snn.cli import completion
 from robustbench_snn.cli.console import output
-from robustbench_snn.cli.options import Plugins, Results, load_plugins
+from robustbench_snn.cli.options import Plugins, Results, load_plugins, parameters_of
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,17 +38,10 @@ def encoder(
     to: Annotated[Path | None, typer.Option(help="Where to write, without an ending.")] = None,
 ) -> None:
     """Draw what an encoder makes of an image: frames, spikes, firing rates, words."""
-    import yaml
-
     from robustbench_snn.plotting.encoder import plot_encoder
 
     load_plugins(plugin)
-    parameters = {}
-    for setting in parameter or []:
-        key, sign, value = setting.partition("=")
-        if not sign:
-            raise UserError(f"--set takes key=value, got '{setting}'")
-        parameters[key] = yaml.safe_load(value)
+    parameters = parameters_of(parameter)
     base = to or Path(f"encoder_{name}")
     _tell(plot_encoder(name, _image(image), timesteps=timesteps, parameters=parameters, path=base))
 

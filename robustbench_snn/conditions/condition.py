@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor
 
 from robustbench_snn.attack.ball import Ball, Norm
@@ -17,9 +17,10 @@ from robustbench_snn.corruption.samples import CorruptedSamples
 from robustbench_snn.dataset.samples import Batch, Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Subject
-from robustbench_snn.parameters import Epsilon, pixels_text
+from robustbench_snn.parameters import Count, Epsilon, pixels_text
 from robustbench_snn.registry import corruptions
 from robustbench_snn.registry.spec import TRAINING, AttackSpec, EstimatorSpec, named_in
+from robustbench_snn.strict import Strict
 from robustbench_snn.timesteps.sweep import AtTimesteps
 
 CHUNK = 16
@@ -39,7 +40,7 @@ class Presented:
     by_timesteps: Mapping[int, Tensor] | None = None
 
 
-class Condition(BaseModel):
+class Condition(Strict):
     """One condition; all fields left out is ``clean``.
 
     Attributes:
@@ -54,8 +55,6 @@ class Condition(BaseModel):
         attack_draws: EOT draws inside the attack, for a stochastic model.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     corruption: str | None = None
     severity: Annotated[int, Field(ge=1, le=5)] | None = None
     attack: AttackSpec | None = None
@@ -63,7 +62,7 @@ class Condition(BaseModel):
     norm: Norm = "linf"
     estimator: EstimatorSpec = TRAINING
     made_at: Literal["trained", "each"] = "trained"
-    attack_draws: Annotated[int, Field(ge=1)] = 10
+    attack_draws: Count = 10
 
     @model_validator(mode="after")
     def _whole(self) -> Condition:

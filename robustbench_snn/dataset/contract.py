@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
+import torch
 from pydantic import Field, PositiveInt
 
 from robustbench_snn.dataset.samples import Samples
@@ -44,6 +47,10 @@ class Dataset:
         fingerprint: sha256, in hexadecimal, of all labels and images as stored, whatever the limits.
         class_names: names of the classes, where the source tells them.
         source: where it was found, for people to read; no key depends on it.
+
+    Raises:
+        DatasetError: if mean and std are not one finite number a channel, std above 0, or a split has images of
+            another shape.
     """
 
     name: str
@@ -60,6 +67,24 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     source: str = ""
 
+    def __post_init__(self) -> None:
+        statistics = {"mean": self.mean, "std": self.std}
+        for name, values in statistics.items():
+            if len(values) != self.channels or not all(map(math.isfinite, values)):
+                raise DatasetError(
+                    f"dataset '{self.name}' has {name} {values}; it takes one finite number for each of its "
+                    f"{self.channels} channels"
+                )
+        if min(self.std) <= 0:
+            raise DatasetError(f"dataset '{self.name}' has std {self.std}; encoders divide by it: it lies above 0")
+        shape = (self.channels, self.height, self.width)
+        for split, samples in {"training": self.train, "validation": self.validation, "test": self.test}.items():
+            found = _shape(samples)
+            if found not in (None, shape):
+                raise DatasetError(
+                    f"dataset '{self.name}' has {split} images of shape {found} beside others of {shape}, (C, H, W)"
+                )
+
     def task(self, timesteps: int) -> Task:
         """What a model for this dataset is asked to do, in ``timesteps`` steps."""
         return Task(
@@ -71,6 +96,15 @@ class Dataset:
             mean=self.mean,
             std=self.std,
         )
+
+
+def _shape(samples: Samples) -> tuple[int, ...] | None:
+    """Of the first image; None where there is none, or it cannot be decoded, as whoever asks for it will be told."""
+    if not len(samples):
+        return None
+    with suppress(DatasetError):
+        return tuple(samples.images(torch.arange(1)).shape[1:])
+    return None
 
 
 D_ = TypeVar("D_", bound=Callable[..., Dataset])

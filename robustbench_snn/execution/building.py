@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from robustbench_snn.errors import UserError
+from robustbench_snn.machine import total_memory
 from robustbench_snn.model.backbone import Backbone
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.encoder import Encoder
@@ -23,13 +30,57 @@ def build_classifier(
         backbone: the backbone, which is built first: it says what stem the encoder has.
         task: what the model is asked to do.
         readout: logits of the steps to one answer; None takes the backbone's own.
+
+    Raises:
+        UserError: if the two do not go together, or their weights would not fit into this machine's memory.
     """
-    body: Backbone = backbones.create(backbone.name, task, **backbone.parameters)
-    head: Encoder = encoders.create(encoder.name, body.stem, **encoder.parameters)
-    return Classifier(head, body, task.timesteps, readout)
+
+    def build() -> tuple[Encoder, Backbone]:
+        body: Backbone = backbones.create(backbone.name, task, **backbone.parameters)
+        head: Encoder = encoders.create(encoder.name, body.stem, **encoder.parameters)
+        return head, body
+
+    if not (encoders.get(encoder.name).is_outside or backbones.get(backbone.name).is_outside):
+        with torch.device("meta"), _weighed(total_memory()):  # shapes alone: no memory, no random numbers
+            build()
+    return Classifier(*build(), task.timesteps, readout)
+
+
+@contextmanager
+def _weighed(most: int) -> Iterator[None]:
+    """Refuses what is built inside as soon as its parameters and buffers are more than so many bytes."""
+    weight = 0
+
+    def weigh(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal weight
+        weight += 0 if tensor is None else tensor.numel() * tensor.element_size()
+        if weight > most:
+            raise UserError(
+                f"its weights need more than the {most / 2**30:.1f} GiB of memory that this machine has; "
+                "take a smaller depth, width or kernel"
+            )
+
+    hooks = (
+        torch_module.register_module_parameter_registration_hook(weigh),
+        torch_module.register_module_buffer_registration_hook(weigh),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def build_plugin_model(model: ComponentSpec, task: Task) -> nn.Module:
-    """Builds the whole model of a plug-in; it comes as the plug-in's function returns it."""
-    module: nn.Module = models.create(model.name, task, **model.parameters)
+    """Builds the whole model of a plug-in; it comes as the plug-in's function returns it.
+
+    Raises:
+        UserError: if the function raises anything, or returns no torch module.
+    """
+    module = models.create(model.name, task, **model.parameters)
+    if not isinstance(module, nn.Module):
+        raise UserError(
+            f"the model '{model.name}' of a plug-in is {type(module).__name__}, not a torch.nn.Module; its function "
+            "must return the module that maps images (B, C, H, W) to logits (B, K)"
+        )
     return module

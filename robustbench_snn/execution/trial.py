@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from robustbench_snn.errors import UserError
+from robustbench_snn.errors import Stopped, UserError, raised
 from robustbench_snn.execution.models import TrainedModels
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.execution.standing import CellStanding
@@ -57,9 +58,10 @@ def _reason(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> 
             _try(plan, cell, models, device)
     except UserError as error:
         return str(error)
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {error} (in {Path(last.filename).name}, line {last.lineno})"
+    except (KeyboardInterrupt, Stopped):
+        raise
+    except BaseException as error:  # a plug-in may even call sys.exit
+        return raised(error)
     return None
 
 
@@ -68,10 +70,44 @@ def _try(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> Non
     dataset, entry = plan.dataset, cell.model
     if isinstance(entry, ClassifierEntry) and entry.weights is None:
         check_trainable(dataset, resolve_recipe(entry.recipe), device)
-    images = dataset.test.images(torch.arange(min(_IMAGES, len(dataset.test)))).to(device)
+    count = _IMAGES + (entry.timesteps == _IMAGES)  # T and B are to be told apart
+    images = dataset.test.images(torch.arange(min(count, len(dataset.test)))).to(device)
     # A classifier directly: a target pads the batch, for numbers that nobody asks for here.
     run = target.model if isinstance(target.model, Classifier) else target
-    with torch.no_grad(), target.frozen():
+    with torch.no_grad(), target.frozen(), _checked(target.model, len(images)):
         classes = run(images).shape[1]
     if classes < dataset.classes:
         raise UserError(f"it names {classes} classes, {dataset.name} has {dataset.classes}")
+
+
+@contextmanager
+def _checked(model: nn.Module, count: int) -> Iterator[None]:
+    """Checks what a model of a plug-in, or the parts of a classifier, make of so many images.
+
+    Raises:
+        UserError: naming what is wanted and what was returned.
+    """
+    wanted: dict[nn.Module, tuple[str, tuple[int, ...], int]] = {}
+    if isinstance(model, Classifier):
+        begins = (model.timesteps, count)
+        wanted[model.encoder] = (f"spikes (T, B, C, H, W) with T, B = {begins}", begins, 5)
+        wanted[model.backbone] = (f"logits of every step (T, B, K) with T, B = {begins}", begins, 3)
+    else:  # how many dimensions and samples is for the target to judge, which pads the batch and runs raw nets
+        wanted[model] = ("logits (B, K), a tensor of real numbers", (), 0)
+
+    def check(module: nn.Module, given: tuple[Any, ...], found: object) -> None:
+        words, begins, dimensions = wanted[module]
+        got = type(found).__name__
+        if isinstance(found, Tensor):
+            fits = found.shape[: len(begins)] == begins and dimensions in (0, found.ndim)
+            if fits and found.is_floating_point():
+                return
+            got = f"{str(found.dtype).removeprefix('torch.')} {tuple(found.shape)}"
+        raise UserError(f"{type(module).__name__} must return {words}; it returned {got}")
+
+    hooks = [module.register_forward_hook(check) for module in wanted]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from robustbench_snn.digests import file_digest
-from robustbench_snn.errors import StoreWriteError
+from robustbench_snn.errors import StoreError, StoreWriteError
 from robustbench_snn.leaderboard.findings import Finding, differences
 from robustbench_snn.leaderboard.manifest import FILE as MANIFEST
 from robustbench_snn.leaderboard.manifest import file_hashes
@@ -25,7 +26,7 @@ SCHEMA_VERSION = 1
 
 
 def write_index(results: Path) -> None:
-    """Writes both lists anew, one process at a time.
+    """Writes both lists anew, one process at a time; a damaged table is left out, with a warning, and stops no suite.
 
     Raises:
         StoreWriteError: if they cannot be written.
@@ -47,16 +48,37 @@ def complete_index(results: Path, table: str, version: str) -> None:
 
 
 def _write_index(results: Path) -> None:
-    known = {name: [str(version) for version in versions(results, name)] for name in tables(results)}
+    index, damaged = _read_all(results)
+    for name, reason in damaged.items():
+        warnings.warn(f"the table {name} is left out of the lists in {results}: {reason}", stacklevel=3)
+    known = {name: [version["version"] for version in table["versions"]] for name, table in index.items()}
     newest = {name: load_table(results, name) for name in known}
     withdrawn = {name: {version: note.told() for version, note in withdrawals(results, name).items()} for name in known}
     write_text(results / "README.md", render_index(newest, known, withdrawn))
-    write_text(results / FILE, json.dumps(make_index(results), indent=1) + "\n")
+    write_text(results / FILE, json.dumps(_whole(index), indent=1) + "\n")
 
 
 def make_index(results: Path) -> dict[str, Any]:
-    """Tables, their versions, oldest first, which are withdrawn and why, and the sha256 of every file."""
-    return {"schema_version": SCHEMA_VERSION, "tables": {name: _table(results, name) for name in tables(results)}}
+    """Tables, their versions, oldest first, which are withdrawn and why, and the sha256 of every file.
+
+    Tables that are damaged are left out.
+    """
+    return _whole(_read_all(results)[0])
+
+
+def _whole(index: dict[str, Any]) -> dict[str, Any]:
+    return {"schema_version": SCHEMA_VERSION, "tables": index}
+
+
+def _read_all(results: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the index says of every table that can be read, and why the others cannot."""
+    index, damaged = {}, {}
+    for name in tables(results):
+        try:
+            index[name] = _table(results, name)
+        except (StoreError, OSError) as error:
+            damaged[name] = str(error)
+    return index, damaged
 
 
 def wrong_index(results: Path) -> Iterator[Finding]:
@@ -67,7 +89,10 @@ def wrong_index(results: Path) -> Iterator[Finding]:
     except (OSError, ValueError, RecursionError) as error:
         yield Finding(FILE, "", "", "an index (publishing and rbsnn leaderboard index write it)", error)
         return
-    yield from differences(FILE, "", make_index(results), found)
+    index, damaged = _read_all(results)
+    for name, reason in damaged.items():
+        yield Finding(name, "", "", "a table that can be read", reason)
+    yield from differences(FILE, "", _whole(index), found)
 
 
 def _table(results: Path, name: str) -> dict[str, Any]:

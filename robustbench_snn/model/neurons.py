@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from spikingjelly.activation_based import base, neuron, surrogate
 from torch import nn
 
 from robustbench_snn.kernels.compiling import state
+from robustbench_snn.strict import Strict
 
 StepMode = Literal["s", "m"]
 
@@ -24,7 +25,7 @@ _SURROGATES: dict[str, type[surrogate.SurrogateFunctionBase]] = {
 }
 
 
-class NeuronConfig(BaseModel):
+class NeuronConfig(Strict):
     """A neuron type and its constants.
 
     Attributes:
@@ -36,8 +37,6 @@ class NeuronConfig(BaseModel):
         alpha: its sharpness.
         detach_reset: leave the reset out of the gradient.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["lif", "plif", "if", "relu"] = "lif"
     tau: float = Field(default=2.0, gt=1.0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from robustbench_snn.errors import UserError
+from robustbench_snn.errors import UserError, shortened
 from robustbench_snn.parameters import pixels_text
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.keys import content_key, listed, resolved, resolved_evaluation, versions
@@ -186,7 +188,9 @@ def hash_file(path: str) -> str:
         UserError: if it cannot be read.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for, a device read for ever
+            raise UserError(f"weights {path} cannot be read: not a file")
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"weights {path} cannot be read: {error.strerror}") from None
+        raise UserError(f"weights {shortened(path)} cannot be read: {error.strerror}") from None

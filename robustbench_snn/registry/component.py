@@ -11,11 +11,12 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import docstring_parser
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
-from robustbench_snn.errors import UserError, did_you_mean
+from robustbench_snn.errors import Stopped, UserError, did_you_mean, raised, shortened, shown
 from robustbench_snn.registry.declaration import Declaration, Traits
-from robustbench_snn.registry.source import source_of
+from robustbench_snn.registry.source import PACKAGE, source_of
+from robustbench_snn.strict import Strict
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -31,6 +32,11 @@ class Component(Generic[T, Traits]):
     def parameters(self) -> type[BaseModel]:
         """A pydantic model of the keyword parameters, its defaults those of the preset; unknown keys are errors."""
         return parameter_model(self.implementation, self.declaration.name, self.declaration.preset)
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it does not ship with this package."""
+        return not self.implementation.__module__.startswith(PACKAGE)
 
     @cached_property
     def source(self) -> Mapping[str, str]:
@@ -50,7 +56,8 @@ class Component(Generic[T, Traits]):
         """Calls the component with validated parameters; ``context`` is what the kind passes positionally.
 
         Raises:
-            UserError: if a parameter is unknown, of the wrong type or out of range.
+            UserError: if a parameter is unknown, of the wrong type or out of range, or if a component from outside
+                raises anything.
         """
         try:
             checked = self.validate(parameters)
@@ -59,7 +66,14 @@ class Component(Generic[T, Traits]):
         for key, default in groups(self.implementation).items():
             given = {field.name: checked.pop(field.name) for field in dataclasses.fields(default) if field.init}
             checked[key] = dataclasses.replace(default, **given)
-        return self.implementation(*context, **checked)
+        if not self.is_outside:
+            return self.implementation(*context, **checked)
+        try:
+            return self.implementation(*context, **checked)
+        except (UserError, KeyboardInterrupt, Stopped):
+            raise
+        except BaseException as error:  # an author's own code may even call sys.exit
+            raise UserError(f"{self.declaration.name} cannot be made: {raised(error)}") from error
 
 
 def parameter_model(target: Callable[..., Any], name: str, preset: Mapping[str, Any]) -> type[BaseModel]:
@@ -79,7 +93,7 @@ def parameter_model(target: Callable[..., Any], name: str, preset: Mapping[str, 
         key: (hint, Field(preset.get(key, default), validate_default=True, description=said.get(key)))
         for key, (hint, default) in found.items()
     }
-    return create_model(f"{name}_parameters", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+    return create_model(f"{name}_parameters", __base__=Strict, **fields)
 
 
 def documented(target: Callable[..., Any]) -> dict[str, str]:
@@ -139,9 +153,9 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """All problems that pydantic found, a sentence each; the branches of a union are one problem."""
     by_path: dict[str, list[str]] = {}
-    for problem in error.errors():
-        names = [str(part) for part in problem["loc"] if not _is_union_branch(part)]
-        path = ".".join(names)
+    for problem in error.errors(include_url=False):
+        names = _names(problem["loc"], whole=problem["type"] in ("extra_forbidden", "missing"))
+        path = shortened(".".join(names))
         if problem["type"] == "extra_forbidden":
             known = sorted(model.model_fields)
             hint = did_you_mean(names[-1], known) or f" It takes: {', '.join(known) or 'no parameters'}."
@@ -149,13 +163,20 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
         elif problem["type"] == "missing":
             message = f"parameter '{path}' is required"
         else:
-            text = problem["msg"].removeprefix("Value error, ")
-            message = f"'{path}': {text[0].lower()}{text[1:]}, got {problem['input']!r}"
+            text = shortened(problem["msg"].removeprefix("Value error, "))
+            message = f"{path!r}: {text[:1].lower()}{text[1:]}, got {shown(problem['input'])}"
         by_path.setdefault(path, []).append(message)
     return ["; or ".join(dict.fromkeys(messages)) for messages in by_path.values()]
 
 
 _BRANCHES = frozenset({"float", "int", "str", "bool", "list", "dict"})
+
+
+def _names(location: tuple[str | int, ...], *, whole: bool) -> list[str]:
+    """The keys on the way to a problem: the first is a parameter, and the last too where it is ``whole``."""
+    first, *deeper = location or ("",)
+    last = [deeper.pop()] if whole and deeper else []
+    return [str(part) for part in (first, *(part for part in deeper if not _is_union_branch(part)), *last)]
 
 
 def _is_union_branch(part: str | int) -> bool:

@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from robustbench_snn.errors import UserError
+from robustbench_snn.errors import Stopped, UserError, raised
 
 PREFIX = "robustbench_snn_plugin_"
 """Begins the module names of plug-in files."""
@@ -32,9 +32,9 @@ def load_plugin(path: str | Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except UserError:
-        del sys.modules[name]
+    except (UserError, KeyboardInterrupt, Stopped):
+        sys.modules.pop(name, None)
         raise
-    except Exception as error:  # the user's own code may fail in any way
-        del sys.modules[name]
-        raise UserError(f"plug-in {path} cannot be imported: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # the user's own code may fail in any way, and even call sys.exit
+        sys.modules.pop(name, None)
+        raise UserError(f"plug-in {path} cannot be imported: {raised(error)}") from error

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
+from robustbench_snn.errors import Stopped, UnknownNameError, UserError, did_you_mean, raised, shortened
 from robustbench_snn.registry.component import Component, T
 from robustbench_snn.registry.declaration import Declaration, Traits, scanned, told
 
@@ -113,16 +113,18 @@ class Registry(Generic[T, Traits]):
             elif name in self._entry_points:
                 self._load_entry_point(self._entry_points[name])
             else:
-                raise UnknownNameError(
-                    f"Unknown {self.kind} '{name}'.{did_you_mean(name, self.names())} (rbsnn list {self.kind}s)"
-                )
+                hint = did_you_mean(name, self.names())
+                raise UnknownNameError(f"Unknown {self.kind} '{shortened(name)}'.{hint} (rbsnn list {self.kind}s)")
         return self._loaded[name]
 
     def _load_entry_point(self, point: EntryPoint) -> None:
         try:
             point.load()
-        except Exception as error:  # a third party's import may fail in any way
-            raise UserError(f"{self.kind} '{point.name}' of {point.value} cannot be imported: {error}") from error
+        except (KeyboardInterrupt, Stopped):
+            raise
+        except BaseException as error:  # a third party's import may fail in any way, and even call sys.exit
+            reason = str(error) if isinstance(error, UserError) else raised(error)
+            raise UserError(f"{self.kind} '{point.name}' of {point.value} cannot be imported: {reason}") from error
         if point.name not in self._loaded:
             raise UserError(
                 f"the entry point {point.name} = {point.value} in group {self.group} registers no "

@@ -16,7 +16,7 @@ from pydantic import (
     model_serializer,
 )
 
-from robustbench_snn.errors import UserError
+from robustbench_snn.errors import UserError, shown
 from robustbench_snn.registry import KINDS
 from robustbench_snn.registry.component import explain
 from robustbench_snn.strict import Strict
@@ -103,7 +103,7 @@ def component_spec(value: Any) -> ComponentSpec:
     try:
         return _ADAPTER.validate_python(value)
     except ValidationError:
-        raise UserError(f"{FORMS}, not {value!r}") from None
+        raise UserError(f"{FORMS}, not {shown(value)}") from None
 
 
 def evaluation_spec(value: Any) -> ComponentSpec:
@@ -116,8 +116,10 @@ def evaluation_spec(value: Any) -> ComponentSpec:
         return _EVALUATION.validate_python(value)
     except ValidationError as error:
         if any(found["loc"][:1] == ("limit",) for found in error.errors()):
-            raise UserError(f"limit is how many test samples an evaluation takes, 1 or more, in {value!r}") from None
-        raise UserError(f"{FORMS}, not {value!r}") from None
+            raise UserError(
+                f"limit is how many test samples an evaluation takes, 1 or more, in {shown(value)}"
+            ) from None
+        raise UserError(f"{FORMS}, not {shown(value)}") from None
 
 
 def problems(kind: str, component: ComponentSpec) -> list[str]:

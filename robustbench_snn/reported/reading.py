@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
+from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean, shortened
 from robustbench_snn.reported.numbers import ReportedSet
+from robustbench_snn.yaml_text import read_text_file, read_yaml
 
-
-class _Loader(yaml.SafeLoader):
-    """Plain data only, and a key that stands twice is an error: one of its values would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if twice := [key for index, key in enumerate(keys) if key in keys[:index]]:
-            raise yaml.MarkedYAMLError(problem=f"the key '{twice[0]}' stands twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
+_SHOWN = 50
 
 
 def shipped_reported() -> list[str]:
@@ -42,22 +33,25 @@ def load_reported(name_or_path: str) -> ReportedSet:
     path = Path(name_or_path)
     if path.suffix == ".yaml":
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text_file(path)
+        except (OSError, ValueError) as error:
             raise UserError(f"reported numbers {path} cannot be read: {error}") from None
     elif name_or_path in shipped_reported():
         text = (resources.files("robustbench_snn.reported") / f"{name_or_path}.yaml").read_text(encoding="utf-8")
     else:
         known = shipped_reported()
+        hint = did_you_mean(name_or_path, known)
         raise UnknownNameError(
-            f"no reported numbers '{name_or_path}'.{did_you_mean(name_or_path, known)} Shipped: {', '.join(known)}; "
+            f"no reported numbers '{shortened(name_or_path)}'.{hint} Shipped: {', '.join(known)}; "
             "name a file of your own by its path, which ends in .yaml"
         )
     try:
-        data = yaml.load(text, Loader=_Loader)
+        data = read_yaml(text)
         return ReportedSet.model_validate({"name": path.stem, **data} if isinstance(data, dict) else data)
     except yaml.YAMLError as error:
         raise UserError(f"reported numbers {name_or_path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        problems = "\n".join(f"  {'.'.join(map(str, one['loc'])) or '(top)'}: {one['msg']}" for one in error.errors())
+        problems = "\n".join(
+            shortened(f"  {'.'.join(map(str, one['loc'])) or '(top)'}: {one['msg']}") for one in error.errors()[:_SHOWN]
+        )
         raise UserError(f"reported numbers {name_or_path} are not as they must be:\n{problems}") from None

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import resources
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from robustbench_snn.errors import UserError, did_you_mean
+from robustbench_snn.errors import UserError, did_you_mean, shortened, shown
 from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.registry import KINDS
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, evaluation_spec, problems
 from robustbench_snn.reported import load_reported
 from robustbench_snn.spec.resources import Resources
 from robustbench_snn.spec.suite import GridSpec, ModelSpec, SuiteSpec, TableSpec
+from robustbench_snn.yaml_text import MOST_DEPTH, read_text_file, read_yaml
+
+MOST_CELLS = 1_000_000
+"""Of one suite."""
+MOST_PROBLEMS = 50
+"""So many are looked for and named."""
 
 
 class SuiteError(UserError):
-    """All problems of one suite file, each with its path in the YAML."""
+    """The problems of one suite file, each with its path in the YAML; of very many, the first."""
 
-    def __init__(self, source: str, problems: Sequence[tuple[str, str]]) -> None:
-        self.problems = list(problems)
-        lines = "\n".join(f"  {path or '(top)'}: {message}" for path, message in self.problems)
-        count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+    def __init__(self, source: str, problems: Iterable[tuple[str, str]]) -> None:
+        found = list(islice(problems, MOST_PROBLEMS + 1))
+        self.problems = found[:MOST_PROBLEMS]
+        lines = "\n".join(f"  {shortened(path) or '(top)'}: {message}" for path, message in self.problems)
+        more = "more than " if len(found) > MOST_PROBLEMS else ""
+        count = f"{more}{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
         super().__init__(f"{source} has {count}:\n{lines}")
 
 
@@ -43,16 +54,16 @@ def read_suite_text(name_or_path: str) -> tuple[str, str]:
         UserError: if there is no such file or it is not text.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    if os.path.exists(path) and not path.is_dir():
         try:
-            return path.read_text(encoding="utf-8"), str(path)
+            return read_text_file(path), str(path)
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"suite file {path} cannot be read: {error}") from None
     stem = path.name.removesuffix(".yaml")
     if stem in shipped_suites() and (len(path.parts) == 1 or path.parts[:-1] == ("suites",)):
         return (resources.files("robustbench_snn.suites") / f"{stem}.yaml").read_text(encoding="utf-8"), stem
     hint = did_you_mean(stem, shipped_suites())
-    raise UserError(f"no suite file {name_or_path}.{hint} Shipped suites: {', '.join(shipped_suites())}")
+    raise UserError(f"no suite file {shortened(name_or_path)}.{hint} Shipped suites: {', '.join(shipped_suites())}")
 
 
 def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> SuiteSpec:
@@ -76,7 +87,7 @@ def read_suite(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[dict[s
     """
     text, source = read_suite_text(name_or_path)
     try:
-        data = yaml.safe_load(text)
+        data = read_yaml(text)
     except yaml.YAMLError as error:
         raise SuiteError(source, [("", f"not valid YAML: {' '.join(str(error).split())}")]) from None
     if not isinstance(data, dict):
@@ -92,14 +103,16 @@ def parse_suite(data: Mapping[str, Any], source: str = "suite") -> SuiteSpec:
     Raises:
         SuiteError: with every problem found.
     """
-    problems: list[tuple[str, str]] = []
     try:
         suite = SuiteSpec.model_validate(data)
     except ValidationError as error:
-        problems = [_structural(problem) for problem in error.errors()]
-        raise SuiteError(source, [*problems, *_component_problems_of(data)]) from None
-    if problems := list(_component_problems(suite)):
-        raise SuiteError(source, problems)
+        structural = map(_structural, error.errors(include_url=False))
+        raise SuiteError(source, chain(structural, _component_problems_of(data))) from None
+    problems = _component_problems(suite)
+    if (first := next(problems, None)) is not None:
+        raise SuiteError(source, chain([first], problems))
+    if problem := _too_many_cells(suite):
+        raise SuiteError(source, [("", problem)])
     return suite
 
 
@@ -110,35 +123,46 @@ def written_component(text: str, option: str) -> ComponentSpec:
         UserError: if it is no YAML, or in none of the forms.
     """
     try:
-        return component_spec(yaml.safe_load(text))
+        return component_spec(read_yaml(text))
     except yaml.YAMLError as error:
-        raise UserError(f"{option} takes a component as a suite file writes it; '{text}': {error}") from None
+        message = f"{option} takes a component as a suite file writes it; '{shortened(text)}': {error}"
+        raise UserError(message) from None
+
+
+_ITEM = re.compile(r"[0-9]{1,6}")
 
 
 def _override(data: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
+    shown = shortened(override)
     if not sign or not key:
-        raise UserError(f"--set takes key=value with a dotted key, such as dataset.limit=100; got '{override}'")
+        raise UserError(f"--set takes key=value with a dotted key, such as dataset.limit=100; got '{shown}'")
     node: Any = data
     parts = key.split(".")
+    if len(parts) > MOST_DEPTH:
+        raise UserError(f"--set {shown}: a key of {len(parts)} parts; no suite has one of more than {MOST_DEPTH}")
+    try:
+        value = read_yaml(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {shown}: not valid YAML: {' '.join(str(error).split())}") from None
     for index, part in enumerate(parts):
         last = index == len(parts) - 1
         if isinstance(node, list):
-            if not part.isdigit() or int(part) >= len(node):
-                raise UserError(f"--set {override}: '{part}' is not an item of a list of {len(node)}")
+            if not _ITEM.fullmatch(part) or int(part) >= len(node):
+                raise UserError(f"--set {shown}: '{shortened(part)}' is not an item of a list of {len(node)}")
             slot: Any = int(part)
         elif isinstance(node, dict):
             slot = part
         else:
-            raise UserError(f"--set {override}: '{'.'.join(parts[:index])}' holds a plain value, not keys")
+            raise UserError(f"--set {shown}: '{'.'.join(parts[:index])}' holds a plain value, not keys")
         if last:
-            node[slot] = yaml.safe_load(text)
+            node[slot] = value
             return
-        if isinstance(node, dict) and slot not in node and parts[index + 1].isdigit():
+        if isinstance(node, dict) and slot not in node and _ITEM.fullmatch(parts[index + 1]):
             grid = (
                 "its models come of grid: (set grid.encoders)" if "grid" in data and slot == "models" else "it has none"
             )
-            raise UserError(f"--set {override}: the suite has no list '{slot}' to change an item of; {grid}")
+            raise UserError(f"--set {shown}: the suite has no list '{shortened(slot)}' to change an item of; {grid}")
         if isinstance(node, dict) and not isinstance(node.get(slot), dict | list):
             # `dataset: digits` and --set dataset.limit=9 mean {name: digits, limit: 9}
             node[slot] = {"name": node[slot]} if isinstance(node.get(slot), str) else {}
@@ -154,8 +178,8 @@ def _structural(problem: Mapping[str, Any]) -> tuple[str, str]:
         return path, "is required"
     if problem["type"] == "too_short":
         return path, "is empty; it needs at least one item"
-    message = problem["msg"].removeprefix("Value error, ")
-    return path, message if problem["type"] == "value_error" else f"{message}, got {problem['input']!r}"
+    message = shortened(problem["msg"].removeprefix("Value error, "))
+    return path, message if problem["type"] == "value_error" else f"{message}, got {shown(problem['input'])}"
 
 
 def _fields_at(location: Sequence[str | int]) -> list[str]:
@@ -222,6 +246,16 @@ def _check(kind: str, component: ComponentSpec, path: str) -> Iterator[tuple[str
     borrows = kind == "evaluations" and lacks_eps(component)
     for message in [NONE_STATED] if borrows else problems(kind, component):
         yield f"{path}.{component.name}" if known else path, message
+
+
+def _too_many_cells(suite: SuiteSpec) -> str | None:
+    """What is wrong with a suite that would never end, found before its cells are made."""
+    parts = 0
+    for component in suite.evaluations:
+        evaluation = KINDS["evaluations"].get(component.name)
+        parts += len(evaluation.implementation.split(evaluation.validate(component.parameters)))
+    cells = sum(len(entry.seeds) for entry in suite.entries()) * (1 + parts)
+    return f"it has {cells} cells; at most {MOST_CELLS} are planned: cut it in several" if cells > MOST_CELLS else None
 
 
 def _check_recipe(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:

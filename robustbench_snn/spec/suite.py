@@ -26,10 +26,13 @@ def _named(value: Any) -> Any:
 RecipeValues = Annotated[Mapping[str, Any], BeforeValidator(_named)]
 """A shipped recipe's name, or a mapping with values that replace its own (``{name: spikformer_cifar, epochs: 2}``)."""
 
-MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$"
-TABLE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+ -]{0,199}$"
+TABLE_NAME = r"^[a-z0-9][a-z0-9_-]{0,99}$"
+MOST_MODELS = 10_000
+"""Of one suite."""
 
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1)]
 Timesteps = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -74,6 +77,13 @@ class GridSpec(Strict):
     encoders: tuple[WrittenComponent, ...] = Field(min_length=1)
     backbones: tuple[WrittenComponent, ...] = Field(default=(), description="the suite's backbone if left out")
     timesteps: tuple[Timesteps, ...] = Field(default=(), description="the suite's timesteps if left out")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> GridSpec:
+        count = len(self.encoders) * max(1, len(self.backbones)) * max(1, len(self.timesteps))
+        if count > MOST_MODELS:
+            raise ValueError(f"a grid of {count} models; at most {MOST_MODELS} are made")
+        return self
 
     def models(self) -> list[ModelSpec]:
         """The grid's models, encoders outermost."""
@@ -143,8 +153,8 @@ class SuiteSpec(Strict):
     backbone: WrittenComponent = ComponentSpec(name="spikformer")
     recipe: RecipeValues = Field(default={"name": "digits_quick"})
     seeds: Seeds = (0,)
-    evaluation_seed: Annotated[int, Field(ge=0)] = 0
-    models: tuple[ModelSpec, ...] = ()
+    evaluation_seed: Seed = 0
+    models: tuple[ModelSpec, ...] = Field(default=(), max_length=MOST_MODELS)
     grid: GridSpec | None = None
     evaluations: tuple[WrittenEvaluation, ...] = Field(min_length=1)
     table: TableSpec = TableSpec()

@@ -7,15 +7,16 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeFloat, PositiveInt, field_validator
+from pydantic import BeforeValidator, NonNegativeFloat, field_validator
 from torch import Tensor, nn
 
 from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.estimator.contract import estimating, make
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 from robustbench_snn.registry.spec import TRAINING, ComponentSpec, EstimatorSpec
+from robustbench_snn.strict import Strict
 
 Objective = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(model, images (B, C, H, W), class probabilities (B, K)) to the loss, a scalar, and logits (B, K), detached."""
@@ -27,7 +28,7 @@ def _no_zero(value: object) -> object:
     return value
 
 
-class AdversarialConfig(BaseModel):
+class AdversarialConfig(Strict):
     """Adversarial training.
 
     Attributes:
@@ -42,13 +43,11 @@ class AdversarialConfig(BaseModel):
         beta: weight of the TRADES term.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["pgd", "trades"] = "pgd"
     eps: Annotated[Epsilon, BeforeValidator(_no_zero)]
     norm: Norm = "linf"
     alpha: Epsilon | None = None
-    steps: PositiveInt = 7
+    steps: Count = 7
     random_start: bool = True
     estimator: EstimatorSpec = TRAINING
     beta: NonNegativeFloat = 6.0

@@ -6,26 +6,25 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
     model_validator,
 )
 
+from robustbench_snn.parameters import Count
+from robustbench_snn.strict import Strict
 from robustbench_snn.training.adversarial import AdversarialConfig
 
+Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-_RAND_AUGMENT = re.compile(r"rand(-(m\d+|n\d+|p\d+(\.\d+)?|mstd\d+(\.\d+)?|mmax\d+|inc[01]))*")
+_RAND_AUGMENT = re.compile(r"rand(-(m\d{1,3}|n\d{1,3}|p\d(\.\d{1,9})?|mstd\d{1,3}(\.\d{1,9})?|mmax\d{1,3}|inc[01]))*")
 
 
-class Recipe(BaseModel):
+class Recipe(Strict):
     """A training recipe; the defaults are a plain one, the published ones are shipped by name.
 
     Augmentation stays in raw pixels on [0, 1], because encoders normalise; it applies to training images only, in
@@ -66,11 +65,9 @@ class Recipe(BaseModel):
             sums over several threads differ in their last bits, and so would the weights.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: PositiveInt = 100
-    batch_size: PositiveInt = 128
-    accumulate: PositiveInt = 1
+    epochs: Count = 100
+    batch_size: Count = 128
+    accumulate: Count = 1
     optimizer: Literal["adamw", "sgd", "adam"] = "adamw"
     lr: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
@@ -78,22 +75,22 @@ class Recipe(BaseModel):
     schedule: Literal["cosine", "constant"] = "cosine"
     schedule_by: Literal["epoch", "batch"] = "epoch"
     min_lr: NonNegativeFloat = 0.0
-    warmup_epochs: NonNegativeInt = 0
+    warmup_epochs: Epochs = 0
     warmup_lr: NonNegativeFloat = 0.0
-    cooldown_epochs: NonNegativeInt = 0
+    cooldown_epochs: Epochs = 0
     loss: Literal["ce", "tet"] = "ce"
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     mixup: NonNegativeFloat = 0.0
     cutmix: NonNegativeFloat = 0.0
-    mixup_off_epoch: NonNegativeInt = 0
+    mixup_off_epoch: Epochs = 0
     randaugment: str | None = None
     random_erasing: Probability = 0.0
     horizontal_flip: Probability = 0.0
-    crop_padding: NonNegativeInt = 0
+    crop_padding: Annotated[int, Field(ge=0, le=1024)] = 0
     gradient_clip: PositiveFloat | None = None
     mixed_precision: Literal["off", "bf16", "fp16"] = "off"
     adversarial: AdversarialConfig | None = None
-    threads: PositiveInt = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
 
     @field_validator("mixed_precision", mode="before")
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -13,6 +12,7 @@ from robustbench_snn.attack.ball import norms_of_samples, per_sample
 from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.losses import Loss, LossName, targeted_dlr, targeted_margin
 from robustbench_snn.attack.rows import Rows
+from robustbench_snn.parameters import Count
 from robustbench_snn.suites.attacks._targets import likely_targets
 
 RHO = 0.75
@@ -42,10 +42,10 @@ class APGD(Attack):
         targets: how many wrong classes the targeted form tries.
     """
 
-    steps: PositiveInt = 100
-    restarts: PositiveInt = 1
+    steps: Count = 100
+    restarts: Count = 1
     loss: LossName | Literal["targeted"] = "ce"
-    targets: PositiveInt = 9
+    targets: Count = 9
 
     def run(self, active: ActiveSet) -> None:
         """Runs every restart, and every target class, on those still standing."""

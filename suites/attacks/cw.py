@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -14,6 +14,7 @@ from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.losses import TEMPERATURE, negative_margin, unit
 from robustbench_snn.attack.rows import Rows
 from robustbench_snn.errors import UserError
+from robustbench_snn.parameters import Count
 
 
 @register_attack("cw", version=2, norms=("l2",))
@@ -35,8 +36,8 @@ class CarliniWagner(Attack):
         confidence: kappa, in logits of range 20.
     """
 
-    steps: PositiveInt = 100
-    search: PositiveInt = 6
+    steps: Count = 100
+    search: Count = 6
     initial: PositiveFloat = 1.0
     rate: PositiveFloat = 0.01
     confidence: NonNegativeFloat = 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -11,6 +10,7 @@ from robustbench_snn.attack.as_module import AsModule
 from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.guarded import DISTANCES, inside
 from robustbench_snn.attack.losses import TEMPERATURE, unit
+from robustbench_snn.parameters import Count
 
 
 @register_attack("fab_t", version=2)
@@ -26,8 +26,8 @@ class FABT(Attack):
         targets: how many of the most likely wrong classes are tried.
     """
 
-    steps: PositiveInt = 100
-    targets: PositiveInt = 9
+    steps: Count = 100
+    targets: Count = 9
 
     def run(self, active: ActiveSet) -> None:
         """All target classes on those still standing, from the clean images."""

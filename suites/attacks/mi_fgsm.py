@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import mean_of_samples
 from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.losses import LossName
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 
 
 @register_attack("mi_fgsm", version=2)
@@ -25,7 +25,7 @@ class MIFGSM(Attack):
         loss: what is maximised.
     """
 
-    steps: PositiveInt = 10
+    steps: Count = 10
     alpha: Epsilon | None = None
     decay: NonNegativeFloat = 1.0
     loss: LossName = "ce"

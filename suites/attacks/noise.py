@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import PositiveInt
-
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.contract import Attack, register_attack
+from robustbench_snn.parameters import Count
 
 
 @register_attack("noise", version=1, gradient=False)
@@ -16,7 +15,7 @@ class Noise(Attack):
         tries: images a sample.
     """
 
-    tries: PositiveInt = 1
+    tries: Count = 1
 
     def run(self, active: ActiveSet) -> None:
         """Draws and looks."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import PositiveInt
-
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.losses import LossName
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 
 
 @register_attack("pgd", version=2, presets={"eot_pgd": {}})
@@ -27,9 +25,9 @@ class PGD(Attack):
         loss: what is maximised.
     """
 
-    steps: PositiveInt = 10
+    steps: Count = 10
     alpha: Epsilon | None = None
-    restarts: PositiveInt = 1
+    restarts: Count = 1
     random_start: bool = True
     loss: LossName = "ce"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.rows import Rows
 from robustbench_snn.evaluation.correctness import correct
+from robustbench_snn.parameters import Count
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.attacks._windows import Window
 
@@ -33,7 +33,7 @@ class RayS(Attack):
         queries: forward passes a sample.
     """
 
-    queries: PositiveInt = 5000
+    queries: Count = 5000
 
     def run(self, active: ActiveSet) -> None:
         """A round asks one question of each sample, or several at once where that changes nothing."""

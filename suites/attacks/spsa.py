@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.evaluation.correctness import margin
-from robustbench_snn.parameters import Epsilon
+from robustbench_snn.parameters import Count, Epsilon
 
 
 @register_attack("spsa", version=1, gradient=False)
@@ -28,8 +27,8 @@ class SPSA(Attack):
         alpha: step size in pixel units; eps / 8 if None.
     """
 
-    steps: PositiveInt = 20
-    directions: PositiveInt = 32
+    steps: Count = 20
+    directions: Count = 32
     delta: Epsilon = 0.01
     alpha: Epsilon | None = None
 

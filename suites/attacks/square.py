@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor
 
 from robustbench_snn.attack.active_set import ActiveSet
@@ -13,6 +13,7 @@ from robustbench_snn.attack.ball import norms_of_samples
 from robustbench_snn.attack.contract import Attack, register_attack
 from robustbench_snn.attack.rows import Rows
 from robustbench_snn.evaluation.correctness import margin
+from robustbench_snn.parameters import Count
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.suites.attacks._windows import Window, bumps, shifted
 
@@ -33,7 +34,7 @@ class Square(Attack):
         area: share of the image that the first squares cover.
     """
 
-    queries: PositiveInt = 5000
+    queries: Count = 5000
     area: Annotated[float, Field(gt=0, le=1)] = 0.8
 
     def run(self, active: ActiveSet) -> None:

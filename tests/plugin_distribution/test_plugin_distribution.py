@@ -72,6 +72,9 @@ def test_an_entry_point_that_registers_nothing_or_fails(tmp_path: Path) -> None:
     (info / "entry_points.txt").write_text("[robustbench_snn.encoders]\nempty = bad_empty\nbroken = bad_broken\n")
     (tmp_path / "bad_empty.py").write_text("x = 1\n")
     (tmp_path / "bad_broken.py").write_text("raise RuntimeError('no')\n")
-    for name, words in [("empty", "registers no encoder 'empty'"), ("broken", "cannot be imported: no")]:
+    for name, words in [
+        ("empty", "registers no encoder 'empty'"),
+        ("broken", "cannot be imported: RuntimeError: no (in bad_broken.py"),
+    ]:
         done = python(f"from robustbench_snn.registry import encoders\nencoders.get({name!r})", tmp_path)
         assert words in done.stderr

@@ -102,7 +102,7 @@ def test_keys_and_protocol_do_not_depend_on_them() -> None:
     ("change", "message"),
     [
         ({"value": "high"}, "numbers.0.value"),
-        ({"value": float("nan")}, "numbers.0.value"),
+        ({"value": float("nan")}, "not finite"),
         ({"sd": -1}, "numbers.0.sd"),
         ({"rank": 1}, "numbers.0.rank"),
         ({"timesteps": 0}, "numbers.0.timesteps"),
