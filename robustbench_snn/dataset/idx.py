@@ -20,6 +20,9 @@ _UNSIGNED_BYTE = 0x08
 MOST_BYTES = 4 * GIB
 """Most bytes of one file, unpacked; MNIST's images are 47 MB."""
 
+_PACKED = 1100
+"""How many times its size a gzipped file can unpack to."""
+
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
     """Reads a file of unsigned bytes, gzipped (``.gz``) or plain.
@@ -36,11 +39,13 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     """
     start = 4 + 4 * dimensions
     try:
-        check_file(path, MOST_BYTES)
+        size = check_file(path, MOST_BYTES).st_size
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             header = file.read(start)
             shape = _shape(path, header, dimensions)
             promised = math.prod(shape)
+            if promised > size * _PACKED:  # nothing is set apart for what cannot be there
+                raise EOFError(f"its header promises {promised} bytes, it has {size}")
             content = file.read(promised + 1)  # no more than is promised, whatever it unpacks to
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read: {error}; it may be truncated: get it again") from error
