@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from robustbench_snn.errors import DatasetError
-from robustbench_snn.reading import GIB, check_file
+from robustbench_snn.reading import GIB, MALFORMED, check_file
 
 SETTLED_SECONDS = 2.0
 """A file changed more recently than this is not remembered: it may change again within one tick of its time."""
@@ -105,7 +105,7 @@ def _read() -> dict[str, tuple[str, str]]:
     try:
         entries = json.loads(cache_file().read_text(encoding="utf-8"))
         return {place: (str(seen), str(whole)) for place, (seen, whole) in entries.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except MALFORMED:
         return {}
 
 
