@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,9 +32,11 @@ def file_digest(path: Path) -> str:
     """sha256, in hexadecimal, of a file; computed once in this process while its size and time stay the same.
 
     Raises:
-        OSError: if it cannot be read.
+        OSError: if it cannot be read, or is no regular file: a pipe would never end.
     """
     facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(f"{path.name} is no regular file")
     known = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
     if known not in _files:
         with path.open("rb") as file:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.judge import Judge
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome, Subject
+from robustbench_snn.reading import read_npz
 
 HALF_LEVEL = 0.5 / 255.0
 """How far rounding to 8 bits moves a pixel at most."""
@@ -43,13 +43,17 @@ class ExternalSet:
             UserError: if the file is not of that form.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                found: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read as .npz: {error}") from None
+            found = read_npz(Path(path))
+        except OSError as error:
+            raise UserError(f"{path} cannot be read as .npz: {error.strerror or error}") from None
         if missing := {"ids", "images"} - set(found):
             raise UserError(f"{path} lacks {' and '.join(sorted(missing))}; it holds ids (M,) and images (M, C, H, W)")
         ids, images = found["ids"], found["images"]
+        if ids.dtype.kind not in "iu" or (images.dtype != np.uint8 and images.dtype.kind != "f"):
+            raise UserError(
+                f"{path}: ids must be whole numbers, not {ids.dtype}, and images uint8 on 0..255 or float in [0, 1], "
+                f"not {images.dtype}"
+            )
         if images.ndim != 4 or ids.shape != images.shape[:1] or len(set(ids.tolist())) != len(ids):
             raise UserError(f"{path}: ids {ids.shape} must name the rows of images {images.shape}, each once")
         pixels, grey = torch.from_numpy(images.astype(np.float32)), images.dtype == np.uint8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,8 @@ def score(
     spec = load_suite(suite, list(overrides or []))
     records = Store(store)
     stored = records.find(record)
-    if "eps" not in stored.details or "norm" not in stored.details:
+    eps, norm = stored.details.get("eps"), stored.details.get("norm")
+    if not isinstance(eps, int | float) or not 0.0 < eps < math.inf or norm not in ("linf", "l2"):
         raise UserError(f"the record {stored.key[:12]} ({stored.kind} of {stored.model}) is not one of an attack")
     dataset = load_dataset(spec.dataset.name, **spec.dataset.parameters)
     samples = dataset.test.first(stored.samples)
@@ -58,8 +60,7 @@ def score(
     ):
         raise UserError(f"the record {stored.key[:12]} was computed on other samples than those of {suite}")
     subject = Subject(rebuild(records, stored), samples, seed=spec.evaluation_seed)
-    ball = Ball(stored.details["eps"], stored.details["norm"])
-    outcome = lowered(ExternalSet.load(images), subject, ball, records.samples(stored.key))
+    outcome = lowered(ExternalSet.load(images), subject, Ball(eps, norm), records.samples(stored.key))
     if as_json:
         print_json({"metrics": dict(outcome.metrics), "details": dict(outcome.details), "flags": list(outcome.flags)})
         return

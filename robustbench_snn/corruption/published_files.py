@@ -8,10 +8,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from robustbench_snn.corruption.contract import SEVERITIES
+from robustbench_snn.dataset.content import MOST_BYTES
+from robustbench_snn.dataset.encoded import open_image
 from robustbench_snn.errors import DatasetError
+from robustbench_snn.reading import check_file
 
 ByteImages: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -77,10 +79,14 @@ def class_files(folder: Path) -> list[tuple[Path, int]]:
     Raises:
         DatasetError: if there are no class folders.
     """
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    try:
+        classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+        files = [(file, label) for label, entry in enumerate(classes) for file in sorted(entry.iterdir())]
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be looked into: {error.strerror or error}") from None
     if not classes:
         raise DatasetError(f"{folder} holds no class folders")
-    return [(file, label) for label, entry in enumerate(classes) for file in sorted(entry.iterdir())]
+    return files
 
 
 def read_image(file: Path) -> ByteImages:
@@ -89,16 +95,13 @@ def read_image(file: Path) -> ByteImages:
     Raises:
         DatasetError: if it cannot be read.
     """
-    try:
-        with Image.open(file) as image:
-            return np.array(image.convert("RGB"))
-    except OSError as error:
-        raise DatasetError(f"{file} is not a readable image: {error}") from None
+    return open_image(file, str(file), lambda image: np.array(image.convert("RGB")))
 
 
 def _load(path: Path) -> npt.NDArray[Any]:
     try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        check_file(path, MOST_BYTES)
+        array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a header is text that numpy parses
         raise DatasetError(f"{path} is not a whole .npy file: {error}") from None
     return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,9 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from robustbench_snn.errors import DatasetError
+from robustbench_snn.reading import GIB, MALFORMED, check_file
 
 SETTLED_SECONDS = 2.0
 """A file changed more recently than this is not remembered: it may change again within one tick of its time."""
+
+MOST_BYTES = GIB
+"""Most bytes of one file: an image, or all images of one corruption."""
 
 _THREADS = 8
 
@@ -30,7 +35,7 @@ def digest_of(place: Path, files: Iterable[Path] | None = None) -> str:
         files: those of the folder that count; all files below it if None.
 
     Raises:
-        DatasetError: if a file is missing or cannot be read.
+        DatasetError: if a file is missing, cannot be read, is no regular file or larger than :data:`MOST_BYTES`.
     """
     place = Path(os.path.abspath(place.expanduser()))
     try:
@@ -63,7 +68,7 @@ def _found(place: Path, files: Mapping[str, Path]) -> str:
     names = sorted(files)
     seen, newest = hashlib.sha256(), 0
     for name in names:
-        state = files[name].stat()
+        state = _checked(files[name])
         seen.update(json.dumps([name, state.st_size, state.st_mtime_ns, state.st_ctime_ns]).encode())
         newest = max(newest, state.st_mtime_ns, state.st_ctime_ns)
     remembered = _read().get(str(place))
@@ -78,6 +83,18 @@ def _found(place: Path, files: Mapping[str, Path]) -> str:
     return whole
 
 
+def _checked(file: Path) -> os.stat_result:
+    """What the system says of a file that may be digested.
+
+    Raises:
+        OSError: naming the file, if it is no regular file or too large.
+    """
+    try:
+        return check_file(file, MOST_BYTES)
+    except OSError as error:
+        raise OSError(error.errno or errno.EINVAL, error.strerror or str(error), str(file)) from None
+
+
 def _sha256(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -88,7 +105,7 @@ def _read() -> dict[str, tuple[str, str]]:
     try:
         entries = json.loads(cache_file().read_text(encoding="utf-8"))
         return {place: (str(seen), str(whole)) for place, (seen, whole) in entries.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except MALFORMED:
         return {}
 
 

@@ -10,17 +10,52 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import DatasetError
+from robustbench_snn.reading import check_file
 
 CACHE_BYTES = 2 * 2**30
 """Decoded pixels are kept in memory when all of a set fit in this many bytes: 60,000 CIFAR images take 176 MiB."""
+
+DECODERS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that are read: Pillow knows others that start programs, such as EPS."""
+
+MOST_PIXELS = 1 << 26
+"""Most pixels of an image, as stored or as scaled: a few bytes may claim any number. 8192 x 8192."""
+
+MOST_BYTES = 1 << 28
+"""Most bytes of an image file."""
+
+_R = TypeVar("_R")
+
+
+def open_image(source: bytes | Path, what: str, use: Callable[[Image.Image], _R]) -> _R:
+    """What a function makes of an encoded image, which is opened for it and closed.
+
+    Args:
+        source: the encoded bytes, or a file.
+        what: names the image in messages.
+        use: is given the image, not decoded yet.
+
+    Raises:
+        DatasetError: if it is no whole image of :data:`DECODERS`, or too large; if a file, no regular one.
+    """
+    try:
+        if isinstance(source, Path):
+            check_file(source, MOST_BYTES)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=DECODERS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"it has {image.width}x{image.height} pixels, {MOST_PIXELS} are the most")
+            return use(image)
+    except Exception as error:  # seven decoders raise all kinds over damaged files
+        raise DatasetError(f"{what} is not a whole image: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -49,13 +84,9 @@ class ImageFormat:
         Raises:
             DatasetError: if it cannot be read or is of another size; ``what`` names it.
         """
-        try:
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
-                image = opened.convert("L" if self.channels == 1 else "RGB")
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DatasetError(f"{what} is not a whole image: {error}") from error
+        image = open_image(source, what, lambda opened: opened.convert("L" if self.channels == 1 else "RGB"))
         if self.resize:
-            image = self._resized(image)
+            image = self._resized(image, what)
         elif image.size != (self.width, self.height):
             raise DatasetError(
                 f"{what} is {image.width}x{image.height} pixels, others are {self.width}x{self.height}; "
@@ -64,10 +95,15 @@ class ImageFormat:
         pixels = torch.from_numpy(np.array(image))
         return pixels.unsqueeze(0) if self.channels == 1 else pixels.permute(2, 0, 1)
 
-    def _resized(self, image: Image.Image) -> Image.Image:
+    def _resized(self, image: Image.Image, what: str) -> Image.Image:
         scale = self.height * self.resize_ratio / min(image.size)
         if scale != 1.0:
             size = (max(self.width, round(image.width * scale)), max(self.height, round(image.height * scale)))
+            if size[0] * size[1] > MOST_PIXELS:
+                raise DatasetError(
+                    f"{what} is {image.width}x{image.height} pixels, and {size[0]}x{size[1]} when its shorter side is "
+                    f"scaled; {MOST_PIXELS} pixels are the most"
+                )
             image = image.resize(size, Image.Resampling.BICUBIC)
         left, top = (image.width - self.width) // 2, (image.height - self.height) // 2
         return image.crop((left, top, left + self.width, top + self.height))
@@ -77,14 +113,15 @@ def image_format(source: bytes | Path, what: str, image_size: int | None, resize
     """The format that one image suggests: grey or RGB, its own size or ``image_size`` squared.
 
     Raises:
-        DatasetError: if it cannot be read.
+        DatasetError: if it cannot be read, or an image of the size asked for would be too large.
     """
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            channels = 1 if image.mode in ("1", "L", "I;16") else 3
-            width, height = image.size
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise DatasetError(f"{what} is not an image: {error}") from error
+    mode, (width, height) = open_image(source, what, lambda image: (image.mode, image.size))
+    channels = 1 if mode in ("1", "L", "I;16") else 3
+    if image_size is not None and (image_size * resize_ratio) ** 2 > MOST_PIXELS:
+        raise DatasetError(
+            f"image_size {image_size} (times resize_ratio {resize_ratio:g}) is too large: {MOST_PIXELS} pixels are "
+            "the most"
+        )
     if image_size is None:
         return ImageFormat(channels, height, width)
     return ImageFormat(channels, image_size, image_size, resize=True, resize_ratio=resize_ratio)

@@ -16,7 +16,7 @@ def fingerprint(*parts: Tensor | bytes | str) -> str:
             digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
             data = part.contiguous().numpy().tobytes()
         else:
-            data = part.encode() if isinstance(part, str) else part
+            data = _bytes(part)
         digest.update(len(data).to_bytes(8, "big"))
         digest.update(data)
     return digest.hexdigest()
@@ -26,7 +26,7 @@ def fingerprint_items(labels: Tensor, items: Iterable[bytes | str]) -> str:
     """sha256 of labels and of items: the encoded image of each sample, or the digest of each folder of images."""
     digest = hashlib.sha256(fingerprint(labels).encode())
     for item in items:
-        data = item.encode() if isinstance(item, str) else item
+        data = _bytes(item)
         digest.update(len(data).to_bytes(8, "big"))
         digest.update(data)
     return digest.hexdigest()
@@ -34,4 +34,9 @@ def fingerprint_items(labels: Tensor, items: Iterable[bytes | str]) -> str:
 
 def path_id(path: str) -> int:
     """Sample id of an image file: 63 bits of the sha256 of its path below the root, ``val/n01440764/x.JPEG``."""
-    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(_bytes(path)).digest()[:8], "big") >> 1
+
+
+def _bytes(part: bytes | str) -> bytes:
+    """Bytes as they are, text as UTF-8; names of files that are no text, as the system has them."""
+    return part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part

@@ -15,22 +15,34 @@ def variable(name: str) -> str:
 
 
 def roots(name: str, root: str | None = None) -> list[Path]:
-    """The folders to look in: the one named; else the environment variable's; else the usual places."""
-    if root is not None:
-        return [Path(root).expanduser()]
-    if value := os.environ.get(variable(name)):
-        return [Path(value).expanduser()]
-    return [Path(place).expanduser() for place in datasets.declaration(name).traits.places]
+    """The folders to look in: the one named; else the environment variable's; else the usual places.
+
+    Raises:
+        DatasetError: if a folder is below the home of nobody.
+    """
+    value = os.environ.get(variable(name)) or None if root is None else root
+    places = datasets.declaration(name).traits.places if value is None else [value]
+    try:
+        return [Path(place).expanduser() for place in places]
+    except RuntimeError as error:
+        raise DatasetError(f"dataset '{name}': {', '.join(places)}: {error}") from None
 
 
 def locate(name: str, root: str | None = None) -> Path | None:
-    """The first folder that holds the dataset's files, or None; imports nothing of the dataset's own."""
+    """The first folder that holds the dataset's files, or None; imports nothing of the dataset's own.
+
+    Raises:
+        DatasetError: if a folder cannot be looked into.
+    """
     patterns = datasets.declaration(name).traits.files
     for place in roots(name, root):
         for part in datasets.declaration(name).traits.inside:
             folder = place / part
-            if folder.is_dir() and all(any(folder.glob(pattern)) for pattern in patterns):
-                return folder
+            try:
+                if folder.is_dir() and all(any(folder.glob(pattern)) for pattern in patterns):
+                    return folder
+            except OSError as error:
+                raise DatasetError(f"{folder} cannot be looked into: {error.strerror or error}") from None
     return None
 
 

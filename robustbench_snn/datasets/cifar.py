@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,10 @@ from robustbench_snn.dataset.fingerprint import fingerprint
 from robustbench_snn.dataset.locate import find, locate, roots
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import DatasetError
+from robustbench_snn.reading import MALFORMED, check_file
+
+MOST_BYTES = 1 << 28
+"""Most bytes of one batch; CIFAR-100's training images are 155 MB."""
 
 
 @register_dataset(
@@ -88,6 +93,8 @@ def _load(
     folder = str(locate(name, root) or (roots(name, root)[-1] if download else find(name, root)))
     parts: list[ArraySamples] = []
     try:
+        for batch in Path(folder, reader.base_folder).glob("*"):
+            check_file(batch, MOST_BYTES)
         for train, first_id in ((True, TRAINING_IDS), (False, 0)):
             part: Any = reader(folder, train=train, download=download)
             pixels = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()
@@ -96,7 +103,7 @@ def _load(
         raise DatasetError(
             f"dataset '{name}' in {folder} is damaged or incomplete ({error}); delete it and get it again"
         ) from error
-    except OSError as error:
+    except MALFORMED as error:
         raise DatasetError(f"dataset '{name}' cannot be had in {folder}: {error}") from error
     train_part, test_part = parts
     return build(

@@ -68,7 +68,7 @@ def image_folder(
         train_limit: use this many training samples.
     """
     folder = find("image_folder", root)
-    names = sorted(entry.name for entry in (folder / "train").iterdir() if entry.is_dir())
+    names = [entry.name for entry in _folders(folder / "train")]
     train = _scan(folder, "train", names)
     present = [name for name in ("test", "val", "validation") if (folder / name).is_dir()]
     if not present:
@@ -97,10 +97,10 @@ def _scan(folder: Path, split: str, names: Sequence[str]) -> _Split:
     labels: list[int] = []
     contents: list[str] = []
     known = {name: label for label, name in enumerate(names)}
-    for class_folder in sorted(entry for entry in (folder / split).iterdir() if entry.is_dir()):
+    for class_folder in _folders(folder / split):
         if class_folder.name not in known:
             raise DatasetError(f"{class_folder} is of a class that {folder / 'train'} does not have")
-        found = sorted(file for file in class_folder.rglob("*") if file.suffix.lower() in ENDINGS)
+        found = _images(class_folder)
         files += found
         labels += [known[class_folder.name]] * len(found)
         contents.append(f"{split}/{class_folder.name}\n{digest_of(class_folder, found)}")
@@ -110,6 +110,25 @@ def _scan(folder: Path, split: str, names: Sequence[str]) -> _Split:
     column = torch.tensor(labels)
     ids = torch.tensor([path_id(path) for path in paths])
     return _Split(files, column, ids, fingerprint_items(column, contents))
+
+
+def _folders(place: Path) -> list[Path]:
+    """The folders in a folder, sorted.
+
+    Raises:
+        DatasetError: if it is none, or cannot be looked into.
+    """
+    try:
+        return sorted(entry for entry in place.iterdir() if entry.is_dir())
+    except OSError as error:
+        raise DatasetError(f"{place} must be a folder of class folders: {error.strerror or error}") from None
+
+
+def _images(class_folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in class_folder.rglob("*") if file.suffix.lower() in ENDINGS)
+    except OSError as error:
+        raise DatasetError(f"{class_folder} cannot be looked into: {error.strerror or error}") from None
 
 
 def _samples(split: _Split, form: ImageFormat) -> EncodedSamples:

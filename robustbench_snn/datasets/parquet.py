@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from pydantic import PositiveInt
 from torch import Tensor
@@ -19,10 +18,19 @@ from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items
 from robustbench_snn.dataset.locate import find
 from robustbench_snn.dataset.statistics import channel_statistics
 from robustbench_snn.errors import DatasetError
+from robustbench_snn.reading import GIB, MALFORMED, read_parquet, read_parquet_schema
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label")
 VALIDATION_IDS = 2 * TRAINING_IDS
+
+MOST_BYTES = 256 * GIB
+"""Most bytes of a file. Images are packed already: a file unpacks to :data:`_UNPACKED` times its size at most."""
+
+MOST_CLASSES = 1_000_000
+"""Labels are below this; a model has an output a class."""
+
+_UNPACKED, _SMALL = 100, GIB // 4
 
 
 @dataclass(frozen=True)
@@ -122,38 +130,43 @@ def _read(folder: Path, split: str, image_column: str | None, label_column: str 
     names: Sequence[str] = ()
     for file in files:
         try:
-            table = pq.read_table(file)
-        except (pa.ArrowException, OSError) as error:
+            schema = read_parquet_schema(file, MOST_BYTES)
+            label_name = _column(schema, file, label_column, LABEL_COLUMNS, "label")
+            image_name = _column(schema, file, image_column, IMAGE_COLUMNS, "image")
+            most = max(_SMALL, _UNPACKED * file.stat().st_size)
+            table = read_parquet(file, [image_name, label_name], most=most, rows_at_once=64)
+        except OSError as error:
             raise DatasetError(f"{file} is not a whole Parquet file: {error}; get it again") from error
-        label_name = _column(table, file, label_column, LABEL_COLUMNS, "label")
-        images += _encoded(table.column(_column(table, file, image_column, IMAGE_COLUMNS, "image")), file)
-        column = table.column(label_name)
-        if not pa.types.is_integer(column.type) or column.null_count:
-            raise DatasetError(
-                f"{file}: column '{label_name}' must hold a whole number in every row, not {column.type}"
-            )
-        labels.append(torch.from_numpy(column.to_numpy().astype("int64")))
-        names = names or _class_names(table.schema, label_name)
+        images += _encoded(table.column(image_name), file)
+        labels.append(_labels(table.column(label_name), f"{file}: column '{label_name}'"))
+        names = names or _class_names(schema, label_name)
     if not images:
         raise DatasetError(f"{', '.join(map(str, files))}: no rows")
     return _Split(files, images, torch.cat(labels), names)
 
 
-def _column(table: pa.Table, file: Path, asked: str | None, usual: Sequence[str], what: str) -> str:
+def _column(schema: pa.Schema, file: Path, asked: str | None, usual: Sequence[str], what: str) -> str:
     for name in (asked,) if asked is not None else usual:
-        if name in table.column_names:
+        if name in schema.names:
             return name
     wanted = asked if asked is not None else " or ".join(usual)
-    raise DatasetError(
-        f"{file} has no column {wanted}; it has {', '.join(table.column_names)}: set dataset.{what}_column"
-    )
+    raise DatasetError(f"{file} has no column {wanted}; it has {', '.join(schema.names)}: set dataset.{what}_column")
+
+
+def _labels(column: pa.ChunkedArray, what: str) -> Tensor:
+    if not pa.types.is_integer(column.type) or column.null_count:
+        raise DatasetError(f"{what} must hold a whole number in every row, not {column.type}")
+    values = column.to_numpy()
+    if len(values) and values.max() >= MOST_CLASSES:
+        raise DatasetError(f"{what} holds the label {values.max()}; labels are classes, counted from 0")
+    return torch.from_numpy(values.astype("int64"))
 
 
 def _encoded(column: pa.ChunkedArray, file: Path) -> list[bytes]:
-    flat = column.combine_chunks()
-    if pa.types.is_struct(flat.type) and flat.type.get_field_index("bytes") >= 0:
-        flat = flat.field("bytes")
-    values: list[bytes] = flat.to_pylist()
+    in_struct = pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0
+    values: list[bytes] = []
+    for chunk in column.chunks:
+        values += (chunk.field("bytes") if in_struct else chunk).to_pylist()
     bad = next((row for row, value in enumerate(values) if not isinstance(value, bytes)), None)
     if bad is not None:
         raise DatasetError(f"row {bad} of {file} holds no image bytes; files named by path are not followed")
@@ -165,5 +178,5 @@ def _class_names(schema: pa.Schema, label_column: str) -> Sequence[str]:
     try:
         facts = json.loads((schema.metadata or {})[b"huggingface"])
         return [str(name) for name in facts["info"]["features"][label_column]["names"]]
-    except (KeyError, TypeError, ValueError):
+    except MALFORMED:
         return ()

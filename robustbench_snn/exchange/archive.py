@@ -10,11 +10,11 @@ import re
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from robustbench_snn.errors import StoreError, UserError
+from robustbench_snn.reading import check_file
 from robustbench_snn.store.durable import replacing
 from robustbench_snn.store.os_errors import told
 
@@ -48,6 +48,7 @@ def unpack(file: Path, folder: Path) -> None:
         UserError: if it is no zip file, or holds anything but a submission's files; ``folder`` may hold some then.
     """
     try:
+        check_file(file, MOST_BYTES)
         _check_directory(file)
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
@@ -59,10 +60,12 @@ def unpack(file: Path, folder: Path) -> None:
                 raise UserError(f"{file} unpacks to more than {MOST_BYTES >> 30} GiB")
             for entry in entries:
                 _write(archive, entry, folder / entry.filename)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise UserError(f"{file} is damaged, or no zip file: {error}") from None
+    except UserError:
+        raise
     except OSError as error:
         raise StoreError(f"{file} cannot be unpacked: {told(error)}") from None
+    except Exception as error:  # of zip and of deflate
+        raise UserError(f"{file} is damaged, or no zip file: {error}") from None
 
 
 def pack(folder: Path, file: Path) -> None:

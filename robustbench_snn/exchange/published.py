@@ -16,6 +16,7 @@ from robustbench_snn.leaderboard.table import Row, Table
 from robustbench_snn.leaderboard.verification import wrong_content
 from robustbench_snn.leaderboard.versions import Version, read_table, tables, versions
 from robustbench_snn.leaderboard.withdrawal import withdrawals
+from robustbench_snn.reading import MALFORMED
 from robustbench_snn.spec.suite import MODEL_NAME, TABLE_NAME
 from robustbench_snn.store.records import Record
 
@@ -128,7 +129,7 @@ def read_version(folder: Path) -> Published:
     try:
         found = [*_wrong_files(folder), *wrong_content(table, folder, table.name)]
         content = read_content(table, folder)
-    except (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except MALFORMED as error:
         raise StoreError(f"{folder} cannot be read: {error}") from None
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.variance import Floats
+from robustbench_snn.reading import UnfitFileError, read_parquet
 from robustbench_snn.store.os_errors import unreadable
+
+_TYPES = {"model": "string", "evaluation": "string", "seed": "int64", "sample": "int64", "outcome": "double"}
 
 Place = tuple[str, str]
 """Where a score stands: (model, evaluation label)."""
@@ -101,8 +104,9 @@ def read_outcomes(path: Path) -> Outcomes:
         StoreError: if the file is missing or damaged, or the models have not all met the same samples.
     """
     try:
-        table = pq.read_table(path, columns=["model", "evaluation", "seed", "sample", "outcome"])
-    except (OSError, pa.ArrowInvalid) as error:
+        table = read_parquet(path, list(_TYPES))
+        _check_types(table)
+    except OSError as error:
         raise unreadable(path, error, "restore it from version control") from None
     codes = [table.column(name).combine_chunks().dictionary_encode() for name in ("model", "evaluation", "seed")]
     names = [code.dictionary.to_pylist() for code in codes]
@@ -120,6 +124,18 @@ def read_outcomes(path: Path) -> Outcomes:
         outcome = aligned(samples[: len(where)], ids[where], shares[where], f"{path}: {place[0]}")
         found.setdefault(place, {})[names[2][seed]] = outcome
     return Outcomes(samples, found)
+
+
+def _check_types(table: pa.Table) -> None:
+    """Makes sure that the columns are those that :func:`write_outcomes` writes.
+
+    Raises:
+        OSError: if they are not.
+    """
+    for name, wanted in _TYPES.items():
+        found = table.schema.field(name).type
+        if str(found.value_type if pa.types.is_dictionary(found) else found) != wanted or table.column(name).null_count:
+            raise UnfitFileError(f"its column '{name}' does not hold {wanted} in every row")
 
 
 def _check_lengths(path: Path, blocks: list[tuple[str, int]]) -> None:

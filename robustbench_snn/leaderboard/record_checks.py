@@ -11,15 +11,19 @@ from pydantic import ValidationError
 from robustbench_snn.leaderboard.findings import Finding, differences
 from robustbench_snn.leaderboard.schema1.table import Row as FirstRow
 from robustbench_snn.leaderboard.table import AnyTable, Row
+from robustbench_snn.reading import GIB, read_text
 from robustbench_snn.store.checks import fault_of_metrics, fault_of_record
 from robustbench_snn.store.records import Record
+
+MOST_BYTES = 4 * GIB
+"""Most bytes of the records of a version: hundreds of thousands."""
 
 
 def read_records(folder: Path) -> tuple[dict[str, Record], list[Finding]]:
     """The records of a version by key, and what is wrong with each by itself."""
     records: dict[str, Record] = {}
     findings: list[Finding] = []
-    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = read_text(folder / "records.jsonl", MOST_BYTES).splitlines()
     for number, line in enumerate(lines, 1):
         try:
             record = Record.model_validate_json(line)

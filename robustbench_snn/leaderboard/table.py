@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from robustbench_snn.leaderboard.comparison import Comparison, Scope, Test
-from robustbench_snn.leaderboard.schema1.table import FirstTable
+from robustbench_snn.leaderboard.schema1.table import FirstTable, Protocol
 from robustbench_snn.leaderboard.schema1.table import Row as FirstRow
 from robustbench_snn.leaderboard.statistics import Correction, Interval
 from robustbench_snn.reported import ReportedSet
@@ -188,7 +188,7 @@ class Table(Strict):
     title: str
     description: str
     suite: str
-    protocol: Mapping[str, Any]
+    protocol: Protocol
     protocol_hash: str
     dataset: str
     samples: int

@@ -23,7 +23,11 @@ from robustbench_snn.leaderboard.record_checks import keys_of, read_records, wro
 from robustbench_snn.leaderboard.table import AnyTable, Row, Table
 from robustbench_snn.leaderboard.versions import Version, lines_of, load_table, tables, versions, weights_beside
 from robustbench_snn.plan.keys import KEY_VERSION
+from robustbench_snn.reading import MALFORMED, read_text
 from robustbench_snn.store.records import Record
+
+MOST_PAGE = 1 << 28
+"""Most bytes of a page of a version."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def verify_version(results: Path, name: str, version: Version) -> Verified:
         table = load_table(results, name, version)
         findings += _wrong_pages(table, folder, str(version))
         findings += wrong_content(table, folder, name)
-    except (UserError, OSError, KeyError, ValueError, IndexError) as error:
+    except (UserError, *MALFORMED) as error:
         findings.append(Finding(str(folder.name), "", "", "a version that can be read", f"{error}"))
     return Verified(name, version, (folder / FILE).is_file(), tuple(findings))
 
@@ -121,7 +125,7 @@ def _wrong_manifest(results: Path, name: str, version: Version) -> Iterator[Find
 
 def _wrong_pages(table: AnyTable, folder: Path, version: str) -> Iterator[Finding]:
     for name, page in render_pages(table, version).items():
-        expected, found = page.splitlines(), (folder / name).read_text(encoding="utf-8").splitlines()
+        expected, found = page.splitlines(), read_text(folder / name, MOST_PAGE).splitlines()
         length = max(len(expected), len(found))
         rows = zip(expected + [""] * (length - len(expected)), found + [""] * (length - len(found)), strict=True)
         for number, (ours, theirs) in enumerate(rows, 1):

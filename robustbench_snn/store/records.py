@@ -13,6 +13,9 @@ from robustbench_snn.strict import Strict
 SCHEMA_VERSION = 2  # 1 had no hashes, and an identity without kind and peers
 """Raised when a field of :class:`Record` changes its meaning."""
 
+MOST = 1 << 63
+"""Counts are below this: what reads them need not expect more than 64 bits."""
+
 Column = NDArray[Any]
 """One value a sample, (N, ...), in the order of the samples."""
 
@@ -22,14 +25,14 @@ class Provenance(Strict):
 
     started: str = Field(description="UTC, ISO 8601")
     finished: str = Field(description="UTC, ISO 8601")
-    wall_seconds: float = Field(ge=0)
-    peak_memory_bytes: int = Field(ge=0, description="of the process, or of the GPU where one was used")
+    wall_seconds: float = Field(ge=0, allow_inf_nan=False)
+    peak_memory_bytes: int = Field(ge=0, lt=MOST, description="of the process, or of the GPU where one was used")
     device: str
     hardware: str
     driver: str | None
     neuron_implementation: str
     precision: Mapping[str, Any]
-    batch_size: int
+    batch_size: int = Field(ge=0, lt=MOST)
     command: tuple[str, ...]
     suite_sha256: str
     git_commit: str | None
@@ -79,10 +82,10 @@ class Record(Strict):
     suite: str
     model: str
     identity: Mapping[str, Any]
-    seed: int
-    timesteps: int = Field(ge=1)
-    parameters: int = Field(ge=0)
-    samples: int = Field(default=0, ge=0)
+    seed: int = Field(gt=-MOST, lt=MOST)
+    timesteps: int = Field(ge=1, lt=MOST)
+    parameters: int = Field(ge=0, lt=MOST)
+    samples: int = Field(default=0, ge=0, lt=MOST)
     metrics: Mapping[str, float] = Field(default_factory=dict)
     details: Mapping[str, Any] = Field(default_factory=dict)
     flags: tuple[str, ...] = ()

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robustbench_snn.digests import json_digest
 from robustbench_snn.errors import StoreError
+from robustbench_snn.reading import MALFORMED
 from robustbench_snn.training.result import EpochRecord
 from robustbench_snn.weights.tensors import read_tensors, write_tensors
 
@@ -18,6 +20,10 @@ KEPT = 2
 """Checkpoints kept: if the newest is damaged, the one before it serves."""
 
 _log = logging.getLogger(__name__)
+
+
+class _OfAnotherTrainingError(StoreError):
+    """A checkpoint that is whole, and not ours."""
 
 
 class Checkpoints:
@@ -50,7 +56,7 @@ class Checkpoints:
             "groups": state["param_groups"],
             "scaler": scaler.state_dict(),
         }
-        write_tensors(self._path(len(history)), tensors, facts)
+        write_tensors(self._path(len(history)), tensors, {"facts": facts, "sha256": json_digest(facts)})
         for path in self.paths()[KEPT:]:
             path.unlink(missing_ok=True)
 
@@ -68,21 +74,24 @@ class Checkpoints:
         Raises:
             StoreError: if there are checkpoints and none is whole, or they are of another training.
         """
-        damage: list[StoreError] = []
+        damage: list[Exception] = []
         for path in self.paths():
             try:
-                tensors, facts = read_tensors(path)
-            except StoreError as error:
-                _log.warning("%s; going back to the checkpoint before it", error)
+                tensors, facts = _read(path)
+                if facts["key"] != self.key:
+                    raise _OfAnotherTrainingError(
+                        f"{path} is of another training (recipe, data, model or seed differ); "
+                        "name another checkpoint folder or delete this one"
+                    )
+                history = [EpochRecord(**record) for record in facts["history"]]
+                self._apply(tensors, facts, model, optimizer, scaler)
+            except _OfAnotherTrainingError:
+                raise
+            except (*MALFORMED, StoreError, RuntimeError) as error:  # RuntimeError: torch's, over names and shapes
+                _log.warning("%s cannot be used: %s; going back to the checkpoint before it", path, error)
                 damage.append(error)
                 continue
-            if facts.get("key") != self.key:
-                raise StoreError(
-                    f"{path} is of another training (recipe, data, model or seed differ); "
-                    "name another checkpoint folder or delete this one"
-                )
-            self._apply(tensors, facts, model, optimizer, scaler)
-            return [EpochRecord(**record) for record in facts["history"]]
+            return history
         if damage:
             raise StoreError(f"no checkpoint in {self.folder} is whole; delete it to train afresh") from damage[0]
         return []
@@ -111,3 +120,15 @@ class Checkpoints:
         optimizer.load_state_dict({"state": state, "param_groups": facts["groups"]})
         if facts["scaler"]:
             scaler.load_state_dict(facts["scaler"])
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a checkpoint, and its facts, both as they were written.
+
+    Raises:
+        StoreError: if it is damaged.
+    """
+    tensors, header = read_tensors(path)
+    if header.get("sha256") != json_digest(header.get("facts")):
+        raise StoreError(f"{path} is damaged: its history does not match its checksum")
+    return tensors, header["facts"]

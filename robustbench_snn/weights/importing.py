@@ -141,11 +141,18 @@ def _lay(
     state = read_state(Path(file))
     if HEAD not in state or layout.depth(state) == 0:
         raise UserError(f"{file} is no {format} checkpoint: its keys are {', '.join(list(state)[:5]) or 'none'} ...")
+    if state[HEAD].ndim != 2 or not state[HEAD].numel():
+        raise UserError(
+            f"{file} is no {format} checkpoint: its {HEAD} is {tuple(state[HEAD].shape)}, not classes x width"
+        )
     large = image_size >= IMAGENET_SIDE
     imagenet = layout.imagenet(state) if layout.imagenet else large
     width = width or state[HEAD].shape[1]
+    depth = depth or layout.depth(state)
+    if depth * width**2 > sum(tensor.numel() for tensor in state.values()):  # its smallest block has 3 width^2
+        raise UserError(f"{file} holds too few numbers for {format} with depth {depth} and width {width}")
     parameters: dict[str, Any] = {
-        "depth": depth or layout.depth(state),
+        "depth": depth,
         "width": width,
         "heads": heads or _heads(layout, width, imagenet),
         "pool": layout.pool,

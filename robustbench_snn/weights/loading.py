@@ -48,11 +48,23 @@ def load_normalized_weights(model: Classifier, path: str | Path) -> dict[str, An
 
     Raises:
         StoreError: if the file is missing, truncated or damaged.
-        UserError: if a key is left over on either side or differs in shape; the message names the keys.
+        UserError: if a key is left over on either side or differs in shape (the message names the keys), or the
+            header's mean and std are not of images in [0, 1].
     """
     facts = load_weights(model, path)
     found: dict[str, Any] = {name: facts[name] for name in ("mean", "std") if name in facts}
     for name, values in found.items():
         buffer: Tensor = getattr(model.encoder, name)
+        if not _are_statistics(values, buffer.numel(), least=0.0 if name == "mean" else 1e-6):
+            raise UserError(f"the {name} in the header of {path} is not that of images of {buffer.numel()} channels")
         buffer.copy_(torch.tensor(values).reshape(buffer.shape))
     return found
+
+
+def _are_statistics(values: Any, channels: int, least: float) -> bool:
+    """Whether these are statistics of pixels in [0, 1], one number a channel."""
+    return (
+        isinstance(values, list)
+        and len(values) == channels
+        and all(type(value) in (int, float) and least <= value <= 1.0 for value in values)
+    )

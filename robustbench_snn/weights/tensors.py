@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from robustbench_snn.digests import tensor_digest
 from robustbench_snn.errors import StoreError
+from robustbench_snn.reading import GIB, check_file
 from robustbench_snn.store.durable import write_bytes
 from robustbench_snn.store.os_errors import writing
 
 __all__ = ["read_tensors", "save_weights", "tensor_digest", "write_tensors"]
 
 _HEADER = "robustbench_snn"
+
+MOST_BYTES = 16 * GIB
+"""Most bytes of a file of weights."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -41,22 +45,36 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Reads what :func:`write_tensors` wrote; of another writer's file the tensors, and no facts.
 
     Raises:
-        StoreError: if the file is missing, truncated, or its content does not match its checksum.
+        StoreError: if the file is missing, no regular file, truncated, or its content does not match its checksum.
     """
     try:
+        check_file(path, MOST_BYTES)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        header = json.loads(metadata.get(_HEADER, "{}"))
+        digest, facts = _stated(json.loads(metadata.get(_HEADER, "{}")))
+        whole = digest is None or digest == tensor_digest(tensors)
     except FileNotFoundError:
         if path.exists():  # safetensors calls a file that may not be read missing
             raise StoreError(f"permission denied: {path}; let this user read it") from None
         raise StoreError(f"{path} does not exist") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # of the reader, and of torch over types that it has no arithmetic for
         raise StoreError(f"{path} is not a whole safetensors file: {error}; delete it and run again") from error
-    if "sha256" in header and header["sha256"] != tensor_digest(tensors):
+    if not whole:
         raise StoreError(f"{path} is damaged: its content does not match its checksum; delete it and run again")
-    return tensors, header.get("facts", {})
+    return tensors, facts
+
+
+def _stated(header: Any) -> tuple[str | None, dict[str, Any]]:
+    """The checksum and the facts in our part of a header.
+
+    Raises:
+        ValueError: if they are not what :func:`write_tensors` writes.
+    """
+    facts = header.get("facts", {}) if isinstance(header, dict) else None
+    if not isinstance(facts, dict):
+        raise ValueError("its header is not that of weights")
+    return header.get("sha256"), facts
 
 
 def save_weights(model: nn.Module, path: Path, facts: Mapping[str, Any] | None = None) -> str:

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from robustbench_snn.strict import Strict
+
+_OF_EVALUATIONS = {"label": str, "name": str, "limit": int | None, "parameters": dict}
+
+
+def _checked_protocol(protocol: Mapping[str, Any]) -> Mapping[str, Any]:
+    evaluations = protocol.get("evaluations", [])
+    if not isinstance(protocol.get("dataset", {}), dict) or not isinstance(evaluations, list | tuple):
+        raise ValueError("dataset must be an object, and evaluations a list")
+    for evaluation in evaluations:
+        if not isinstance(evaluation, dict) or not all(
+            isinstance(evaluation[name], kind) for name, kind in _OF_EVALUATIONS.items() if name in evaluation
+        ):
+            raise ValueError("evaluations must be objects, their labels and names text, their limits whole numbers")
+    return protocol
+
+
+Protocol = Annotated[Mapping[str, Any], AfterValidator(_checked_protocol)]
+"""What all entries of a table share; pages are made of its evaluations."""
 
 
 class Against(Strict):
@@ -120,7 +138,7 @@ class FirstTable(Strict):
     title: str
     description: str
     suite: str
-    protocol: Mapping[str, Any]
+    protocol: Protocol
     protocol_hash: str
     dataset: str
     samples: int
