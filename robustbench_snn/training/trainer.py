@@ -58,7 +58,7 @@ def train(
         checkpoint_dir: where to keep the checkpoint of every epoch; None for none.
         progress: told of every batch and epoch.
         ranks: which of several processes this is, with ``torch.distributed`` set up; see
-            :func:`robustbench_snn.training.distributed.train_distributed`, which starts them.
+            :func:`robustbench_snn.training.train_distributed`, which starts them.
 
     Raises:
         TrainingError: if the loss is not finite, memory runs out, or processes end an epoch with different weights.
@@ -67,7 +67,9 @@ def train(
     """
     check_trainable(dataset, recipe, device)
     if recipe.processes != ranks.count:
-        raise UserError(f"this recipe is for {recipe.processes} processes; use training.distributed.train_distributed")
+        raise UserError(
+            f"this recipe is for {recipe.processes} processes; use robustbench_snn.training.train_distributed"
+        )
     run = _Run(classifier.to(device), dataset, recipe, seed, device, checkpoint_dir, ranks)
     resumed_from = len(run.history)
     with _generators_kept(device), _threads(recipe.threads):

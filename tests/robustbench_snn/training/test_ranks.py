@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
@@ -26,26 +22,7 @@ from robustbench_snn.training.ranks import Ranks
 from robustbench_snn.training.synchronised import synchronise
 
 Build = Callable[..., Classifier]
-
-
-def in_two(folder: Path, work: Callable[[int], Any]) -> list[Any]:
-    """What a function returns in each of two forked processes that can reach each other."""
-
-    def run(rank: int) -> None:
-        torch.set_num_threads(1)
-        dist.init_process_group(
-            "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2, timeout=timedelta(seconds=60)
-        )
-        torch.save(work(rank), folder / f"{rank}.pt")
-        dist.destroy_process_group()
-
-    processes = [multiprocessing.get_context("fork").Process(target=run, args=(rank,)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
-    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+InTwo = Callable[[Callable[[int], Any]], list[Any]]
 
 
 @pytest.mark.parametrize("mirrored", [True, False])
@@ -117,7 +94,7 @@ NORMS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 
 
-def test_statistics_are_of_the_whole_batch(tmp_path: Path) -> None:
+def test_statistics_are_of_the_whole_batch(in_two: InTwo) -> None:
     generator = torch.Generator().manual_seed(0)
     whole: dict[str, tuple[Tensor, Tensor]] = {}
     expected: dict[str, Any] = {}
@@ -143,7 +120,7 @@ def test_statistics_are_of_the_whole_batch(tmp_path: Path) -> None:
             found[name] = leaf.grad, gradients, dict(norm.state_dict()), norm.eval()(inputs).detach()
         return found
 
-    both = in_two(tmp_path, work)
+    both = in_two(work)
     for name, (gradient, gradients, state, evaluated) in expected.items():
         for rank, (own, _, kept, answered) in enumerate(one[name] for one in both):
             torch.testing.assert_close(own, gradient[rank::2], rtol=1e-12, atol=1e-12)
@@ -164,7 +141,7 @@ TRAININGS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def test_weights_are_those_of_one_process(build: Build, tmp_path: Path) -> None:
+def test_weights_are_those_of_one_process(build: Build, in_two: InTwo) -> None:
     digits = load_dataset("digits", train_limit=96)
     recipes = {
         name: resolve_recipe({"epochs": 1, "batch_size": 32, "optimizer": "sgd", "lr": 0.05} | values)
@@ -180,7 +157,7 @@ def test_weights_are_those_of_one_process(build: Build, tmp_path: Path) -> None:
         return dict(model.state_dict()), (record.loss, record.accuracy)
 
     start = {key: value.clone() for key, value in build().double().state_dict().items()}
-    both = in_two(tmp_path, lambda rank: {name: trained(name, Ranks(rank, 2)) for name in TRAININGS})
+    both = in_two(lambda rank: {name: trained(name, Ranks(rank, 2)) for name in TRAININGS})
     for name in TRAININGS:
         expected, facts = trained(name, Ranks())
         (one, first), (other, second) = (found[name] for found in both)
@@ -192,7 +169,7 @@ def test_weights_are_those_of_one_process(build: Build, tmp_path: Path) -> None:
 
 def test_what_processes_cannot_train(build: Build, digits: Dataset) -> None:
     recipe = Recipe(batch_size=32, processes=2)
-    with pytest.raises(UserError, match="recipe is for 2 processes; use training"):
+    with pytest.raises(UserError, match="recipe is for 2 processes; use robustbench_snn"):
         train(build(), digits, recipe, seed=0)
     with pytest.raises(UserError, match="100 training images are fewer than a batch of 128, and 2 processes"):
         check_trainable(digits, Recipe(processes=2), "cpu")
