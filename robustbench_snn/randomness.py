@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,6 +27,78 @@ def key_of(*parts: object) -> int:
     """Hashes any parts (by their ``str``) into one signed 64-bit key, the same on every machine."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Some samples of a batch whose others are computed elsewhere.
+
+    Attributes:
+        rows: int64 (b,), their places in the whole batch, ascending.
+        size: samples of the whole batch.
+    """
+
+    rows: Tensor
+    size: int
+
+    def part(self, index: int, count: int) -> Share:
+        """The same of one of ``count`` equal parts of the batch, each of which has as many of the samples."""
+        here, whole = len(self.rows) // count, self.size // count
+        return Share(self.rows[index * here : (index + 1) * here] - index * whole, whole)
+
+
+class SharedDraws:
+    """Draws of a batch that several processes compute in shares: each gets what one process would give its samples.
+
+    Args:
+        seed: of the generators, one a device; 0 or more.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._generators: dict[torch.device, torch.Generator] = {}
+
+    @contextmanager
+    def of(self, share: Share) -> Iterator[None]:
+        """Lets :func:`draw` draw for a share while inside; the next share goes on in the same streams."""
+        before = _shared.set((self, share))
+        try:
+            yield
+        finally:
+            _shared.reset(before)
+
+    def generator(self, device: torch.device) -> torch.Generator:
+        """The stream of a device."""
+        if device not in self._generators:
+            self._generators[device] = torch.Generator(device).manual_seed(self._seed)
+        return self._generators[device]
+
+
+_shared: ContextVar[tuple[SharedDraws, Share] | None] = ContextVar("shared draws", default=None)
+
+
+def draw(
+    make: Callable[[int, torch.Generator | None], Tensor], batch: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Random numbers of a batch, from torch's global generator; of a share, its rows of the whole batch's.
+
+    Args:
+        make: samples, and the generator (None for the global one), to a tensor with one row a sample.
+        batch: samples that are here; those beyond a share (what a batch is padded with) get the numbers of its first.
+        device: where the generator is.
+
+    Raises:
+        ValueError: if a share is computed, and fewer samples are drawn for.
+    """
+    found = _shared.get()
+    if found is None:
+        return make(batch, None)
+    draws, share = found
+    missing = batch - len(share.rows)
+    if missing < 0:
+        raise ValueError(f"{batch} samples are drawn for where {len(share.rows)} of {share.size} are computed")
+    rows = torch.cat([share.rows, share.rows[:1].expand(missing)])
+    return make(share.size, draws.generator(torch.device(device)))[rows.to(device)]
 
 
 class SampleRandom:
@@ -56,8 +131,11 @@ class SampleRandom:
     @classmethod
     def from_torch(cls, batch: int, device: torch.device | str = "cpu") -> SampleRandom:
         """Fresh streams from torch's global CPU generator (for training, where ``torch.manual_seed`` rules)."""
-        keys = torch.randint(-(2**63), 2**63 - 1, (batch,), dtype=torch.int64)
-        return cls(keys.to(device))
+
+        def keys(count: int, generator: torch.Generator | None) -> Tensor:
+            return torch.randint(-(2**63), 2**63 - 1, (count,), dtype=torch.int64, generator=generator)
+
+        return cls(draw(keys, batch).to(device))
 
     def __len__(self) -> int:
         return len(self.keys)

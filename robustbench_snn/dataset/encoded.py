@@ -165,6 +165,8 @@ class EncodedSamples(Samples):
         describe: names an image, by its row in ``sources``, in error messages.
     """
 
+    slow = True
+
     def __init__(
         self,
         sources: Sequence[bytes | Path],

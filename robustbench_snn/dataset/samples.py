@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -47,7 +48,11 @@ class Samples(ABC):
     Attributes:
         labels: int64 (N,).
         ids: int64 (N,), unique and stable.
+        slow: fetching images takes time, so that a training has a thread of its own fetch them ahead; only where
+            :meth:`images` may be called from another thread.
     """
+
+    slow: ClassVar[bool] = False
 
     def __init__(self, labels: Tensor, ids: Tensor) -> None:
         if labels.shape != ids.shape or labels.ndim != 1:

@@ -11,39 +11,26 @@ from torch.nn.modules import module as torch_module
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.machine import total_memory
-from robustbench_snn.model.backbone import Backbone
+from robustbench_snn.model.building import build_classifier, build_parts
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.model.encoder import Encoder
 from robustbench_snn.model.task import Task
 from robustbench_snn.parameters import Readout
 from robustbench_snn.registry import backbones, encoders, models
 from robustbench_snn.registry.spec import ComponentSpec
 
 
-def build_classifier(
+def build_checked(
     encoder: ComponentSpec, backbone: ComponentSpec, task: Task, readout: Readout | None = None
 ) -> Classifier:
-    """Builds an encoder on a backbone.
-
-    Args:
-        encoder: the spike encoder.
-        backbone: the backbone, which is built first: it says what stem the encoder has.
-        task: what the model is asked to do.
-        readout: logits of the steps to one answer; None takes the backbone's own.
+    """As :func:`robustbench_snn.model.building.build_classifier`, for what a suite file asks for.
 
     Raises:
         UserError: if the two do not go together, or their weights would not fit into this machine's memory.
     """
-
-    def build() -> tuple[Encoder, Backbone]:
-        body: Backbone = backbones.create(backbone.name, task, **backbone.parameters)
-        head: Encoder = encoders.create(encoder.name, body.stem, **encoder.parameters)
-        return head, body
-
     if not (encoders.get(encoder.name).is_outside or backbones.get(backbone.name).is_outside):
         with torch.device("meta"), _weighed(total_memory()):  # shapes alone: no memory, no random numbers
-            build()
-    return Classifier(*build(), task.timesteps, readout)
+            build_parts(encoder, backbone, task)
+    return build_classifier(encoder, backbone, task, readout)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.execution.building import build_classifier, build_plugin_model
+from robustbench_snn.execution.building import build_checked, build_plugin_model
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.target import Target
@@ -48,7 +48,7 @@ class TrainedModels:
     def classifier(self, entry: ClassifierEntry, cell: TrainCell) -> Classifier:
         """An encoder on a backbone, its weights drawn from the cell's seed."""
         torch.manual_seed(cell.seed)
-        return build_classifier(entry.encoder, entry.backbone, self.task(cell), entry.readout)
+        return build_checked(entry.encoder, entry.backbone, self.task(cell), entry.readout)
 
     def plugin_model(self, entry: PluginEntry, cell: TrainCell) -> nn.Module:
         """A plug-in's model; what it draws follows from the cell's seed."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_snn.errors import StoreError
-from robustbench_snn.execution.building import build_classifier
+from robustbench_snn.model.building import build_classifier
 from robustbench_snn.model.target import Target
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry.spec import ComponentSpec

@@ -174,19 +174,31 @@ class Session:
     ) -> dict[str, Any]:
         """Trains the model in place, or loads the weights that the suite names; returns details for the record."""
         from robustbench_snn.training import resolve_recipe, train
+        from robustbench_snn.training.distributed import train_distributed
+        from robustbench_snn.training.job import Blueprint
 
         if entry.weights is not None:
             normalization = load_normalized_weights(model, entry.weights)
             return {"weights": entry.weights, "normalization": normalization}
-        result = train(
-            model,
-            self.plan.dataset,
-            resolve_recipe(entry.recipe),
-            seed=cell.seed,
-            device=self.settings.device,
-            checkpoint_dir=self.store.work_folder(key),
-            progress=told,
-        )
+        recipe, dataset = resolve_recipe(entry.recipe), self.plan.dataset
+        whole: dict[str, Any] = {
+            "seed": cell.seed,
+            "device": self.settings.device,
+            "checkpoint_dir": self.store.work_folder(key),
+            "progress": told,
+        }
+        if recipe.processes == 1:
+            result = train(model, dataset, recipe, **whole)
+        else:
+            blueprint = Blueprint(
+                encoder=entry.encoder,
+                backbone=entry.backbone,
+                readout=entry.readout,
+                timesteps=entry.timesteps,
+                dataset=self.plan.suite.dataset,
+                plugins=self.settings.plugins,
+            )
+            result = train_distributed(model, dataset, recipe, blueprint=blueprint, **whole)
         history = [epoch.model_dump(mode="json") for epoch in result.history]
         return {"history": history, "images_per_second": result.images_per_second}
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from robustbench_snn.training.catalogue import recipes, resolve_recipe
+from robustbench_snn.training.distributed import train_distributed
+from robustbench_snn.training.job import Blueprint
 from robustbench_snn.training.recipe import Recipe
 from robustbench_snn.training.result import EpochRecord, TrainingError, TrainingProgress, TrainResult
 from robustbench_snn.training.trainer import check_trainable, train
 
 __all__ = [
+    "Blueprint",
     "EpochRecord",
     "Recipe",
     "TrainResult",
@@ -17,4 +20,5 @@ __all__ = [
     "recipes",
     "resolve_recipe",
     "train",
+    "train_distributed",
 ]

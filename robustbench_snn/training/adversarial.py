@@ -15,6 +15,7 @@ from robustbench_snn.estimator.contract import estimating, make
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Count, Epsilon
+from robustbench_snn.randomness import draw
 from robustbench_snn.registry.spec import TRAINING, ComponentSpec, EstimatorSpec
 from robustbench_snn.strict import Strict
 
@@ -77,9 +78,10 @@ def adversarial_images(model: nn.Module, images: Tensor, targets: Tensor, config
     target = Target(model)
     clean, current = images.detach(), images.detach()
     if config.random_start:
-        noise = 2.0 * torch.rand_like(clean) - 1.0
-        wide = ball.ascent(noise) * torch.rand_like(clean[:, :1, :1, :1]) if config.norm == "l2" else noise
-        small = 0.001 * torch.randn_like(clean)
+        noise = 2.0 * _drawn(torch.rand, torch.rand_like, clean) - 1.0
+        radii = clean[:, :1, :1, :1]
+        wide = ball.ascent(noise) * _drawn(torch.rand, torch.rand_like, radii) if config.norm == "l2" else noise
+        small = 0.001 * _drawn(torch.randn, torch.randn_like, clean)
         current = ball.project(clean + (small if config.kind == "trades" else config.eps * wide), clean)
     with target.frozen(), estimating(target, config.estimator):
         with torch.no_grad():
@@ -91,6 +93,18 @@ def adversarial_images(model: nn.Module, images: Tensor, targets: Tensor, config
                 (gradient,) = torch.autograd.grad(loss, leaf)
             current = ball.project(current + alpha * ball.ascent(gradient), clean)
     return current.detach()
+
+
+def _drawn(shaped: Callable[..., Tensor], like: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Random numbers of the images' shape and kind; of a share of a batch, its rows of the whole batch's."""
+
+    def make(count: int, generator: torch.Generator | None) -> Tensor:
+        if generator is None:
+            return like(images)
+        shape = count, *images.shape[1:]
+        return shaped(shape, generator=generator, dtype=images.dtype, device=images.device)
+
+    return draw(make, len(images), images.device)
 
 
 def adversarial_objective(config: AdversarialConfig, clean: Objective) -> Objective:

@@ -9,6 +9,7 @@ from timm.data.mixup import Mixup, mixup_target
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
+from robustbench_snn.randomness import Share
 from robustbench_snn.training.randaugment import RandAugment
 from robustbench_snn.training.recipe import Recipe
 
@@ -21,10 +22,15 @@ class Augmentation:
         classes: number of classes K.
         mean: mean of each channel: what erased rectangles and rotated corners are filled with.
         mixing: mix images in this epoch.
+        share: which images of the batch are given; their numbers are drawn for the whole of it, so that they become
+            what they become among all. Where images are mixed, its rows are closed under i -> size - 1 - i. None
+            where the batch is given whole.
     """
 
-    def __init__(self, recipe: Recipe, classes: int, mean: Sequence[float], *, mixing: bool) -> None:
-        self.recipe = recipe
+    def __init__(
+        self, recipe: Recipe, classes: int, mean: Sequence[float], *, mixing: bool, share: Share | None = None
+    ) -> None:
+        self.recipe, self.share = recipe, share
         self.mean = mean
         self.smoothing, self.classes = recipe.label_smoothing, classes
         self.mix: Mixup | None = None
@@ -45,12 +51,12 @@ class Augmentation:
         """
         recipe = self.recipe
         if recipe.crop_padding:
-            images = random_crop(images, recipe.crop_padding)
+            images = random_crop(images, recipe.crop_padding, self.share)
         if recipe.horizontal_flip:
-            flipped = torch.rand(len(images)) < recipe.horizontal_flip
+            flipped = self._own(torch.rand(self._size(images))) < recipe.horizontal_flip
             images = torch.where(flipped[:, None, None, None], images.flip(3), images)
         if self.randaugment is not None:
-            images = self.randaugment(images)
+            images = self.randaugment(images, self.share)
         if self.mix is None:
             return self._erase(images), mixup_target(labels, self.classes, smoothing=self.smoothing)
         mixed, targets = self.mix(images.clone(), labels)  # in place, each image with its mirror in the batch
@@ -59,15 +65,22 @@ class Augmentation:
     def _erase(self, images: Tensor) -> Tensor:
         if not self.recipe.random_erasing:
             return images
-        kept = self.erase(torch.ones(len(images), 1, *images.shape[2:])).bool()
+        kept = self._own(self.erase(torch.ones(self._size(images), 1, *images.shape[2:]))).bool()
         return torch.where(kept, images, torch.tensor(self.mean).reshape(1, -1, 1, 1))
 
+    def _size(self, images: Tensor) -> int:
+        return len(images) if self.share is None else self.share.size
 
-def random_crop(images: Tensor, padding: int) -> Tensor:
+    def _own(self, drawn: Tensor) -> Tensor:
+        return drawn if self.share is None else drawn[self.share.rows]
+
+
+def random_crop(images: Tensor, padding: int, share: Share | None = None) -> Tensor:
     """Crops each image at a place of its own from itself with a black border of ``padding`` pixels."""
     batch, _, height, width = images.shape
     padded = torch.nn.functional.pad(images, [padding] * 4)
-    top, left = torch.randint(0, 2 * padding + 1, (2, batch, 1))
+    places = torch.randint(0, 2 * padding + 1, (2, batch if share is None else share.size, 1))
+    top, left = places if share is None else places[:, share.rows]
     rows = (top + torch.arange(height))[:, None, :, None]
     columns = (left + torch.arange(width))[:, None, None, :]
     return padded[torch.arange(batch)[:, None, None, None], torch.arange(images.shape[1])[:, None, None], rows, columns]

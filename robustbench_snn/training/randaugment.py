@@ -11,6 +11,8 @@ from PIL import Image, ImageOps
 from timm.data.auto_augment import rand_augment_transform
 from torch import Tensor
 
+from robustbench_snn.randomness import Share
+
 
 class RandAugment:
     """Augments each image of a batch on its own, in 256 grey levels, as PIL does.
@@ -26,11 +28,22 @@ class RandAugment:
         self._fill = fill if len(fill) == 3 else fill[0]
         self._transforms: dict[int, Any] = {}
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Images float32 (B, C, H, W) in [0, 1], C 1 or 3; the result likewise."""
+    def __call__(self, images: Tensor, share: Share | None = None) -> Tensor:
+        """Images float32 (B, C, H, W) in [0, 1], C 1 or 3; the result likewise.
+
+        Of a share of a batch, each image becomes what it becomes in the whole batch: one pixel stands for each of the
+        others, since what is drawn for an image depends on no image's size.
+        """
         transform = self._transform(min(images.shape[2:]))
         pixels = images.mul(255.0).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-        done = [np.asarray(transform(Image.fromarray(p.squeeze(2) if p.shape[2] == 1 else p))) for p in pixels]
+        own = [Image.fromarray(p.squeeze(2) if p.shape[2] == 1 else p) for p in pixels]
+        if share is None:
+            done = [np.asarray(transform(image)) for image in own]
+        else:
+            pixel = Image.new(own[0].mode, (1, 1))
+            here = dict(zip(share.rows.tolist(), own, strict=True))
+            every = {place: transform(here.get(place, pixel)) for place in range(share.size)}
+            done = [np.asarray(every[place]) for place in here]
         stacked = torch.from_numpy(np.stack(done)).reshape(pixels.shape).permute(0, 3, 1, 2)
         return stacked.to(torch.float32).div(255.0).contiguous()
 

@@ -36,6 +36,9 @@ class Recipe(Strict):
         accumulate: parts that a batch is computed in, one after another, where memory is short; must divide
             ``batch_size``. The optimizer takes one step a batch whatever it is, and its gradient is that of the whole
             batch; but a batch norm takes its statistics from each part.
+        processes: how many processes train the one model together, each on its share of every batch and, with
+            ``--device cuda``, on a GPU of its own; must divide ``batch_size / accumulate`` (twice over where images
+            are mixed). The mathematics are those of one process; the last bits of the weights are not.
         optimizer: ``adamw`` (Loshchilov and Hutter, 2019, arXiv:1711.05101), ``sgd`` (with ``momentum``) or ``adam``.
             Weight decay spares biases, norms and all else of one dimension, as timm does.
         lr: peak learning rate.
@@ -68,6 +71,7 @@ class Recipe(Strict):
     epochs: Count = 100
     batch_size: Count = 128
     accumulate: Count = 1
+    processes: Count = 1
     optimizer: Literal["adamw", "sgd", "adam"] = "adamw"
     lr: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
@@ -115,17 +119,19 @@ class Recipe(Strict):
             raise ValueError(f"mixup and cutmix need an even batch_size, got {self.batch_size}")
         if self.batch_size % self.accumulate:
             raise ValueError(f"accumulate ({self.accumulate}) must divide batch_size ({self.batch_size})")
+        part, unit = self.batch_size // self.accumulate, self.processes * (2 if self.mixes else 1)
+        if self.processes > 1 and part % unit:
+            pairs = " times 2, for pairs of mixed images," if self.mixes else ""
+            raise ValueError(f"processes ({self.processes}){pairs} must divide batch_size / accumulate ({part})")
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr ({self.min_lr}) must not exceed lr ({self.lr})")
         return self
 
     @model_serializer(mode="wrap")
     def _without_what_is_as_ever(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The values; keys of trainings from before ``accumulate`` was there hold none."""
+        """The values; keys of trainings from before ``accumulate`` and ``processes`` were there hold neither."""
         values: dict[str, Any] = plain(self)
-        if values.get("accumulate") == 1:
-            values.pop("accumulate")
-        return values
+        return {name: value for name, value in values.items() if name not in ("accumulate", "processes") or value != 1}
 
     @property
     def mixes(self) -> bool:

@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,15 @@ from robustbench_snn.dataset import Dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.fusing import fusing
-from robustbench_snn.randomness import key_of
-from robustbench_snn.training.batches import Prepared, TrainingBatches, batch_size, seed_everything
+from robustbench_snn.randomness import SharedDraws, key_of
+from robustbench_snn.training.batches import Prepared, TrainingBatches, batch_size, seed_everything, torch_seed
 from robustbench_snn.training.checkpoint import Checkpoints
 from robustbench_snn.training.objective import objective_of
 from robustbench_snn.training.optimization import LearningRate, make_optimizer
+from robustbench_snn.training.ranks import ALONE, Ranks
 from robustbench_snn.training.recipe import Recipe
 from robustbench_snn.training.result import EpochRecord, TrainingError, TrainingProgress, TrainResult
+from robustbench_snn.weights.tensors import tensor_digest
 
 _CHECK_EVERY = 50
 """Batches between two looks at the losses on an accelerator, where each look waits for the device."""
@@ -38,6 +40,7 @@ def train(
     device: str = "cpu",
     checkpoint_dir: Path | None = None,
     progress: TrainingProgress | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Trains a classifier in place and leaves it in eval mode.
 
@@ -54,14 +57,20 @@ def train(
         device: where to compute.
         checkpoint_dir: where to keep the checkpoint of every epoch; None for none.
         progress: told of every batch and epoch.
+        ranks: which of several processes this is, with ``torch.distributed`` set up; see
+            :func:`robustbench_snn.training.train_distributed`, which starts them.
 
     Raises:
-        TrainingError: if the loss is not finite, or memory runs out.
-        UserError: if the recipe cannot be run on this device or this dataset.
+        TrainingError: if the loss is not finite, memory runs out, or processes end an epoch with different weights.
+        UserError: if the recipe cannot be run on this device or this dataset, or is one for more processes.
         StoreError: if the checkpoints are of another training, damaged, or cannot be written.
     """
     check_trainable(dataset, recipe, device)
-    run = _Run(classifier.to(device), dataset, recipe, seed, device, checkpoint_dir)
+    if recipe.processes != ranks.count:
+        raise UserError(
+            f"this recipe is for {recipe.processes} processes; use robustbench_snn.training.train_distributed"
+        )
+    run = _Run(classifier.to(device), dataset, recipe, seed, device, checkpoint_dir, ranks)
     resumed_from = len(run.history)
     with _generators_kept(device), _threads(recipe.threads):
         for epoch in range(resumed_from, recipe.total_epochs):
@@ -70,7 +79,9 @@ def train(
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 raise _explained(error, run.size, classifier.timesteps) from error
             run.history.append(record)
-            if run.checkpoints is not None:
+            if not ranks.agree(tensor_digest(classifier.state_dict())):
+                raise TrainingError(f"the processes have different weights after epoch {epoch + 1}")
+            if run.checkpoints is not None and ranks.rank == 0:
                 run.checkpoints.save(classifier, run.optimizer, run.scaler, run.history)
             if progress is not None:
                 left = sum(r.seconds for r in run.history) / len(run.history) * (recipe.total_epochs - epoch - 1)
@@ -92,7 +103,20 @@ def check_trainable(dataset: Dataset, recipe: Recipe, device: str) -> None:
         raise UserError(
             "mixed_precision fp16 needs a CUDA device; on others set training.mixed_precision to off or bf16"
         )
-    batch_size(dataset.train, recipe)
+    size = batch_size(dataset.train, recipe)
+    if recipe.processes == 1:
+        return
+    if size < recipe.batch_size:
+        raise UserError(
+            f"{len(dataset.train)} training images are fewer than a batch of {recipe.batch_size}, and "
+            f"{recipe.processes} processes take whole batches; lower recipe.batch_size or raise train_limit"
+        )
+    if torch.device(device).type == "cuda" and torch.cuda.device_count() < recipe.processes:
+        raise UserError(
+            f"recipe.processes is {recipe.processes}, each on a GPU of its own, and this machine shows "
+            f"{torch.cuda.device_count()}; set recipe.processes to that, which makes it another cell, or take "
+            "another machine"
+        )
 
 
 class _Run:
@@ -106,10 +130,10 @@ class _Run:
         seed: int,
         device: str,
         folder: Path | None,
+        ranks: Ranks,
     ) -> None:
         self.classifier, self.dataset, self.recipe = classifier, dataset, recipe
-        self.seed, self.device = seed, device
-        self.objective = objective_of(recipe)
+        self.seed, self.device, self.ranks = seed, device, ranks
         self.optimizer = make_optimizer(classifier, recipe)
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=recipe.mixed_precision == "fp16")
         self.size = batch_size(dataset.train, recipe)
@@ -119,6 +143,8 @@ class _Run:
         if folder is not None:
             self.checkpoints = Checkpoints(folder, training_key(classifier, dataset, recipe, seed))
             self.history = self.checkpoints.restore(classifier, self.optimizer, self.scaler)
+        self.share = ranks.share(self.size, mirrored=recipe.mixes)
+        self.losses = ranks.stepper(classifier, objective_of(recipe))
 
     def epoch(self, epoch: int, progress: TrainingProgress | None) -> EpochRecord:
         """Trains one epoch, counted from 0."""
@@ -130,6 +156,7 @@ class _Run:
             mean=self.dataset.mean,
             seed=self.seed,
             epoch=epoch,
+            ranks=self.ranks,
         )
         self.classifier.train()
         losses = torch.zeros(len(batches), device=self.device)
@@ -138,8 +165,7 @@ class _Run:
         checked = 0
         for index, prepared in enumerate(batches):
             rate = self.rate.set(epoch, index)
-            seed_everything(self.seed, "forward", epoch, index)
-            losses[index], hits = self._step(prepared)
+            losses[index], hits = self._step(prepared, self._draws(epoch, index))
             right += hits
             last = index + 1 == len(batches)
             if self.device == "cpu" or last or index % _CHECK_EVERY == _CHECK_EVERY - 1:
@@ -149,25 +175,38 @@ class _Run:
                 speed = (index + 1) * self.size / (time.perf_counter() - started)
                 progress.batch(epoch + 1, self.recipe.total_epochs, index + 1, len(batches), speed)
         images = len(batches) * self.size
-        accuracy = int(right) / images
-        loss = float(losses.double().mean())
+        accuracy = int(self.ranks.total(right)) / images
+        loss = float(self.ranks.total(losses.double()).mean() / self.ranks.count)
         seconds = time.perf_counter() - started
         return EpochRecord(epoch=epoch + 1, loss=loss, accuracy=accuracy, lr=rate, images=images, seconds=seconds)
 
-    def _step(self, prepared: Prepared) -> tuple[Tensor, Tensor]:
-        """One step of the optimizer: the loss, and how many images were answered right."""
+    def _draws(self, epoch: int, index: int) -> SharedDraws:
+        """Seeds what the forward passes of a batch draw from.
+
+        Of several processes each gets its share of what one would draw for encoders and adversarial noise; all else
+        (dropout) draws from the global generators, which differ.
+        """
+        parts = self.seed, "forward", epoch, index
+        seed_everything(*parts, *([self.ranks.rank] if self.ranks.rank else []))
+        return SharedDraws(torch_seed(*parts))
+
+    def _step(self, prepared: Prepared, draws: SharedDraws) -> tuple[Tensor, Tensor]:
+        """One step of the optimizer: the loss, and how many images were answered right, of those that are here."""
         images, targets, labels = (tensor.to(self.device, non_blocking=True) for tensor in prepared)
         precision = self.recipe.mixed_precision
         dtype = torch.float16 if precision == "fp16" else torch.bfloat16
         autocast = torch.autocast(torch.device(self.device).type, dtype=dtype, enabled=precision != "off")
         self.optimizer.zero_grad(set_to_none=True)
         part = -(-len(images) // self.recipe.accumulate)
+        parts = list(zip(images.split(part), targets.split(part), labels.split(part), strict=True))
         total, hits = torch.zeros((), device=self.device), torch.zeros((), dtype=torch.int64, device=self.device)
-        for some, wanted, named in zip(images.split(part), targets.split(part), labels.split(part), strict=True):
-            with autocast, fusing(self.classifier):
-                loss, logits = self.objective(self.classifier, some, wanted)
-            loss = loss * (len(some) / len(images))  # the losses are means over samples
-            self.scaler.scale(loss).backward()
+        for index, (some, wanted, named) in enumerate(parts):
+            drawing = nullcontext() if self.share is None else draws.of(self.share.part(index, len(parts)))
+            with self.losses.summing(last=index + 1 == len(parts)):
+                with autocast, fusing(self.classifier), drawing:
+                    loss, logits = self.losses(some, wanted)
+                loss = loss * (len(some) / len(images))  # the losses are means over samples
+                self.scaler.scale(loss).backward()
             total, hits = total + loss.detach(), hits + (logits.argmax(1) == named).sum()
         if self.recipe.gradient_clip is not None:
             self.scaler.unscale_(self.optimizer)

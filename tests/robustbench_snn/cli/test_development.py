@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from robustbench_snn.execution.building import build_classifier
+from robustbench_snn.model.building import build_classifier
 from robustbench_snn.model.task import Task
 from robustbench_snn.registry.spec import ComponentSpec
 from robustbench_snn.testing.scaffold import new_component

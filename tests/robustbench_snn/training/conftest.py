@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from robustbench_snn.dataset import Dataset, load_dataset
@@ -63,3 +68,26 @@ def build(digits: Dataset) -> Callable[..., Classifier]:
         return Classifier(encoders.create(encoder, backbone.stem), backbone, 3, readout)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def in_two(tmp_path: Path) -> Callable[[Callable[[int], Any]], list[Any]]:
+    """What a function of the rank returns in each of two forked processes that can reach each other."""
+
+    def both(work: Callable[[int], Any]) -> list[Any]:
+        def run(rank: int) -> None:
+            torch.set_num_threads(1)
+            meeting, patience = f"file://{tmp_path}/meeting", timedelta(seconds=60)
+            dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)
+            torch.save(work(rank), tmp_path / f"{rank}.pt")
+            dist.destroy_process_group()
+
+        processes = [multiprocessing.get_context("fork").Process(target=run, args=(rank,)) for rank in range(2)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0, 0]
+        return [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+
+    return both

@@ -54,6 +54,8 @@ def test_overrides_and_defaults() -> None:
         ({"epochs": 2, "warmup_epochs": 2}, "fewer than epochs"),
         ({"randaugment": "rand-x9"}, "rand-m9-n1-mstd0.4-inc1"),
         ({"min_lr": 1.0}, "must not exceed lr"),
+        ({"batch_size": 100, "processes": 8}, "processes .8. must divide batch_size / accumulate .100."),
+        ({"batch_size": 24, "accumulate": 2, "processes": 4, "mixup": 1}, "times 2.* must divide .* .12."),
         ({"batch_size": 100, "accumulate": 3}, "accumulate .3. must divide batch_size .100."),
         ({"optimizer": "lion"}, "adamw"),
         ({"adversarial": {"eps": "8/255", "stepz": 3}}, "adversarial.stepz"),
@@ -68,8 +70,10 @@ def test_mistakes(values: dict[str, Any], message: str) -> None:
 def test_a_batch_in_one_part_leaves_no_trace() -> None:
     assert "accumulate" not in Recipe(accumulate=1).model_dump(mode="json")
     assert '"accumulate"' not in Recipe().model_dump_json()
-    recipe = Recipe(batch_size=64, accumulate=4)
-    assert recipe.model_dump(mode="json") == Recipe(batch_size=64).model_dump(mode="json") | {"accumulate": 4}
+    recipe = Recipe(batch_size=64, accumulate=4, processes=2)
+    plain = Recipe(batch_size=64).model_dump(mode="json")
+    assert not {"accumulate", "processes"} & set(plain)
+    assert recipe.model_dump(mode="json") == plain | {"accumulate": 4, "processes": 2}
     assert Recipe.model_validate(recipe.model_dump()) == recipe
 
 
