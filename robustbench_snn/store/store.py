@@ -112,18 +112,17 @@ class Store:
             StoreError: if the record is of a newer format, or cannot be looked at; it stays where it is then.
         """
         if not self._is_there(key):
-            if not self._claim(key).exists():
-                return None
-            time.sleep(_SWAP_SECONDS)  # its holder may be swapping it
-            if not self._is_there(key):
-                return None
+            return None
         found = self._checked(self.folder(key), key)
         if isinstance(found, str):  # another run may have swapped it in the middle of that
             found = self._checked(self.folder(key), key)
         return found if isinstance(found, Record) else self._set_aside_damaged(key, found)
 
     def _is_there(self, key: str) -> bool:
+        """Whether a cell has a folder; looked for once more where whoever claimed it may be swapping it."""
         try:
+            if not self.folder(key).is_dir() and self._claim(key).exists():
+                time.sleep(_SWAP_SECONDS)
             return self.folder(key).is_dir()
         except OSError as error:
             raise unreadable(self.folder(key), error, AGAIN) from None
@@ -168,11 +167,15 @@ class Store:
         """Sets a damaged cell aside, unless another run has put a sound one in its place by now: that goes back."""
         self._sound.pop(key, None)
         with writing(self.root / "set_aside" / key):
-            if target := move_aside(self.root, key, self.folder(key)):
-                found = self._checked(target, key)
-                if isinstance(found, Record) and moved(target, self.folder(key)):
-                    return found
+            if not (target := move_aside(self.root, key, self.folder(key))):
+                return None
+            found = self._checked(target, key)
+            if isinstance(found, str):
                 write_reason(target, fault)
+            elif moved(target, self.folder(key)):
+                return found
+            else:  # and a third run was faster than that: its cell stays
+                discard(target)
         return None
 
     def reasons(self) -> dict[str, str]:
@@ -214,6 +217,7 @@ class Store:
         Raises:
             StoreError: if the file is missing or damaged.
         """
+        self._is_there(key)
         return read_samples(self.folder(key) / SAMPLES)
 
     def arrays(self, key: str) -> dict[str, Column]:
@@ -222,6 +226,7 @@ class Store:
         Raises:
             StoreError: if the file is damaged.
         """
+        self._is_there(key)
         return read_arrays(self.folder(key) / ARRAYS)
 
     def write(self, record: Record, fill: Callable[[Path], object], *, replace: bool = False) -> Record:

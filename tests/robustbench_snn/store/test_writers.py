@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from robustbench_snn.errors import StoreError
 from robustbench_snn.store import durable
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store, write_samples
@@ -100,6 +101,30 @@ def test_a_cell_that_another_run_repairs_meanwhile_is_not_set_aside(
     assert store.reasons() == {}
 
 
+def test_a_sound_cell_that_cannot_go_back_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three runs: one looks at a cell in the middle of a swap, and two more swap it before that one is done."""
+    store, other = Store(tmp_path), Store(tmp_path)
+    store.write(evaluated("one"), fill)
+    (store.folder(KEY) / "samples.parquet").write_bytes(b"x")
+    move = durable.moved
+
+    def repaired_before_and_after(folder: Path, target: Path) -> bool:
+        monkeypatch.setattr("robustbench_snn.store.aside.moved", move)
+        other.write(evaluated("two"), fill, replace=True)
+        done = move(folder, target)
+        other.write(evaluated("three"), fill, replace=True)
+        return done
+
+    monkeypatch.setattr("robustbench_snn.store.aside.moved", repaired_before_and_after)
+    store.get(KEY)
+    found = store.get(KEY)
+    assert found is not None
+    assert found.provenance.hardware == "three"
+    assert store.reasons() == {}
+
+
 def test_a_reader_looks_again_while_a_cell_is_swapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
     written = store.write(evaluated(), fill)
@@ -109,6 +134,8 @@ def test_a_reader_looks_again_while_a_cell_is_swapped(tmp_path: Path, monkeypatc
     assert store.get(KEY) is None  # nobody has claimed it: nobody swaps it
     with store.claim(KEY):  # type: ignore[union-attr]
         assert store.get(KEY) == written
+        store.folder(written.key).rename(away)
+        assert store.samples(KEY)["correct"].tolist() == SAMPLES["correct"].tolist()
     assert store.reasons() == {}
 
 
@@ -173,7 +200,11 @@ def _read_often(root: Path, always: bool) -> None:
     for _ in range(60):
         found = store.get(KEY)
         assert found is not None or not always
-        assert found is None or store.samples(KEY)["correct"].tolist() == SAMPLES["correct"].tolist()
+        try:
+            assert found is None or store.samples(KEY)["correct"].tolist() == SAMPLES["correct"].tolist()
+        except StoreError as error:  # nobody has claimed the cell that is swapped here
+            if always or "is missing" not in str(error):
+                raise
 
 
 @pytest.mark.parametrize("step", range(1, 9))
