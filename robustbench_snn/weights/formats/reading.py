@@ -47,6 +47,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"{path} is damaged, or holds more than tensors and could run code: it was not loaded{_object(error)}. "
             "Save the state dict of its model alone, with torch.save(model.state_dict(), FILE) where it was trained"
         ) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a pickle of plain values is a program still, and fails in all ways
         raise UserError(f"{path} cannot be read, it is truncated or no PyTorch file: {error}") from error
     for wrapper in WRAPPERS:
