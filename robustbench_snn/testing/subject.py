@@ -67,7 +67,7 @@ def small_target(task: Task | None = None, *, encoder: str | None = None, seed: 
 
 
 def samples_for(target: Target, count: int = BATCH, *, wrong: int = 0) -> Samples:
-    """Images, or event frames, whose labels are what the model says, so that it is right about all of them but the first ``wrong``."""
+    """Images whose labels are what the model says, so that it is right about all of them but the first ``wrong``."""
     assert isinstance(target.model, Classifier)
     task = target.model.encoder.stem.task
     images = sample_images(task, count)

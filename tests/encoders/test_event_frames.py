@@ -24,7 +24,7 @@ def made(name: str, *, frames: int | None, timesteps: int = 4) -> Encoder:
 def test_the_same_frame_at_every_step_is_a_still_image(name: str) -> None:
     still, shown = made(name, frames=None), made(name, frames=6)
     shown.load_state_dict(still.state_dict())
-    x = sample_images(make_task(channels=2), 3)
+    x = 8.0 * sample_images(make_task(channels=2), 3)
     spikes = still((x * still.std) + still.mean, 4)  # normalised it is x again, up to the last bit
     frames = x[:, None].expand(-1, 6, -1, -1, -1)
     assert spikes.any()
@@ -49,9 +49,7 @@ def test_more_steps_than_frames_are_refused() -> None:
 
 
 def test_an_encoder_of_images_refuses_event_frames_and_says_what_takes_them() -> None:
-    wanted = (
-        r"encoder 'rate' takes images, and the task has event frames; encoders that take event frames: .*events.*stf"
-    )
+    wanted = "encoder 'rate' takes images, and the task has event frames; encoders that take event frames: .*events"
     with pytest.raises(UserError, match=wanted):
         made("rate", frames=4)
     with pytest.raises(UserError, match="encoder 'events' takes event frames, and the task has images"):
