@@ -8,13 +8,36 @@ import torch
 from torch import Tensor
 
 from robustbench_snn.dataset.samples import Samples
-from robustbench_snn.event.stream import Events
+from robustbench_snn.event.stream import By, Events, frames_of, merged
 
 MOST = 255
 """Counts are kept in a byte: a pixel that counts more events in one frame keeps this many."""
 
 
-class EventFrames(Samples):
+class EventSamples(Samples):
+    """Recordings as frames of counts.
+
+    Attributes:
+        by: whether frames hold equal time, or equal numbers of events.
+    """
+
+    by: By = "time"
+
+    def rebinned(self, positions: Tensor, timesteps: int) -> Tensor:
+        """The whole recordings at these rows in another number of frames, float32 (B, T, C, H, W).
+
+        Where T divides F, neighbouring frames are added up; otherwise raw events are cut anew.
+
+        Raises:
+            UserError: if T does not divide F and there are no raw events.
+        """
+        frames = self.images(positions)
+        if frames.shape[1] % timesteps == 0:
+            return merged(frames, timesteps)
+        return torch.stack([frames_of(self.events(row), timesteps, self.by) for row in positions.tolist()])
+
+
+class EventFrames(EventSamples):
     """Recordings as frames of counts, in memory.
 
     Args:
@@ -23,6 +46,7 @@ class EventFrames(Samples):
         labels: (N,).
         ids: (N,); the row numbers if None.
         stream: gives the raw events of the recording with this id; None where there are only frames.
+        by: whether frames hold equal time, or equal numbers of events.
 
     Raises:
         ValueError: if the counts are of another shape.
@@ -35,12 +59,13 @@ class EventFrames(Samples):
         ids: Tensor | None = None,
         *,
         stream: Callable[[int], Events] | None = None,
+        by: By = "time",
     ) -> None:
         super().__init__(labels, torch.arange(len(labels)) if ids is None else ids)
         if counts.ndim != 5 or len(counts) != len(labels):
             raise ValueError(f"counts must be (N, F, C, H, W) with N = {len(labels)}, got {tuple(counts.shape)}")
         self.counts = counts if counts.dtype == torch.uint8 else counts.clamp(0, MOST).to(torch.uint8)
-        self.stream = stream
+        self.stream, self.by = stream, by
 
     def images(self, positions: Tensor) -> Tensor:
         """The frames at these rows, float32 (B, F, C, H, W) holding whole numbers."""
@@ -52,4 +77,5 @@ class EventFrames(Samples):
 
     def subset(self, positions: Tensor) -> EventFrames:
         """See :meth:`Samples.subset`."""
-        return EventFrames(self.counts[positions], self.labels[positions], self.ids[positions], stream=self.stream)
+        labels, ids = self.labels[positions], self.ids[positions]
+        return EventFrames(self.counts[positions], labels, ids, stream=self.stream, by=self.by)

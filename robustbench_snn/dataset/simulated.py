@@ -10,7 +10,7 @@ from torch import Tensor
 
 from robustbench_snn.dataset.contract import Dataset
 from robustbench_snn.dataset.encoded import CACHE_BYTES
-from robustbench_snn.dataset.event_frames import MOST
+from robustbench_snn.dataset.event_frames import MOST, EventSamples
 from robustbench_snn.dataset.fingerprint import fingerprint
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
@@ -53,7 +53,7 @@ class Recipe:
         return f"{self.saccades.words()}; side {self.side}; {self.binning()}"
 
 
-class SimulatedFrames(Samples):
+class SimulatedFrames(EventSamples):
     """Event frames of another set's images, simulated when they are first asked for.
 
     They are kept in memory, a byte a count, where all of the set fit in :data:`CACHE_BYTES`; otherwise they are
@@ -66,7 +66,7 @@ class SimulatedFrames(Samples):
 
     def __init__(self, images: Samples, recipe: Recipe) -> None:
         super().__init__(images.labels, images.ids)
-        self.recipe = recipe
+        self.recipe, self.by = recipe, recipe.by
         self._made = _Made(images, recipe)
         self._rows = torch.arange(len(images))
 

@@ -209,5 +209,5 @@ def test_a_suite_that_pairs_the_wrong_kinds_of_data_is_refused_with_what_would_f
     )
     assert {"events", "imp", "stf"} <= set(refused.split(": ")[1].split(", "))
     assert "evaluations that take event frames: clean" in found["evaluations.1"]
-    models = {"name": "tiny", "grid": {"encoders": ["direct", "events"]}, "evaluations": ["clean"]}
-    assert "encoder 'events' takes event frames, and digits has images" in problems_of(models)["grid.encoders.1"]
+    on_images = {"name": "tiny", "grid": {"encoders": ["direct", "events"]}, "evaluations": ["clean"]}
+    assert "encoder 'events' takes event frames, and digits has images" in problems_of(on_images)["grid.encoders.1"]
