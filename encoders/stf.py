@@ -97,7 +97,7 @@ class STF(Encoder):
     def stf1(self, x: Tensor, image: Tensor, feature: Tensor) -> Tensor:
         r"""Normalised x, :math:`P^x` and :math:`P^s` (T, ...) to the spikes of STF-1."""
         spikes: list[Tensor] = []
-        shown = self.shown(x, len(image))
+        shown = self.shown_singly(x, len(image))
         back = torch.zeros_like(shown[0])
         for t in range(len(image)):
             if t > 0:
@@ -120,7 +120,8 @@ class STF(Encoder):
         """BN(W (x + P^x_t)) of every step, (T, B, C_e, H_e, W_e): F does not reach it, so it needs no loop."""
         if self.place != "image":
             return self.driven(x, len(image))
-        return self.driven_by_step(self.shown(x, len(image)) + image[:, None])
+        shown = zip(self.shown_singly(x, len(image)), image, strict=True)
+        return self.driven_by_step(torch.stack([frame + position for frame, position in shown]))
 
     def overrun(self, timesteps: int) -> str:
         """What the embedding does at this T."""

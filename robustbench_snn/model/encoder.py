@@ -174,7 +174,7 @@ class Encoder(nn.Module, ABC):
         return (images - self.mean) / self.std
 
     def shown(self, x: Tensor, timesteps: int) -> Tensor:
-        """What each step is shown, (T, B, C, H, W): a still image at every step, or the first T of its event frames.
+        """What the steps are shown, (T, B, C, H, W): a still image every time, or the first T of its event frames.
 
         Raises:
             UserError: if there are fewer event frames than steps.
@@ -187,6 +187,10 @@ class Encoder(nn.Module, ABC):
                 "steps, or raise the dataset's frames"
             )
         return x[:, :timesteps].transpose(0, 1)
+
+    def shown_singly(self, x: Tensor, timesteps: int) -> tuple[Tensor, ...]:
+        """The same, T times (B, C, H, W): gradients of a still image are then added up in the order of steps."""
+        return self.shown(x, timesteps).unbind(0) if self.stem.task.events else (x,) * timesteps
 
     def driven(self, x: Tensor, timesteps: int) -> Tensor:
         """The drive of every step, (T, B, C_e, H_e, W_e), of normalised images or event frames.
