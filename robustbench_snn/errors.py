@@ -26,6 +26,13 @@ class StoreError(UserError):
     """A record, checkpoint or results folder that cannot be read or written."""
 
 
+class StoreWriteError(StoreError):
+    """A place that takes no more files: the disk is full or read-only, or permission is missing.
+
+    It is nobody's result: a cell that meets it has not failed, and is to be computed again.
+    """
+
+
 class Stopped(BaseException):
     """A signal that ends this process: what is under way is dropped, what is finished is kept.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from robustbench_snn.store.records import Record
 
-plot = typer.Typer(help="Draw pictures: an encoder at work, attacks, timesteps.", no_args_is_help=True)
+plot = typer.Typer(help="Draw pictures: an encoder at work, attacks, timesteps, faults.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -106,6 +106,20 @@ def matrix(
     for found in timestep_matrices(load_table(results, table), evaluation):
         name = found.name.replace(" ", "_")
         _tell(plot_timestep_matrix(found, (to or Path(f"matrix_{table}")).with_name(f"matrix_{table}_{name}")))
+
+
+@plot.command()
+def faults(
+    table: Annotated[str, typer.Argument(help="A published table with an evaluation hardware_faults.")],
+    evaluation: Annotated[str, typer.Option(help="Its label.")] = "hardware_faults",
+    results: Results = Path("results"),
+    to: Target = None,
+) -> None:
+    """Draw accuracy over the rate of each fault of hardware, for all models of a table."""
+    from robustbench_snn.leaderboard.versions import load_table
+    from robustbench_snn.plotting.faults import plot_faults
+
+    _tell(plot_faults(load_table(results, table), to or Path(f"faults_{table}"), evaluation))
 
 
 @plot.command()

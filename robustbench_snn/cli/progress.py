@@ -10,7 +10,7 @@ from rich.console import Console
 
 from robustbench_snn.cli.run_log import RunLog
 from robustbench_snn.cli.training_progress import RichTrainingProgress, training_display
-from robustbench_snn.cli.words import outcome, plan_lines, time_left
+from robustbench_snn.cli.words import outcome, plan_lines, time_left, waiting
 from robustbench_snn.execution.outlook import Outlook
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.store.records import Record
@@ -64,6 +64,10 @@ class RunProgress:
     def evaluating(self, cell: EvaluateCell) -> Callable[[int, int], None]:
         """See :class:`robustbench_snn.execution.session.Progress`."""
         return self._line(cell).samples
+
+    def waiting(self, cell: Cell, owner: str) -> None:
+        """See :class:`robustbench_snn.execution.session.Progress`."""
+        self.say(waiting(cell, owner))
 
     def finished(self, cell: Cell, record: Record, cached: bool) -> None:
         """See :class:`robustbench_snn.execution.session.Progress`."""

@@ -10,7 +10,7 @@ from typing import Self
 
 from rich.console import Console
 
-from robustbench_snn.cli.words import duration, outcome, plan_lines, time_left
+from robustbench_snn.cli.words import duration, outcome, plan_lines, time_left, waiting
 from robustbench_snn.execution.outlook import Outlook
 from robustbench_snn.leaderboard.pages.escaping import visible
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
@@ -70,6 +70,10 @@ class RunLog:
                 self.say(f"{cell.title}: {done}/{total} samples")
 
         return advance
+
+    def waiting(self, cell: Cell, owner: str) -> None:
+        """See :class:`robustbench_snn.execution.session.Progress`."""
+        self.say(waiting(cell, owner))
 
     def finished(self, cell: Cell, record: Record, cached: bool) -> None:
         """See :class:`robustbench_snn.execution.session.Progress`; cells of earlier runs are in the plan's counts."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from robustbench_snn.execution.forecast import Forecast
     from robustbench_snn.execution.outlook import Outlook
     from robustbench_snn.leaderboard.content import Base
+    from robustbench_snn.plan.cells import Cell
     from robustbench_snn.store.records import Failure, Record
 
 
@@ -75,6 +76,11 @@ def outcome(record: Record) -> str:
     if "accuracy" in record.metrics:
         return f"{record.metrics['accuracy']:.1%} in {spent}"
     return f"done in {spent}"
+
+
+def waiting(cell: Cell, owner: str) -> str:
+    """That another run is computing a cell."""
+    return f"{cell.title} is being computed by {owner}: other cells come first, then its record is waited for"
 
 
 def failed(failure: Failure) -> str:

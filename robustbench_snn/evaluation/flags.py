@@ -22,8 +22,9 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "number that they leave is an upper bound without worth. Give the model a backward pass (BPDA)."
         ),
         "non_finite_logits": (
-            "Some logits were not finite, on the clean images or on those that an attack or a corruption made. They "
-            "count as wrong answers: a low number here may say that the model breaks down, not that it was fooled."
+            "Some logits were not finite, on the clean images, on those that an attack or a corruption made, or under "
+            "a fault of hardware (a flipped bit of a float's exponent). They count as wrong answers: a low number here "
+            "may say that the model breaks down, not that it was fooled."
         ),
         "ties": (
             "More than 1 % of the samples are wrong only because another class shares the top logit with theirs: a tie "
@@ -135,6 +136,12 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         "external_rejected": (
             "Some images of an external adversarial set were not admissible (not finite, outside [0, 1] or outside "
             "the ball) and were counted as failed attacks."
+        ),
+        "fault_sites_incomplete": (
+            "Some layers of the model have neurons or weights that a fault of hardware should have struck and cannot "
+            "reach: weights that are computed from others, spikes whose neurons cannot be told from samples and steps, "
+            "constants that a layer does not let differ. details.faults names them under beyond. The accuracy is that "
+            "of a model which is broken in its other layers only: read it as an upper bound."
         ),
         "paper_protocol": (
             "Made by the STF authors' protocol: inputs are perturbed after normalisation and clamped to [0, 1] there, "

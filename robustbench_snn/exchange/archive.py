@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from robustbench_snn.errors import StoreError, UserError
+from robustbench_snn.store.durable import replacing
+from robustbench_snn.store.os_errors import told
 
 MOST_ENTRIES = 1000
 MOST_DIRECTORY = 1 << 20
@@ -60,7 +62,7 @@ def unpack(file: Path, folder: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise UserError(f"{file} is damaged, or no zip file: {error}") from None
     except OSError as error:
-        raise StoreError(f"{file} cannot be unpacked: {error.strerror or error}") from None
+        raise StoreError(f"{file} cannot be unpacked: {told(error)}") from None
 
 
 def pack(folder: Path, file: Path) -> None:
@@ -69,9 +71,8 @@ def pack(folder: Path, file: Path) -> None:
     Raises:
         StoreError: if the file cannot be written.
     """
-    part = file.with_name(f".{file.name}.part")
     try:
-        with zipfile.ZipFile(part, "w") as archive:
+        with replacing(file) as scratch, zipfile.ZipFile(scratch, "w") as archive:
             for path in sorted(folder.rglob("*")):
                 if path.is_file():
                     entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
@@ -80,11 +81,8 @@ def pack(folder: Path, file: Path) -> None:
                     with path.open("rb") as source, archive.open(entry, "w") as target:
                         while chunk := source.read(_CHUNK):
                             target.write(chunk)
-        part.replace(file)
     except OSError as error:
-        raise StoreError(f"{file} cannot be written: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
+        raise StoreError(f"{file} cannot be written: {told(error)}") from None
 
 
 def _packing(name: str) -> int:

@@ -9,10 +9,10 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.protocol import first_difference
 from robustbench_snn.exchange.published import Published, find_version, read_version
 from robustbench_snn.leaderboard.outcomes import Outcomes
-from robustbench_snn.leaderboard.publication import incomplete, prepare, publish_prepared
+from robustbench_snn.leaderboard.publication import incomplete, prepare, publish_prepared, publishing
 from robustbench_snn.leaderboard.release import Released, doubts, same
 from robustbench_snn.leaderboard.versions import versions
-from robustbench_snn.store.merging import same_result
+from robustbench_snn.store.checks import same_result
 
 
 def merge_tables(
@@ -31,6 +31,11 @@ def merge_tables(
     Raises:
         UserError: naming the first difference of protocols, the conflicts, or the doubts; nothing is written then.
     """
+    with publishing(results, sources[0].table.name):
+        return _merged(sources, results, prefer, publish)
+
+
+def _merged(sources: Sequence[Published], results: Path, prefer: Path | None, publish: bool) -> Released:
     name = sources[0].table.name
     there = read_version(find_version(name, results)) if versions(results, name) else None
     everything = [*([there] if there else []), *sources]

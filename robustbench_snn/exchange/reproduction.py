@@ -17,7 +17,7 @@ from robustbench_snn.execution.session import Progress, Session
 from robustbench_snn.leaderboard.findings import differences
 from robustbench_snn.leaderboard.outcomes import aligned
 from robustbench_snn.registry.spec import ComponentSpec
-from robustbench_snn.store.checks import SAMPLES
+from robustbench_snn.store.checks import SAMPLES, of_model
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
 from robustbench_snn.weights.tensors import read_tensors
@@ -30,9 +30,6 @@ WEIGHT_TOLERANCE = 1e-5
 
 ROUNDING = 1e-6
 """Shares are float32 in some evaluations."""
-
-_MEASURED = ("seconds", "per_second", "bytes")
-"""Ends of the names of metrics that are of the machine, not of the model."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,7 @@ def reproduce(
         store.write(
             training.model_copy(update={"files": {}, "content_sha256": None}),
             lambda scratch: shutil.copyfile(weights, scratch / "weights.safetensors"),
+            replace=True,
         )
     elif "weights_file" in training.identity:
         raise UserError(f"the weights of '{training.model}' came from a file that is not published: nothing to train")
@@ -126,7 +124,7 @@ def _compared(
 ) -> Reproduced:
     metrics = [
         difference
-        for difference in differences("", "", _of_model(record), _of_model(made))
+        for difference in differences("", "", of_model(record), of_model(made))
         if difference.column != "accuracy"
     ]
     place = (record.model, cell.label)
@@ -157,7 +155,3 @@ def _compared(
     elif share <= tolerance:
         verdict = "within tolerance"
     return Reproduced(record, made, origin, verdict, names, f"{said}; tolerance {tolerance:.1%} of the samples")
-
-
-def _of_model(record: Record) -> dict[str, float]:
-    return {name: value for name, value in record.metrics.items() if not name.endswith(_MEASURED)}

@@ -13,6 +13,7 @@ from robustbench_snn.exchange.archive import unpack
 from robustbench_snn.exchange.published import Published, find_version, read_version
 from robustbench_snn.leaderboard.schema1.table import FirstTable
 from robustbench_snn.leaderboard.versions import read_table, tables, versions
+from robustbench_snn.store.durable import is_scratch
 from robustbench_snn.store.records import Record
 from robustbench_snn.weights.tensors import read_tensors, tensor_digest
 
@@ -30,7 +31,7 @@ def read_source(name: str, results: Path) -> list[Published]:
     store = Path(name)
     if not (store / "cells").is_dir():
         return [read_version(find_version(name, results))]
-    drafts = sorted(path.parent for path in store.glob("drafts/*/table.json"))
+    drafts = sorted(path.parent for path in store.glob("drafts/*/table.json") if not is_scratch(path.parent.name))
     if not drafts:
         raise UserError(f"the store {store} holds no draft of a table: run the suite with --store {store} --draft")
     return [_with_weights(read_version(draft), store) for draft in drafts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from robustbench_snn.execution.schedule import Schedule
-from robustbench_snn.execution.session import Session
+from robustbench_snn.execution.session import LOOK_AGAIN, Session
 from robustbench_snn.plan.cells import Cell
 from robustbench_snn.store.records import Record
 
@@ -62,9 +63,14 @@ class Here(Executor):
         self._waiting.extendleft(reversed(cells))
 
     def take(self) -> tuple[Cell, Record]:
-        """See :class:`Executor`."""
-        cell = self._waiting.popleft()
-        return cell, self.session.compute(cell)
+        """See :class:`Executor`; cells that another run is computing come last."""
+        while True:
+            for _ in range(len(self._waiting)):
+                cell = self._waiting.popleft()
+                if (record := self.session.attempt(cell)) is not None:
+                    return cell, record
+                self._waiting.append(cell)
+            time.sleep(LOOK_AGAIN)
 
 
 def computed(executor: Executor) -> Iterator[tuple[Cell, Record]]:

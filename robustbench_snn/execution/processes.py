@@ -21,10 +21,10 @@ from typing import Any
 
 import torch
 
-from robustbench_snn.errors import Stopped, UserError
+from robustbench_snn.errors import Stopped, StoreError, StoreWriteError, UserError
 from robustbench_snn.execution.executor import Executor
 from robustbench_snn.execution.relay import Listener, Relay
-from robustbench_snn.execution.session import Session
+from robustbench_snn.execution.session import LOOK_AGAIN, Session
 from robustbench_snn.execution.worker import Work
 from robustbench_snn.machine import usable_cores
 from robustbench_snn.plan.cells import Cell
@@ -33,6 +33,7 @@ from robustbench_snn.store.records import Record
 TRIES = 2
 """How often a cell whose worker dies is computed before it has failed."""
 HELD = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+_TAKEN = (UserError, StoreError, StoreWriteError)
 GRACE = 5.0
 """Seconds that a worker has to stop by itself."""
 
@@ -75,6 +76,7 @@ class Processes(Executor):
         self._places = {id(cell): place for place, cell in enumerate(session.plan.cells)}
         self._waiting: deque[Cell] = deque()
         self._finished: deque[tuple[Cell, Record]] = deque()
+        self._later: deque[tuple[float, Cell]] = deque()
         self._workers: list[_Worker] = []
         self._deaths: Counter[int] = Counter()
         self._broken = 0
@@ -112,6 +114,8 @@ class Processes(Executor):
 
     def _hand_out(self) -> None:
         """Gives waiting cells to idle workers, and starts more workers where there is work for them."""
+        while self._later and self._later[0][0] <= time.monotonic():
+            self._waiting.append(self._later.popleft()[1])
         idle = [worker for worker in self._workers if worker.cell is None]
         short = min(self.session.settings.jobs - len(self._workers), len(self._waiting) - len(idle))
         for _ in range(short):
@@ -149,6 +153,10 @@ class Processes(Executor):
             assert worker.cell is not None
             self._finished.append((worker.cell, values[0]))
             worker.cell = None
+        elif event == "busy":  # with another run
+            assert worker.cell is not None
+            self._later.append((time.monotonic() + LOOK_AGAIN, worker.cell))
+            worker.cell = None
         elif event == "raised":
             raise values[0]
         else:
@@ -174,9 +182,10 @@ class Processes(Executor):
         self._finished.append((cell, self.session.failed(cell, error)))
 
     def _patience(self) -> float | None:
-        """Seconds until the next cell has taken too long; None where there is no such limit."""
+        """Seconds until a cell has taken too long, or is to be looked at again; None where there is no such time."""
         limit = self.session.settings.cell_timeout
         ends = [worker.since + limit for worker in self._workers if worker.cell is not None] if limit else []
+        ends += [when for when, _ in self._later]
         return max(0.0, min(ends) - time.monotonic()) if ends else None
 
     def _end_late(self) -> None:
@@ -225,12 +234,12 @@ def _serve(work: Work, rank: int, pipe: Connection) -> None:
         session = work.session(plan, relay, rank)
         pipe.send(("ready",))
         while True:
-            record = session.compute(plan.cells[pipe.recv()])
-            pipe.send(("record", record))
+            record = session.attempt(plan.cells[pipe.recv()])
+            pipe.send(("busy",) if record is None else ("record", record))
     except (EOFError, BrokenPipeError, Stopped):
         os._exit(0)  # the run has ended, or ends this worker; nobody waits for what plug-ins do at exit
     except UserError as error:
-        pipe.send(("raised", UserError(str(error))))
+        pipe.send(("raised", type(error)(*error.args) if type(error) in _TAKEN else UserError(str(error))))
 
 
 def _stop(number: int, frame: Any) -> None:

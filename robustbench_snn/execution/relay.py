@@ -45,6 +45,10 @@ class Relay:
 
         return advance
 
+    def waiting(self, cell: Cell, owner: str) -> None:
+        """See :class:`robustbench_snn.execution.session.Progress`."""
+        self._tell("waiting", cell, owner)
+
     def finished(self, cell: Cell, record: object, cached: bool) -> None:
         """Whoever takes the record tells this."""
 
@@ -89,13 +93,18 @@ class Listener:
         self._progress, self._cells = session.progress, session.plan.cells
         self._trainings: dict[int, TrainingProgress | None] = {}
         self._evaluations: dict[int, Callable[[int, int], None]] = {}
+        self._waited_for: set[int] = set()
 
     def hear(self, event: str, place: int, values: Any) -> None:
         """Takes one event of a relay."""
         if (progress := self._progress) is None:
             return
         cell = self._cells[place]
-        if event == "samples":
+        if event == "waiting":
+            if place not in self._waited_for:  # every worker may have come to it
+                self._waited_for.add(place)
+                progress.waiting(cell, *values)
+        elif event == "samples":
             self._evaluations[place](*values)
         elif isinstance(cell, EvaluateCell):
             self._evaluations[place] = progress.evaluating(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import nn
 
-from robustbench_snn.errors import Stopped
+from robustbench_snn.errors import Stopped, StoreWriteError
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.execution.memory import run_in_memory
 from robustbench_snn.execution.models import TrainedModels, weights_of
@@ -42,8 +43,15 @@ class Progress(Protocol):
     def evaluating(self, cell: EvaluateCell) -> Callable[[int, int], None]:
         """An evaluation begins; returns who is told (samples done, samples in all)."""
 
+    def waiting(self, cell: Cell, owner: str) -> None:
+        """Another run is computing a cell: others come first, then its record is waited for."""
+
     def finished(self, cell: Cell, record: Record, cached: bool) -> None:
         """A cell is finished, now or in an earlier run."""
+
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks at a cell that another run is computing."""
 
 
 @dataclass
@@ -68,6 +76,7 @@ class Session:
         keep_freed_memory()
         self._models = TrainedModels(self.plan, self.store, self.settings)
         self._recorder = Recorder(self.plan, self.settings)
+        self._waited_for: set[str] = set()
 
     def stored(self, cell: Cell) -> Record | None:
         """The record that an earlier run left of a cell, which this session takes as it is; told as finished."""
@@ -82,22 +91,34 @@ class Session:
         return record
 
     def compute(self, cell: Cell) -> Record:
-        """Trains or evaluates a model, or returns the record of an earlier run.
+        """Trains or evaluates a model, or returns the record of an earlier run, or of another one: waits for that.
 
         Returns:
             What the cell left; a failure is a record too.
 
         Raises:
             UserError: if the model of an evaluation is not trained.
+            StoreWriteError: if the store takes no more files; the cell has not failed.
         """
+        while (record := self.attempt(cell)) is None:
+            time.sleep(LOOK_AGAIN)
+        return record
+
+    def attempt(self, cell: Cell) -> Record | None:
+        """As :meth:`compute`, which see; None if another run is computing the cell just now."""
         weights = self._weights_behind(cell)
         key = key_of(cell, weights)
-        if self.settings.fresh:
-            self.store.forget(key)
-        record = self.store.get(key)
-        if record is None:
-            with using(self.settings.compile):
-                record = self._train(cell, key) if isinstance(cell, TrainCell) else self._evaluate(cell, weights)
+        if not self.settings.fresh and (record := self.store.get(key)) is not None:
+            return record
+        if (claim := self.store.claim(key)) is None:
+            self._tell_who(cell, key)
+            return None
+        with claim, using(self.settings.compile):
+            if self.settings.fresh:
+                self.store.clear_work(key)
+            elif (record := self.store.get(key)) is not None:  # finished by whoever had the claim before
+                return record
+            record = self._train(cell, key) if isinstance(cell, TrainCell) else self._evaluate(cell, weights)
             if record.status == "failed":
                 self.store.write_failure(record)
         return record
@@ -113,6 +134,11 @@ class Session:
         """Tells the progress that a cell is finished, now or in an earlier run."""
         if self.progress:
             self.progress.finished(cell, record, record.provenance.finished < self.began)
+
+    def _tell_who(self, cell: Cell, key: str) -> None:
+        if self.progress and key not in self._waited_for and (owner := self.store.claimed_by(key)) is not None:
+            self._waited_for.add(key)
+            self.progress.waiting(cell, owner.told())
 
     def _weights_behind(self, cell: Cell) -> dict[str, str]:
         return weights_of(self.plan.models_behind(cell), self.store) if isinstance(cell, EvaluateCell) else {}
@@ -132,10 +158,12 @@ class Session:
                 facts = details.pop("normalization", {})
                 record = self._recorder.trained(cell, model, watch, details)
                 record = self.store.write(
-                    record, lambda folder: save_weights(model, folder / "weights.safetensors", facts)
+                    record,
+                    lambda folder: save_weights(model, folder / "weights.safetensors", facts),
+                    replace=self.settings.fresh,
                 )
                 self.store.clear_work(key)
-            except (Stopped, KeyboardInterrupt):
+            except (Stopped, KeyboardInterrupt, StoreWriteError):
                 raise
             except BaseException as error:  # a plug-in may raise anything, sys.exit included
                 record = self._recorder.failed(cell, {}, model, watch, error)
@@ -183,8 +211,10 @@ class Session:
                 )
                 outcome, batch_size = run_in_memory(cell.evaluation(), subject)
                 record = self._recorder.evaluated(cell, weights, model, watch, outcome, batch_size)
-                record = self.store.write(record, lambda folder: write_outcome(folder, samples, outcome))
-            except (Stopped, KeyboardInterrupt):
+                record = self.store.write(
+                    record, lambda folder: write_outcome(folder, samples, outcome), replace=self.settings.fresh
+                )
+            except (Stopped, KeyboardInterrupt, StoreWriteError):
                 raise
             except BaseException as error:  # a plug-in may raise anything, sys.exit included
                 record = self._recorder.failed(cell, weights, model, watch, error)

@@ -40,15 +40,15 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
         StoreError: if outcomes are of other samples than the plan's.
     """
     suite = plan.suite
-    order = {id(cell): index for index, cell in enumerate(plan.cells)}  # worker processes finish in any order
-    done = sorted(done, key=lambda item: order[id(item[0])])
+    found = _Index(plan, done)
     samples = plan.dataset.test.ids.numpy()
     by_seed: dict[Place, Mapping[int, Floats]] = {}
-    rows = [_row(entry, plan, done) for entry in suite.entries()]
+    labels = suite.evaluation_labels
+    rows = [_row(entry, labels, found) for entry in suite.entries()]
     for row in rows:
-        for index, label in enumerate(suite.evaluation_labels):
+        for index, label in enumerate(labels):
             if label in row.cells and row.cells[label].accuracy is not None:
-                of_seed = _by_seed([record for _, record in _evaluated(done, row.model, index)])
+                of_seed = _by_seed([record for _, record in found.evaluated(row.model, index)])
                 by_seed[row.model, label] = {
                     seed: np.mean([_outcomes(record, samples, store) for record in records], axis=0)
                     for seed, records in of_seed.items()
@@ -64,7 +64,7 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
         protocol_hash=plan.protocol_hash,
         dataset=plan.dataset.name,
         samples=len(samples),
-        columns=tuple(suite.evaluation_labels),
+        columns=tuple(labels),
         repeats=_repeats(suite),
         measures=_measures(suite),
         baseline=suite.table.baseline,
@@ -101,20 +101,50 @@ def _repeats(suite: SuiteSpec) -> tuple[str, ...]:
     )
 
 
-def _row(entry: Entry, plan: Plan, done: Done) -> Row:
+class _Index:
+    """The records of a plan by what they are of, in the order of the plan: worker processes finish in any order."""
+
+    def __init__(self, plan: Plan, done: Done) -> None:
+        order = {id(cell): index for index, cell in enumerate(plan.cells)}
+        self._trained: dict[str, list[Record]] = {}
+        self._evaluated: dict[tuple[str, int], list[tuple[EvaluateCell, Record]]] = {}
+        self._parts: dict[tuple[str, int], dict[int, str]] = {}
+        for cell, record in sorted(done, key=lambda item: order[id(item[0])]):
+            if isinstance(cell, TrainCell):
+                self._trained.setdefault(cell.model.name, []).append(record)
+            else:
+                self._evaluated.setdefault((cell.train.model.name, cell.entry), []).append((cell, record))
+        for planned in plan.evaluate:
+            self._parts.setdefault((planned.train.model.name, planned.entry), {})[planned.part] = planned.detail
+
+    def trained(self, model: str) -> list[Record]:
+        """The trainings of one model."""
+        return self._trained.get(model, [])
+
+    def evaluated(self, model: str, index: int) -> list[tuple[EvaluateCell, Record]]:
+        """The cells of one evaluation of one model, in the order of its parts, with their records."""
+        return sorted(self._evaluated.get((model, index), []), key=lambda item: item[0].part)
+
+    def parts(self, model: str, index: int) -> list[tuple[int, str]]:
+        """Number and values of each part of an evaluation of a model."""
+        return sorted(self._parts.get((model, index), {}).items())
+
+
+def _row(entry: Entry, labels: Sequence[str], done: _Index) -> Row:
     """One model's row, its scores without intervals and comparisons."""
     model = entry.name
-    trained = [record for cell, record in done if isinstance(cell, TrainCell) and cell.model.name == model]
+    trained = done.trained(model)
     failures: dict[str, str] = {}
     if broken := [record.failure for record in trained if record.failure]:
         failures["train"] = broken[0].message
     scores: dict[str, Score] = {}
     gaps: dict[str, Gap] = {}
-    for index, label in enumerate(plan.suite.evaluation_labels):
-        found = _evaluated(done, model, index)
+    for index, label in enumerate(labels):
+        found = done.evaluated(model, index)
         if failed := [record.failure for _, record in found if record.failure]:
             failures[label] = failed[0].message
-        if gap := _gap(entry, label, plan.evaluate, index, [cell for cell, record in found if not record.failure]):
+        finished = [cell for cell, record in found if not record.failure]
+        if gap := _gap(entry, label, done.parts(model, index), finished):
             gaps[label] = gap
         else:
             scores[label] = score_of([record for _, record in found])
@@ -132,22 +162,9 @@ def _row(entry: Entry, plan: Plan, done: Done) -> Row:
     )
 
 
-def _evaluated(done: Done, model: str, index: int) -> list[tuple[EvaluateCell, Record]]:
-    """The cells of one evaluation of one model, in the order of its parts, with their records."""
-    found = [
-        (cell, record)
-        for cell, record in done
-        if isinstance(cell, EvaluateCell) and cell.entry == index and cell.train.model.name == model
-    ]
-    return sorted(found, key=lambda item: item[0].part)
-
-
-def _gap(
-    entry: Entry, label: str, planned: Sequence[EvaluateCell], index: int, finished: Sequence[EvaluateCell]
-) -> Gap | None:
+def _gap(entry: Entry, label: str, parts: Sequence[tuple[int, str]], finished: Sequence[EvaluateCell]) -> Gap | None:
     """What one evaluation of one model lacks; None if all of its seeds and conditions are there."""
-    parts = {cell.part: cell.detail for cell in planned if cell.entry == index and cell.train.model.name == entry.name}
-    names = {part: detail or label for part, detail in sorted(parts.items())}
+    names = {part: detail or label for part, detail in parts}
     if len(set(names.values())) < len(names):
         names = {part: f"{name} (part {part})" for part, name in names.items()}
     lacks = missing({(cell.train.seed, names[cell.part]) for cell in finished}, entry.seeds, list(names.values()))

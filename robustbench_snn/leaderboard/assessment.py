@@ -70,10 +70,13 @@ def _against(table: Table, outcomes: Outcomes, shown: list[Place]) -> dict[Place
 def _ranks(table: Table, outcomes: Outcomes, shown: list[Place]) -> dict[Place, int]:
     """A group's rank is one more than the number of models in better groups."""
     ranks: dict[Place, int] = {}
-    for column in dict.fromkeys(label for _, label in shown):
-        models = {model: outcomes.of((model, label)) for model, label in shown if label == column}
-        if len(models) < 2:
+    of_column: dict[str, list[str]] = {}
+    for model, label in shown:
+        of_column.setdefault(label, []).append(model)
+    for column, names in of_column.items():
+        if len(names) < 2:
             continue
+        models = {model: outcomes.of((model, column)) for model in names}
         rank = 1
         for group in rank_groups(models, alpha=round(1 - table.confidence, 12)).groups:
             ranks |= {(model, column): rank for model in group}

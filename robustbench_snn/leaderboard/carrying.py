@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -59,9 +60,11 @@ def _same_evaluations(before: Table, new: Table) -> dict[str, str]:
 def _labels(table: Table) -> dict[tuple[str, int], str]:
     """Labels by resolved evaluation; one that is listed more than once is told apart by its order."""
     found: dict[tuple[str, int], str] = {}
+    times: Counter[str] = Counter()
     for evaluation in table.protocol["evaluations"]:
         content = content_key(**{name: value for name, value in evaluation.items() if name != "label"})
-        found[content, sum(known == content for known, _ in found)] = evaluation["label"]
+        found[content, times[content]] = evaluation["label"]
+        times[content] += 1
     return found
 
 

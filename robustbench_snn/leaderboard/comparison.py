@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -78,9 +79,10 @@ def compare(candidate: ArrayLike, baseline: ArrayLike, *, confidence: float = 0.
     error, df = math.sqrt(float(found.variance)), float(found.df)
     scope: Scope = "methods" if min(len(a), len(b)) > 1 else "networks"
     if scope == "networks":
-        # the seeds of a side that has several say nothing of the other side's: only the samples' part counts
-        alone = difference_estimate(a.mean(0, keepdims=True), b.mean(0, keepdims=True))
-        error, df = math.sqrt(float(alone.variance)), float(alone.df)
+        if len(a) != len(b):
+            # the seeds of a side that has several say nothing of the other side's: only the samples' part counts
+            alone = difference_estimate(a.mean(0, keepdims=True), b.mean(0, keepdims=True))
+            error, df = math.sqrt(float(alone.variance)), float(alone.df)
         interval, p_value, test = _paired(a.mean(0), b.mean(0), confidence)
     else:
         half = float(stats.t.ppf(0.5 + confidence / 2, df)) * error
@@ -133,10 +135,14 @@ def minimum_detectable_effect(standard_error: float, df: float, power: float = 0
     It solves P(T > t) = power for the noncentrality δ of T, Student's noncentral t with ``df`` degrees of freedom,
     t its central 1 - alpha/2 quantile, and returns δ times the standard error.
     """
+    return min(1.0, _noncentrality(df, power, alpha) * standard_error)
+
+
+@lru_cache(maxsize=1 << 15)  # of trained networks one value for all pairs
+def _noncentrality(df: float, power: float, alpha: float) -> float:
     critical = stats.t.ppf(1 - alpha / 2, df)
     # for df = 1, the worst, delta is about 1.3 critical
-    delta = optimize.brentq(lambda d: stats.nct.sf(critical, df, d) - power, 0.0, 2 * critical + 2)
-    return min(1.0, float(delta) * standard_error)
+    return float(optimize.brentq(lambda d: stats.nct.sf(critical, df, d) - power, 0.0, 2 * critical + 2))
 
 
 def _paired(a: Floats, b: Floats, confidence: float) -> tuple[Interval, float, Test]:

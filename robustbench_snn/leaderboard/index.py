@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from robustbench_snn.digests import file_digest
+from robustbench_snn.errors import StoreWriteError
 from robustbench_snn.leaderboard.findings import Finding, differences
 from robustbench_snn.leaderboard.manifest import FILE as MANIFEST
 from robustbench_snn.leaderboard.manifest import file_hashes
 from robustbench_snn.leaderboard.pages import render_index
 from robustbench_snn.leaderboard.versions import load_table, read_table, tables, versions
 from robustbench_snn.leaderboard.withdrawal import withdrawals
-from robustbench_snn.store.store import write_text
+from robustbench_snn.store.claims import locked
+from robustbench_snn.store.durable import write_text
+from robustbench_snn.store.os_errors import writing
 
 FILE = "index.json"
 SCHEMA_VERSION = 1
 
 
 def write_index(results: Path) -> None:
-    """Writes both lists anew."""
+    """Writes both lists anew, one process at a time.
+
+    Raises:
+        StoreWriteError: if they cannot be written.
+    """
+    with locked(results / FILE, "writing"), writing(results / FILE, "--results"):
+        _write_index(results)
+
+
+def complete_index(results: Path, table: str, version: str) -> None:
+    """Writes both lists anew if they lack a version: whoever published it was stopped before it wrote them."""
+    try:
+        tables_there = json.loads((results / FILE).read_text(encoding="utf-8"))["tables"]
+        listed = version in [found["version"] for found in tables_there[table]["versions"]]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        listed = False
+    if not listed:
+        with suppress(StoreWriteError):  # a folder that takes no files keeps its lists
+            write_index(results)
+
+
+def _write_index(results: Path) -> None:
     known = {name: [str(version) for version in versions(results, name)] for name in tables(results)}
     newest = {name: load_table(results, name) for name in known}
     withdrawn = {name: {version: note.told() for version, note in withdrawals(results, name).items()} for name in known}

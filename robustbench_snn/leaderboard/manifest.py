@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 import robustbench_snn
 from robustbench_snn.digests import file_digest
-from robustbench_snn.errors import StoreError
-from robustbench_snn.leaderboard.versions import Version, parse_version
+from robustbench_snn.leaderboard.versions import RESTORE, Version, parse_version
 from robustbench_snn.machine import git_state
-from robustbench_snn.store.store import write_text
+from robustbench_snn.store.durable import write_text
+from robustbench_snn.store.os_errors import unreadable
 from robustbench_snn.strict import Strict
 
 FILE = "manifest.json"
@@ -90,12 +90,12 @@ def read_manifest(folder: Path) -> Manifest | None:
         StoreError: if it is damaged.
     """
     path = folder / FILE
-    if not path.is_file():
-        return None
     try:
         return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
     except (OSError, ValidationError) as error:
-        raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
+        raise unreadable(path, error, RESTORE) from None
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

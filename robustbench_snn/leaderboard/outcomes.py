@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.variance import Floats
+from robustbench_snn.store.os_errors import unreadable
 
 Place = tuple[str, str]
 """Where a score stands: (model, evaluation label)."""
@@ -58,6 +59,8 @@ def aligned(samples: NDArray[np.int64], ids: NDArray[Any], outcomes: NDArray[Any
     Raises:
         StoreError: if the two are not the same samples.
     """
+    if np.array_equal(ids, samples):
+        return np.array(outcomes, dtype=np.float64)
     order, wanted = np.argsort(ids, kind="stable"), np.argsort(samples, kind="stable")
     if not np.array_equal(np.asarray(ids)[order], samples[wanted]):
         raise StoreError(f"the outcomes of {whose} are not of this table's samples; run the suite again")
@@ -86,9 +89,9 @@ def write_outcomes(path: Path, outcomes: Outcomes) -> None:
 
 
 def _repeated(values: list[str], counts: list[int]) -> pa.DictionaryArray:
-    names = list(dict.fromkeys(values))
-    codes = np.repeat(np.array([names.index(value) for value in values], dtype=np.int32), counts)
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, type=pa.string()))
+    places = {name: place for place, name in enumerate(dict.fromkeys(values))}
+    codes = np.repeat(np.array([places[value] for value in values], dtype=np.int32), counts)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(places), type=pa.string()))
 
 
 def read_outcomes(path: Path) -> Outcomes:
@@ -100,11 +103,13 @@ def read_outcomes(path: Path) -> Outcomes:
     try:
         table = pq.read_table(path, columns=["model", "evaluation", "seed", "sample", "outcome"])
     except (OSError, pa.ArrowInvalid) as error:
-        raise StoreError(f"{path} is missing or damaged ({error}); restore it from version control") from None
+        raise unreadable(path, error, "restore it from version control") from None
     codes = [table.column(name).combine_chunks().dictionary_encode() for name in ("model", "evaluation", "seed")]
     names = [code.dictionary.to_pylist() for code in codes]
-    keys = np.stack([code.indices.to_numpy() for code in codes], axis=1).reshape(-1, 3)
-    blocks, of_block = np.unique(keys, axis=0, return_inverse=True)
+    shape = tuple(max(len(found), 1) for found in names)
+    numbers = np.ravel_multi_index([code.indices.to_numpy() for code in codes], shape)
+    kept, of_block = np.unique(numbers, return_inverse=True)
+    blocks = np.stack(np.unravel_index(kept, shape), axis=1)
     rows = np.split(np.argsort(of_block, kind="stable"), np.cumsum(np.bincount(of_block.ravel()))[:-1])
     ids, shares = table.column("sample").to_numpy(), table.column("outcome").to_numpy()
     _check_lengths(path, [(names[1][label], len(where)) for (_, label, _), where in zip(blocks, rows, strict=False)])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from robustbench_snn.errors import StoreError
+from robustbench_snn.errors import StoreError, StoreWriteError
 from robustbench_snn.leaderboard.assessment import assess
 from robustbench_snn.leaderboard.carrying import carried_over, extended
 from robustbench_snn.leaderboard.content import Base, Content, read_content, write_content
@@ -21,6 +20,9 @@ from robustbench_snn.leaderboard.table import LAYOUT, Table
 from robustbench_snn.leaderboard.versions import Version, load_table, versions
 from robustbench_snn.leaderboard.withdrawal import FILE as WITHDRAWN
 from robustbench_snn.leaderboard.withdrawal import withdrawals
+from robustbench_snn.store.claims import locked
+from robustbench_snn.store.durable import place, scratch_folder
+from robustbench_snn.store.os_errors import told
 from robustbench_snn.store.records import Record
 
 
@@ -60,7 +62,34 @@ def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results
     Raises:
         StoreError: if the folder cannot be written; nothing is left half-written.
     """
-    return publish_prepared(prepare(table, outcomes, records, results), results)
+    with publishing(results, table.name):
+        return publish_prepared(prepare(table, outcomes, records, results), results)
+
+
+@contextmanager
+def publishing(results: Path, table: str) -> Iterator[None]:
+    """One process at a time prepares and publishes a table: the next one does so on top of what this one published.
+
+    A folder that takes no files is not locked: nothing can be published there, which is said when it is tried.
+
+    Args:
+        results: folder of all tables.
+        table: its name.
+
+    Raises:
+        StoreError: if another process holds it for too long.
+    """
+    with ExitStack() as stack:
+        if not results.exists():
+            stack.callback(_remove_empty, results)
+        with suppress(StoreWriteError):
+            stack.enter_context(locked(results / table, "publishing"))
+        yield
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def prepare(
@@ -141,21 +170,23 @@ def _assessed(content: Content) -> Content:
 
 
 def publish_prepared(prepared: Prepared, results: Path) -> Path:
-    """Writes the next version; returns and raises what :func:`publish` does."""
+    """Writes the next version; returns and raises what :func:`publish` does, and belongs within :func:`publishing`."""
     name, version = prepared.content.table.name, str(prepared.version)
     folder = results / name / version
     try:
         if prepared.source is not None:
             _adopt(prepared.source, results / name)
-        with _claimed(folder) as scratch:
+        with scratch_folder(folder) as scratch:
             write_content(prepared.content, version, scratch)
             write_manifest(scratch, name, version, results / name / str(prepared.last) if prepared.last else None)
-        write_index(results)
+            if not place(scratch, folder):
+                raise StoreError(f"another process has published {folder} by now; every record is kept: run again")
     except OSError as error:
-        raise StoreError(
-            f"the leaderboard cannot be written to {folder}: {error.strerror or error}; every record is kept: "
-            "run the suite again with another --results"
-        ) from None
+        raise StoreWriteError(
+            f"the leaderboard cannot be written to {folder}: {told(error, folder)}; every record is kept: "
+            "mend that, or name another --results, and run the suite again"
+        ) from error
+    write_index(results)
     return folder
 
 
@@ -172,17 +203,6 @@ def _adopt(source: Path, folder: Path) -> None:
 
 def _copy(version: Path, to: Path) -> None:
     if not to.exists():
-        with _claimed(to) as scratch:
+        with scratch_folder(to) as scratch:
             shutil.copytree(version, scratch, symlinks=True, dirs_exist_ok=True)
-
-
-@contextmanager
-def _claimed(folder: Path) -> Iterator[Path]:
-    """A folder to write a version into; on leaving it, the whole version appears at once, or not at all."""
-    scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        scratch.mkdir(parents=True)
-        yield scratch
-        scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            place(scratch, to)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from robustbench_snn.leaderboard.comparison import Comparison, Scope, checked_outcomes, compare
-from robustbench_snn.leaderboard.statistics import adjust
+from robustbench_snn.errors import UserError
+from robustbench_snn.leaderboard.comparison import Scope, checked_outcomes
+from robustbench_snn.leaderboard.pairs import pair_p_values
+from robustbench_snn.leaderboard.statistics import holm
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,10 @@ class Ranking:
     Attributes:
         groups: names, best group first; within a group by falling mean. The first of a group is its leader.
         scope: ``methods`` if every model has two seeds or more, else ``networks``.
-        comparisons: every pair, (better mean, worse mean).
-        adjusted: their p-values after Holm's correction over all pairs.
     """
 
     groups: tuple[tuple[str, ...], ...]
     scope: Scope
-    comparisons: Mapping[tuple[str, str], Comparison]
-    adjusted: Mapping[tuple[str, str], float]
 
 
 def rank_groups(models: Mapping[str, ArrayLike], *, alpha: float = 0.05) -> Ranking:
@@ -42,17 +40,20 @@ def rank_groups(models: Mapping[str, ArrayLike], *, alpha: float = 0.05) -> Rank
         alpha: chance of any false difference among all pairs.
 
     Raises:
-        UserError: as :func:`~robustbench_snn.leaderboard.comparison.compare` does.
+        UserError: if outcomes are not in [0, 1], or not of the same number of samples.
     """
     outcomes = {name: checked_outcomes(found, name) for name, found in models.items()}
+    if len({found.shape[1] for found in outcomes.values()}) > 1:
+        raise UserError("the models have met different numbers of samples; give outcomes of the same samples")
     order = sorted(outcomes, key=lambda name: (-float(outcomes[name].mean()), name))
-    comparisons = {(a, b): compare(outcomes[a], outcomes[b], confidence=1 - alpha) for a, b in combinations(order, 2)}
-    corrected = adjust([found.p_value for found in comparisons.values()], "holm")
-    adjusted = dict(zip(comparisons, corrected, strict=True))
-    groups = []
-    while order:
-        leader, rest = order[0], order[1:]
-        groups.append((leader, *(name for name in rest if adjusted[leader, name] >= alpha)))
-        order = [name for name in rest if adjusted[leader, name] < alpha]
+    adjusted = pair_p_values([outcomes[name] for name in order], alpha)
+    pairs = np.triu_indices(len(order), 1)
+    adjusted[pairs] = holm(adjusted[pairs])
+    groups, left = [], np.arange(len(order))
+    while len(left):
+        leader, rest = left[0], left[1:]
+        ties = adjusted[leader, rest] >= alpha
+        groups.append(tuple(order[index] for index in (leader, *rest[ties])))
+        left = rest[~ties]
     scope: Scope = "methods" if all(len(found) > 1 for found in outcomes.values()) else "networks"
-    return Ranking(tuple(groups), scope, comparisons, adjusted)
+    return Ranking(tuple(groups), scope)

@@ -53,11 +53,14 @@ def wrong_records(table: AnyTable, records: dict[str, Record]) -> Iterator[Findi
             yield Finding("records.jsonl", model, label, f"record {key[:12]}", "none")
     for key in sorted(set(records) - set(keys)):
         yield Finding("table.json", records[key].model, key[:12], "a number made of this record", "none")
+    columns = dict(zip(table.columns, table.protocol["evaluations"], strict=False))
     for row in table.rows:
-        yield from _of_another_row(row, table, records)
+        yield from _of_another_row(row, table, columns, records)
 
 
-def _of_another_row(row: Row | FirstRow, table: AnyTable, records: dict[str, Record]) -> Iterator[Finding]:
+def _of_another_row(
+    row: Row | FirstRow, table: AnyTable, columns: dict[str, dict[str, Any]], records: dict[str, Record]
+) -> Iterator[Finding]:
     """Records whose model, weights, samples or evaluation are not those of their row and column."""
     shared = {name: table.protocol[name] for name in ("dataset", "samples", "seed")}
     facts = {"model": dict(row.identity), "timesteps": row.timesteps, "parameters": row.parameters}
@@ -73,13 +76,14 @@ def _of_another_row(row: Row | FirstRow, table: AnyTable, records: dict[str, Rec
         if not score.records:
             yield Finding("table.json", row.model, label, "records", "none")
         of_label = [records[key] for key in score.records if key in records]
+        listed = columns.get(label)
         for record in of_label:
             wanted = {
                 **shared,
-                **_subset(table, label),
+                **_subset(table, listed),
                 **facts,
                 "kind": "evaluate",
-                "evaluation": _evaluation(table, label),
+                "evaluation": None if listed is None else _name_and_version(listed),
             }
             wanted["weights"] = weights.get(record.seed)
             found = {name: record.identity.get(name) for name in shared} | _facts(record)
@@ -99,16 +103,9 @@ def _facts(record: Record) -> dict[str, Any]:
     }
 
 
-def _evaluation(table: AnyTable, label: str) -> dict[str, Any] | None:
-    """Name and version of the evaluation of a column; None if the table has no such column."""
-    listed = dict(zip(table.columns, table.protocol["evaluations"], strict=False))
-    return _name_and_version(listed[label]) if label in listed else None
-
-
-def _subset(table: AnyTable, label: str) -> dict[str, Any]:
-    """The samples of a column whose evaluation takes only some."""
-    listed = dict(zip(table.columns, table.protocol["evaluations"], strict=False))
-    limit = listed.get(label, {}).get("limit")
+def _subset(table: AnyTable, listed: dict[str, Any] | None) -> dict[str, Any]:
+    """The samples of a column whose evaluation takes only some, by what the protocol lists of it."""
+    limit = (listed or {}).get("limit")
     return {} if limit is None else {"samples": table.protocol.get("subsets", {}).get(str(limit))}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,15 @@ from typing import Literal
 
 import numpy as np
 
-from robustbench_snn.errors import StoreError
+from robustbench_snn.errors import StoreWriteError
 from robustbench_snn.leaderboard.content import Base, Content, write_content
+from robustbench_snn.leaderboard.index import complete_index
 from robustbench_snn.leaderboard.outcomes import Outcomes
-from robustbench_snn.leaderboard.publication import Prepared, incomplete, prepare, publish_prepared
+from robustbench_snn.leaderboard.publication import Prepared, incomplete, prepare, publish_prepared, publishing
 from robustbench_snn.leaderboard.table import LAYOUT, Table
 from robustbench_snn.machine import program_state
+from robustbench_snn.store.durable import scratch_folder, swap
+from robustbench_snn.store.os_errors import told
 from robustbench_snn.store.records import Record
 
 Mode = Literal["auto", "publish", "draft"]
@@ -69,12 +71,28 @@ def release(
     Raises:
         StoreError: if the folder cannot be written, or the base is not the latest version there.
     """
-    prepared = prepare(table, outcomes, records, results, base=base, weights=weights)
+    with publishing(results, table.name):
+        prepared = prepare(table, outcomes, records, results, base=base, weights=weights)
+        return _released(prepared, records, results, drafts, mode, reasons, base)
+
+
+def _released(
+    prepared: Prepared,
+    records: Sequence[Record],
+    results: Path,
+    drafts: Path,
+    mode: Mode,
+    reasons: Sequence[str],
+    base: Base | None,
+) -> Released:
+    table = prepared.content.table
     if mode == "draft":
         return _draft(prepared, drafts, ("asked for with --draft",))
     if prepared.before is not None and prepared.last is not None and same(prepared.content, prepared.before):
         folder = prepared.source or results / table.name / str(prepared.last)
-        return Released("stands", folder, str(prepared.last), prepared.content.table)
+        if prepared.source is None:
+            complete_index(results, table.name, str(prepared.last))
+        return Released("stands", folder, str(prepared.last), table)
     failed = sum(record.failure is not None for record in records)
     why = [f"{failed} cells failed"] if failed else []
     why += incomplete(base, results) if base is not None else []
@@ -134,9 +152,10 @@ def _draft(prepared: Prepared, drafts: Path, reasons: tuple[str, ...]) -> Releas
     table = prepared.content.table
     folder = drafts / table.name
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_content(prepared.content, "draft", folder)
+        with scratch_folder(folder) as scratch:
+            write_content(prepared.content, "draft", scratch)
+            swap(scratch, folder)
     except OSError as error:
-        raise StoreError(f"the draft cannot be written to {folder}: {error.strerror or error}") from None
+        said = f"the draft cannot be written to {folder}: {told(error, folder)}; every record is kept"
+        raise StoreWriteError(said) from error
     return Released("draft", folder, "draft", table, reasons)

@@ -26,13 +26,39 @@ class Estimate(NamedTuple):
     df: Floats
 
 
+class Side(NamedTuple):
+    """What one model has to do with the variance of a mean; each of the outcomes' leading (batch) shape.
+
+    Attributes:
+        by_sample: mean over seeds, (..., n).
+        seeds: the seeds' part of the variance; 0 for one seed.
+        shared: what that has in common with the samples' part; 0 for one seed.
+        size: number of seeds k.
+    """
+
+    by_sample: Floats
+    seeds: Floats
+    shared: Floats
+    size: int
+
+
+def side(outcomes: Floats) -> Side:
+    """One model's side of its comparisons, for outcomes (..., k, n)."""
+    size, count = outcomes.shape[-2:]
+    by_sample = outcomes.mean(-2)
+    if size == 1:
+        return Side(by_sample, np.zeros(outcomes.shape[:-2]), np.zeros(outcomes.shape[:-2]), size)
+    return Side(by_sample, outcomes.mean(-1).var(-1, ddof=1) / size, _residual(outcomes) / (size * count), size)
+
+
 def mean_estimate(outcomes: Floats) -> Estimate:
     """The mean of one model: as :func:`difference_estimate` for unequal numbers of seeds, without a baseline.
 
     Args:
         outcomes: (..., k, n) in [0, 1], k seeds and n samples, at least one of each.
     """
-    return _estimate(outcomes.mean(-2), [outcomes])
+    found = side(outcomes)
+    return _estimate(found.by_sample, [found])
 
 
 def difference_estimate(candidate: Floats, baseline: Floats) -> Estimate:
@@ -59,24 +85,28 @@ def difference_estimate(candidate: Floats, baseline: Floats) -> Estimate:
         candidate: (..., k_A, n) in [0, 1].
         baseline: (..., k_B, n) in [0, 1], the same samples in the same order.
     """
-    return _estimate(candidate.mean(-2) - baseline.mean(-2), [candidate, baseline])
+    return difference_of(side(candidate), side(baseline))
 
 
-def _estimate(by_sample: Floats, models: Sequence[Floats]) -> Estimate:
+def difference_of(candidate: Side, baseline: Side) -> Estimate:
+    """As :func:`difference_estimate`, of sides that several comparisons share; their batch shapes are broadcast."""
+    return _estimate(candidate.by_sample - baseline.by_sample, [candidate, baseline])
+
+
+def _estimate(by_sample: Floats, models: Sequence[Side]) -> Estimate:
     count = by_sample.shape[-1]
     value = by_sample.mean(-1)
     spread = by_sample.var(-1, ddof=1) if count > 1 else np.zeros_like(value)
     samples = np.where(spread > 1e-12, spread, 1 / count) / count  # 1e-12: above rounding, below any real variance
     parts, freedoms, shared = [samples], [max(count - 1, 1)], np.zeros_like(value)
-    for outcomes in models:
-        size = outcomes.shape[-2]
-        if size > 1:
-            parts.append(outcomes.mean(-1).var(-1, ddof=1) / size)
-            freedoms.append(size - 1)
-            shared = shared + _residual(outcomes) / (size * count)
+    for model in models:
+        if model.size > 1:
+            parts.append(model.seeds)
+            freedoms.append(model.size - 1)
+            shared = shared + model.shared
     seeds = sum(parts[1:], np.zeros_like(value))
     variance = np.maximum(seeds + samples - shared, np.maximum(seeds, samples))
-    if len(models) == 2 and models[0].shape[-2] == models[1].shape[-2]:
+    if len(models) == 2 and models[0].size == models[1].size:
         df = variance**2 / sum(part**2 / freedom for part, freedom in zip(parts, freedoms, strict=True))
     else:
         df = _cochran_cox(parts, freedoms)

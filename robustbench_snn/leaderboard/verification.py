@@ -7,6 +7,7 @@ those of the evaluations that were run, and its pages are what this program rend
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,11 +132,12 @@ def _wrong_pages(table: AnyTable, folder: Path, version: str) -> Iterator[Findin
 
 def _wrong_labels(table: AnyTable, name: str) -> Iterator[Finding]:
     """Names, columns and rows of a table that contradict each other."""
-    models = [row.model for row in table.rows]
+    models = Counter(row.model for row in table.rows)
     if table.name != name:
         yield Finding("table.json", "", "name", name, table.name)
-    for model in sorted({model for model in models if models.count(model) > 1}):
-        yield Finding("table.json", model, "", "one row", f"{models.count(model)} rows")
+    for model, times in sorted(models.items()):
+        if times > 1:
+            yield Finding("table.json", model, "", "one row", f"{times} rows")
     hashes = [json_digest({"key_version": number, **table.protocol}) for number in range(1, KEY_VERSION + 1)]
     if table.protocol_hash not in hashes:
         yield Finding("table.json", "", "protocol_hash", hashes[-1], table.protocol_hash)

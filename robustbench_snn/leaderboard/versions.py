@@ -15,7 +15,11 @@ from pathlib import Path
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.schema1.table import FirstTable
 from robustbench_snn.leaderboard.table import AnyTable, Table
+from robustbench_snn.store.os_errors import unreadable
 from robustbench_snn.store.records import Record
+
+RESTORE = "restore it from version control"
+"""What to do about a published file that is missing or damaged."""
 
 _FOLDER = re.compile(r"^v(\d+)\.(\d+)$")
 
@@ -79,7 +83,7 @@ def read_table(folder: Path) -> AnyTable:
         first = json.loads(text).get("schema_version") == 1
         return FirstTable.model_validate_json(text) if first else Table.model_validate_json(text)
     except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
+        raise unreadable(path, error, RESTORE) from None
 
 
 def load_record(results: Path, table: str, version: Version, prefix: str) -> Record:
@@ -116,4 +120,4 @@ def lines_of(folder: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
         return {json.loads(line)["key"]: line for line in lines}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{path} is missing or damaged ({error}); restore it from version control") from None
+        raise unreadable(path, error, RESTORE) from None

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from robustbench_snn.errors import StoreError, UserError
-from robustbench_snn.leaderboard.versions import Version, versions
-from robustbench_snn.store.store import write_text
+from robustbench_snn.errors import UserError
+from robustbench_snn.leaderboard.versions import RESTORE, Version, versions
+from robustbench_snn.store.claims import locked
+from robustbench_snn.store.durable import write_text
+from robustbench_snn.store.os_errors import unreadable, writing
 from robustbench_snn.strict import Strict
 
 FILE = "withdrawn.json"
@@ -45,12 +47,12 @@ def withdrawals(results: Path, table: str) -> Mapping[str, Withdrawal]:
         StoreError: if the note is damaged.
     """
     path = results / table / FILE
-    if not path.is_file():
-        return {}
     try:
         return _NOTES.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
     except (OSError, ValidationError) as error:
-        raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
+        raise unreadable(path, error, RESTORE) from None
 
 
 def withdraw(results: Path, table: str, version: Version, reason: str, superseded_by: str | None = None) -> Path:
@@ -61,14 +63,16 @@ def withdraw(results: Path, table: str, version: Version, reason: str, supersede
 
     Raises:
         UserError: if the table has no such version, or no reason is given.
+        StoreWriteError: if it cannot be written.
     """
     known = versions(results, table)
     if version not in known:
         raise UserError(f"table '{table}' has no version {version}; there are {', '.join(map(str, known)) or 'none'}")
     if not reason.strip():
         raise UserError("a withdrawal needs a reason, for the readers of the table")
-    note = Withdrawal(reason=reason.strip(), date=datetime.now(UTC).isoformat(), superseded_by=superseded_by)
-    notes = {**withdrawals(results, table), str(version): note}
     path = results / table / FILE
-    write_text(path, _NOTES.dump_json(dict(sorted(notes.items())), indent=1).decode() + "\n")
+    note = Withdrawal(reason=reason.strip(), date=datetime.now(UTC).isoformat(), superseded_by=superseded_by)
+    with locked(results / table, "changing"), writing(path, "--results"):
+        notes = {**withdrawals(results, table), str(version): note}
+        write_text(path, _NOTES.dump_json(dict(sorted(notes.items())), indent=1).decode() + "\n")
     return path

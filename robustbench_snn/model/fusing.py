@@ -101,12 +101,13 @@ def _run(neuron: BaseNode, x_seq: Tensor, slopes: Slopes) -> Tensor:
         else:
             (membrane,) = neuron.materialize_states((x_seq,), (kept,), "m")
         rate = neuron.w.sigmoid() if type(neuron) is ParametricLIFNode else None
-        spikes, neuron._memories["v"] = run(x_seq, membrane, rate, _dynamics(neuron), slopes)
+        spikes, neuron._memories["v"] = run(x_seq, membrane, rate, dynamics_of(neuron), slopes)
     neuron.v_seq = None
     return spikes
 
 
-def _dynamics(neuron: BaseNode) -> Dynamics:
+def dynamics_of(neuron: BaseNode) -> Dynamics:
+    """The constants of a layer of one of :data:`KINDS`."""
     kind = {LIFNode: "lif", ParametricLIFNode: "plif", IFNode: "if"}[type(neuron)]
     return Dynamics(
         kind=kind,  # type: ignore[arg-type]

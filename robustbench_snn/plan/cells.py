@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from robustbench_snn.evaluation.contract import Evaluation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a cell is itself alone: looked up by identity, whatever its mappings hold
 class TrainCell:
     """Train one model with one seed, or take the weights that come with it.
 
@@ -39,7 +39,7 @@ class TrainCell:
         return f"{self.model.name}@{self.seed}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EvaluateCell:
     """Run one evaluation, or one part of it, on one trained model.
 
@@ -50,6 +50,7 @@ class EvaluateCell:
         identity: everything that can change the result, but for the weights.
         part: index of this part among those of the evaluation.
         detail: the values of the parameters that set this part apart from the others; empty for the only part.
+        needs_peers: whether the suite's other models must be trained first.
     """
 
     train: TrainCell
@@ -58,16 +59,12 @@ class EvaluateCell:
     identity: Mapping[str, Any]
     part: int = 0
     detail: str = ""
+    needs_peers: bool = False
 
     def evaluation(self) -> Evaluation:
         """A new instance of the evaluation."""
         found: Evaluation = evaluations.create(self.component.name, **self.component.parameters)
         return found
-
-    @property
-    def needs_peers(self) -> bool:
-        """Whether the suite's other models must be trained first."""
-        return self.evaluation().needs_peers
 
     @property
     def title(self) -> str:

@@ -37,7 +37,7 @@ def key_of(cell: Cell, weights: Mapping[str, str] | None = None) -> str:
     Raises:
         UserError: if the weights of an evaluation's own model are not there.
     """
-    return json_digest(key_content(cell, weights))
+    return json_digest(_content(cell, weights))
 
 
 def key_content(cell: Cell, weights: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -45,6 +45,11 @@ def key_content(cell: Cell, weights: Mapping[str, str] | None = None) -> dict[st
 
     Arguments and errors are those of :func:`key_of`.
     """
+    plain: dict[str, Any] = canonical(_content(cell, weights))
+    return plain
+
+
+def _content(cell: Cell, weights: Mapping[str, str] | None) -> dict[str, Any]:
     if isinstance(cell, TrainCell):
         return _versioned(kind="train", **cell.identity)
     peers = dict(weights or {})
@@ -60,8 +65,7 @@ def content_key(**content: Any) -> str:
 
 
 def _versioned(**content: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = canonical({"key_version": KEY_VERSION, **content})
-    return plain
+    return {"key_version": KEY_VERSION, **content}
 
 
 def resolved(component: ComponentSpec, registry: Registry[Any, Any]) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from robustbench_snn.errors import UserError
@@ -13,12 +14,13 @@ from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.keys import content_key, listed, resolved, resolved_evaluation, versions
 from robustbench_snn.registry import backbones, encoders, evaluations, models
 from robustbench_snn.registry.spec import ComponentSpec, named_in
-from robustbench_snn.spec.entry import Entry, PluginEntry
+from robustbench_snn.spec.entry import ClassifierEntry, Entry, PluginEntry
 from robustbench_snn.spec.suite import SuiteSpec
 
 if TYPE_CHECKING:
     from robustbench_snn.dataset import Dataset
     from robustbench_snn.dataset.samples import Samples
+    from robustbench_snn.evaluation.contract import Evaluation
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,17 @@ class Plan:
     evaluate: tuple[EvaluateCell, ...]
     protocol: Mapping[str, Any]
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """All cells, trainings first."""
         return (*self.train, *self.evaluate)
 
-    @property
+    @cached_property
     def protocol_hash(self) -> str:
         """sha256 of the protocol."""
         return content_key(**self.protocol)
 
-    @property
+    @cached_property
     def suite_sha256(self) -> str:
         """sha256 of the suite with all its settings, for provenance."""
         return hashlib.sha256(self.suite.model_dump_json().encode()).hexdigest()
@@ -65,7 +67,14 @@ class Plan:
 
     def evaluations_of(self, cell: TrainCell) -> list[EvaluateCell]:
         """The evaluations of one trained model."""
-        return [found for found in self.evaluate if found.train is cell]
+        return self._by_training.get(cell, [])
+
+    @cached_property
+    def _by_training(self) -> dict[TrainCell, list[EvaluateCell]]:
+        found: dict[TrainCell, list[EvaluateCell]] = {}
+        for cell in self.evaluate:
+            found.setdefault(cell.train, []).append(cell)
+        return found
 
     def peers_of(self, cell: EvaluateCell) -> list[TrainCell]:
         """The suite's other models, for an evaluation that asks for them; else none."""
@@ -73,8 +82,17 @@ class Plan:
 
     def models_behind(self, cell: EvaluateCell) -> list[TrainCell]:
         """The models whose weights can change an evaluation's result: its own, then the peers that it uses."""
-        evaluation = cell.evaluation()
+        if not cell.needs_peers:
+            return [cell.train]
+        place = cell.entry, cell.part  # the same evaluation for every model, and it is only asked
+        if place not in self._asked:
+            self._asked[place] = cell.evaluation()
+        evaluation = self._asked[place]
         return [cell.train, *(peer for peer in self.peers_of(cell) if evaluation.uses(peer.peer_name))]
+
+    @cached_property
+    def _asked(self) -> dict[tuple[int, int], Evaluation]:
+        return {}
 
 
 def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
@@ -88,48 +106,56 @@ def make_plan(suite: SuiteSpec, dataset: Dataset) -> Plan:
     limits = {component.limit for component in suite.evaluations if component.limit is not None}
     subsets = {limit: dataset.test.first(limit).digest() for limit in sorted(limits)}
     shared = [whole | {"samples": subsets.get(found.limit or 0, whole["samples"])} for found in suite.evaluations]
-    train = tuple(cell for entry in suite.entries() for cell in _train_cells(entry, data, dataset))
-    evaluate = tuple(
-        found
-        for cell in train
-        for index, component in enumerate(suite.evaluations)
-        for found in _evaluate_cells(cell, index, component, shared[index])
-    )
+    train = tuple(_train_cells(suite.entries(), data, dataset))
+    parts = [part for index, found in enumerate(suite.evaluations) for part in _parts(index, found, shared[index])]
+    evaluate = tuple(part.of(cell) for cell in train for part in parts)
     protocol = {"dataset": data, **whole, "evaluations": [listed(component) for component in suite.evaluations]}
     if subsets:
         protocol["subsets"] = {str(limit): digest for limit, digest in subsets.items()}
     return Plan(suite, dataset, train, evaluate, protocol)
 
 
-def _train_cells(entry: Entry, data: Mapping[str, Any], dataset: Dataset) -> Iterator[TrainCell]:
+def _train_cells(entries: Iterable[Entry], data: Mapping[str, Any], dataset: Dataset) -> Iterator[TrainCell]:
     from robustbench_snn.training import resolve_recipe
 
-    identity = {"model": _model_identity(entry), "dataset": data}
-    for seed in entry.seeds:
-        if isinstance(entry, PluginEntry):
-            yield TrainCell(entry, seed, identity)
-        elif entry.weights is not None:
-            yield TrainCell(entry, seed, identity | {"weights_file": hash_file(entry.weights)})
-        else:
+    samples = cache(dataset.train.digest)
+    for entry in entries:
+        identity: dict[str, Any] = {"model": _model_identity(entry), "dataset": data}
+        if isinstance(entry, ClassifierEntry) and entry.weights is not None:
+            identity |= {"weights_file": hash_file(entry.weights)}
+        elif isinstance(entry, ClassifierEntry):
             recipe = resolve_recipe(entry.recipe)
-            training = {
-                "samples": dataset.train.digest(),
-                "recipe": recipe.model_dump(mode="json"),
-                "components": versions(named_in(recipe)),
-                "seed": seed,
-            }
-            yield TrainCell(entry, seed, identity | training)
+            components = versions(named_in(recipe))
+            identity |= {"samples": samples(), "recipe": recipe.model_dump(mode="json"), "components": components}
+        is_trained = "recipe" in identity
+        for seed in entry.seeds:
+            yield TrainCell(entry, seed, identity | {"seed": seed} if is_trained else identity)
 
 
-def _evaluate_cells(
-    train: TrainCell, index: int, component: ComponentSpec, shared: Mapping[str, Any]
-) -> Iterator[EvaluateCell]:
+@dataclass(frozen=True)
+class _Part:
+    """One part of an evaluation, of which every trained model gets a cell."""
+
+    entry: int
+    component: ComponentSpec
+    identity: Mapping[str, Any]
+    number: int
+    detail: str
+    needs_peers: bool
+
+    def of(self, train: TrainCell) -> EvaluateCell:
+        identity = {**self.identity, "model": train.identity["model"]}
+        return EvaluateCell(train, self.entry, self.component, identity, self.number, self.detail, self.needs_peers)
+
+
+def _parts(index: int, component: ComponentSpec, shared: Mapping[str, Any]) -> Iterator[_Part]:
     evaluation = evaluations.get(component.name)
     whole = evaluation.validate(component.parameters)
-    for part, parameters in enumerate(evaluation.implementation.split(whole)):
+    for number, parameters in enumerate(evaluation.implementation.split(whole)):
         piece = component.model_copy(update={"parameters": dict(parameters)})
-        identity = {"evaluation": resolved_evaluation(piece), **shared, "model": train.identity["model"]}
-        yield EvaluateCell(train, index, piece, identity, part, _difference(parameters, whole))
+        identity = {"evaluation": resolved_evaluation(piece), **shared}
+        needs_peers = piece.create("evaluations").needs_peers
+        yield _Part(index, piece, identity, number, _difference(parameters, whole), needs_peers)
 
 
 def _difference(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:

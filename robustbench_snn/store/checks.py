@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from robustbench_snn.digests import file_digest, json_digest, tensor_digest
+from robustbench_snn.store.os_errors import is_of_content
 from robustbench_snn.store.records import SCHEMA_VERSION, Record
 
 RECORD, SAMPLES, WEIGHTS = "record.json", "samples.parquet", "weights.safetensors"
@@ -22,6 +23,8 @@ SHARES = frozenset(
     {"vote", "worst", "area", "mce_unnormalised", "passed", "zero_gradient_share", "firing_rate", "silent_neurons"}
 )
 """Metrics in [0, 1] besides those whose names begin or end with ``accuracy``."""
+_MEASURED = ("seconds", "per_second", "bytes", "_mb")
+"""Ends of the names of metrics that are of the machine, not of the model."""
 
 
 def sealed(record: Record, folder: Path) -> Record:
@@ -51,6 +54,9 @@ def fault_of(record: Record, folder: Path, key: str) -> str | None:
 
     Returns:
         The first fault, in words; None if the cell is sound.
+
+    Raises:
+        OSError: if its files cannot be looked at, which says nothing about them.
     """
     found = fault_of_record(record, key) or _fault_of_files(record, folder) or fault_of_metrics(record)
     if found is None:
@@ -89,6 +95,23 @@ def _fault_of_files(record: Record, folder: Path) -> str | None:
     return None
 
 
+def of_model(record: Record) -> dict[str, float]:
+    """The metrics that are of the model, not of the machine that it ran on, such as images per second."""
+    return {name: value for name, value in record.metrics.items() if not name.endswith(_MEASURED)}
+
+
+def same_result(one: Record, other: Record) -> bool:
+    """Whether two records of one key found the same: the same content, or another time and machine at most."""
+    if one.content_sha256 == other.content_sha256:
+        return True
+    return (
+        one.weights_sha256 == other.weights_sha256
+        and of_model(one) == of_model(other)
+        and one.flags == other.flags
+        and one.files.get(SAMPLES) == other.files.get(SAMPLES)
+    )
+
+
 def fault_of_metrics(record: Record) -> str | None:
     """The first metric that is not finite, or not in its range; None if all are."""
     for name, value in record.metrics.items():
@@ -113,8 +136,11 @@ def _fault_of_weights(record: Record, folder: Path) -> str | None:
     from safetensors.torch import load_file  # imports torch
 
     try:
+        (folder / WEIGHTS).open("rb").close()  # safetensors calls a file that may not be read missing
         digest = tensor_digest(load_file(folder / WEIGHTS))
     except (SafetensorError, OSError) as error:
+        if isinstance(error, OSError) and not is_of_content(error):
+            raise
         return f"{WEIGHTS} cannot be read ({error})"
     return None if digest == record.weights_sha256 else f"{WEIGHTS} holds other weights than those that it names"
 
@@ -125,6 +151,8 @@ def _fault_of_samples(record: Record, folder: Path) -> str | None:
     try:
         table = pq.read_table(folder / SAMPLES)
     except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and not is_of_content(error):
+            raise
         return f"{SAMPLES} cannot be read ({error})"
     if len(set(table.column_names)) != len(table.column_names) or not {"id", "label"} <= set(table.column_names):
         return f"{SAMPLES} lacks a column, or has one twice"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from robustbench_snn.errors import StoreError, UserError
-from robustbench_snn.store.checks import RECORD, SAMPLES, fault_of
+from robustbench_snn.store.checks import RECORD, fault_of, same_result
+from robustbench_snn.store.durable import place, scratch_folder
+from robustbench_snn.store.files import AGAIN, DamagedRecordError, cell_keys, read_record
+from robustbench_snn.store.os_errors import unreadable, writing
 from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import DamagedRecordError, Store, read_record
+from robustbench_snn.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -87,23 +89,11 @@ def merge_stores(sources: Sequence[Path], into: Path, prefer: Path | None = None
     return Merged(len(new), same, tuple(conflicts), tuple(damaged))
 
 
-def same_result(one: Record, other: Record) -> bool:
-    """Whether two records of one key found the same: the same content, or another time and machine at most."""
-    if one.content_sha256 == other.content_sha256:
-        return True
-    return (
-        one.weights_sha256 == other.weights_sha256
-        and one.metrics == other.metrics
-        and one.flags == other.flags
-        and one.files.get(SAMPLES) == other.files.get(SAMPLES)
-    )
-
-
 def examined(folder: Path, key: str) -> Record | str:
     """The record of the cell in a folder, or what is wrong with the cell; nothing is moved or written.
 
     Raises:
-        StoreError: if the record is of a newer format.
+        StoreError: if the record is of a newer format, or the cell cannot be looked at.
     """
     try:
         if odd := [path.name for path in folder.iterdir() if path.is_symlink() or not path.is_file()]:
@@ -113,7 +103,7 @@ def examined(folder: Path, key: str) -> Record | str:
     except DamagedRecordError as error:
         return str(error)
     except OSError as error:
-        return f"it cannot be read: {error.strerror or error}"
+        raise unreadable(folder, error, AGAIN) from None
 
 
 def _take(store: Store, cell: Cell) -> None:
@@ -123,27 +113,20 @@ def _take(store: Store, cell: Cell) -> None:
         StoreError: if it changed since it was examined, or cannot be written.
     """
     key, target = cell.record.key, store.folder(cell.record.key)
-    scratch = target.with_name(f"{key}.{uuid.uuid4().hex}.tmp")
-    try:
-        scratch.mkdir(parents=True)
+    with writing(target, "--into"), scratch_folder(target) as scratch:
         for name in (RECORD, *cell.record.files):
             shutil.copyfile(cell.folder / name, scratch / name)
         found = examined(scratch, key)
         if not isinstance(found, Record):
             raise StoreError(f"{cell.folder} is not what it says: {found}")
-        if target.exists():
+        while not place(scratch, target):
             store.set_aside(key, f"replaced by the cell of {cell.store}")
-        scratch.rename(target)
-    except OSError as error:
-        raise StoreError(f"{target} cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _cells(store: Path) -> Iterator[tuple[Path, Record | str]]:
-    for folder in sorted((store / "cells").iterdir()):
-        if len(folder.name) == 64:  # else one that is being written
-            try:
-                yield folder, examined(folder, folder.name)
-            except StoreError as error:  # of a newer program
-                yield folder, str(error)
+    for key in cell_keys(store):
+        folder = store / "cells" / key
+        try:
+            yield folder, examined(folder, key)
+        except StoreError as error:  # of a newer program, or kept from us
+            yield folder, str(error)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from torch import Tensor, nn
 
 from robustbench_snn.digests import tensor_digest
 from robustbench_snn.errors import StoreError
+from robustbench_snn.store.durable import write_bytes
+from robustbench_snn.store.os_errors import writing
 
 __all__ = ["read_tensors", "save_weights", "tensor_digest", "write_tensors"]
 
@@ -27,23 +27,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
     The same tensors and facts give the same bytes.
 
     Raises:
-        StoreError: if the folder cannot be written.
+        StoreWriteError: if the folder cannot be written.
     """
     flat = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     header = json.dumps({"facts": dict(facts), "sha256": tensor_digest(flat)}, sort_keys=True)
     content = save(flat, metadata={_HEADER: header})  # one entry: safetensors writes several in any order
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # a machine that dies must not leave an empty file under the final name
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise StoreError(f"cannot write {path}: {error.strerror or error}; is the disk full or read-only?") from error
+        write_bytes(path, content)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -58,6 +49,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         header = json.loads(metadata.get(_HEADER, "{}"))
     except FileNotFoundError:
+        if path.exists():  # safetensors calls a file that may not be read missing
+            raise StoreError(f"permission denied: {path}; let this user read it") from None
         raise StoreError(f"{path} does not exist") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise StoreError(f"{path} is not a whole safetensors file: {error}; delete it and run again") from error
@@ -78,7 +71,7 @@ def save_weights(model: nn.Module, path: Path, facts: Mapping[str, Any] | None =
         The :func:`tensor_digest` of the weights.
 
     Raises:
-        StoreError: if the folder cannot be written.
+        StoreWriteError: if the folder cannot be written.
     """
     state = model.state_dict()
     write_tensors(path, state, facts or {})

@@ -23,6 +23,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "diagnostics": {"eps": 0.1, "steps": 2, "queries": 5},
     "epsilon_curve": {"eps": [0.05], "tier": "quick"},
     "graz_ensemble": {"eps": ALL_FALL, "attack": "fgsm"},
+    "hardware_faults": {"faults": ["random"], "rates": [0.01, 0.1]},
     "pgd": {"steps": 3},
     "profile": {"conditions": ["clean", {"attack": "fgsm", "eps": 0.1}], "count_images": 8},
     "snn_extended": {"eps": ALL_FALL},

@@ -35,6 +35,8 @@ def visible(text: str) -> str:
 
     Line breaks end table rows, escape codes drive terminals, and overrides of the writing direction turn text around.
     """
+    if text.isprintable():
+        return text
     text = re.sub(r"\s*[\t\r\n\v\f\x85\u2028\u2029]\s*", " ", text)
     return "".join(f"\\u{ord(sign):04x}" if unicodedata.category(sign) in ("Cc", "Cf", "Cs") else sign for sign in text)
 

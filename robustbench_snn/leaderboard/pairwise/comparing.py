@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robustbench_snn.digests import json_digest
 from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.comparison import Comparison, compare
 from robustbench_snn.leaderboard.findings import differences
@@ -167,7 +166,7 @@ def _pairs(
             f"{_full(candidate)} and {_full(baseline)} have no evaluation of one protocol in common: "
             f"{'; '.join(left_out) or 'nothing was measured with outcomes'}"
         )
-    if not candidate.joined and not baseline.joined and len({json_digest(ours.setting) for ours, _ in pairs}) > 1:
+    if not candidate.joined and not baseline.joined and len({ours.setting_digest for ours, _ in pairs}) > 1:
         raise UserError(
             f"{_full(candidate)} and {_full(baseline)} were both measured on several sets of samples; name the suite "
             "file whose evaluations you mean"
@@ -179,12 +178,7 @@ def _like(side: Evidence, wanted: Measured) -> Measured | None:
     """What a side has of exactly this evaluation, on exactly these samples."""
     if not side.joined:
         return join(side.measured, wanted)
-    content = _content(wanted)
-    return next((one for one in side.measured if _content(one) == content), None)
-
-
-def _content(one: Measured) -> str:
-    return json_digest({"parts": list(one.parts), "setting": dict(one.setting)})
+    return next((one for one in side.measured if one.content == wanted.content), None)
 
 
 def _first_difference(one: Measured, other: Evidence) -> str | None:
@@ -193,7 +187,7 @@ def _first_difference(one: Measured, other: Evidence) -> str | None:
     rivals += [found for found in other.measured if found.name == one.name]
     if not rivals:
         return None
-    same_setting = [found for found in rivals if json_digest(found.setting) == json_digest(one.setting)]
+    same_setting = [found for found in rivals if found.setting_digest == one.setting_digest]
     if not other.joined and same_setting:
         return None  # a store has parts of many suites; that one lacks some says nothing
     rival = (same_setting or rivals)[0]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_snn.digests import json_digest
 from robustbench_snn.leaderboard.variance import Floats
 from robustbench_snn.store.records import Record
 
@@ -41,6 +43,21 @@ class Measured:
     def outcomes(self) -> Floats:
         """(seeds, N), lowest seed first."""
         return np.stack([found for _, found in sorted(self.by_seed.items())])
+
+    @cached_property
+    def setting_digest(self) -> str:
+        """Of the setting: equal for equal ones."""
+        return json_digest(self.setting)
+
+    @cached_property
+    def part_digests(self) -> tuple[str, ...]:
+        """Of each part."""
+        return tuple(json_digest(part) for part in self.parts)
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """Equal for what was run alike on the same samples."""
+        return (self.setting_digest, *self.part_digests)
 
 
 @dataclass(frozen=True)

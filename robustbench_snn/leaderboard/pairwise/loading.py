@@ -103,7 +103,8 @@ def _of_suite(suite: str, model: str, store: Path) -> Evidence:
     listed = (*spec.models, *(spec.grid.models() if spec.grid else ()))
     alone = spec.model_copy(update={"models": [found for found in listed if found.name == model], "grid": None})
     table, outcomes = make_table(dataclasses.replace(plan, suite=alone), done, records)
-    return _evidence(table.rows[0], table, suite, outcomes, records.find)
+    by_key = {record.key: record for _, record in done}
+    return _evidence(table.rows[0], table, suite, outcomes, by_key.__getitem__)
 
 
 def _evidence(row: Row, table: Table, place: str, outcomes: Outcomes, record_of: Callable[[str], Record]) -> Evidence:

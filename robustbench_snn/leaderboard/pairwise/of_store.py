@@ -13,8 +13,9 @@ from robustbench_snn.errors import UserError, did_you_mean
 from robustbench_snn.leaderboard.findings import differences
 from robustbench_snn.leaderboard.outcomes import aligned
 from robustbench_snn.leaderboard.pairwise.evidence import Evidence, Measured, makers, networks, setting_of
+from robustbench_snn.store.files import cell_keys, read_record
 from robustbench_snn.store.records import Record
-from robustbench_snn.store.store import Store, read_record
+from robustbench_snn.store.store import Store
 
 Group = dict[str, dict[int, Record]]
 """Records of one setting: by digest of the evaluation, and by training seed."""
@@ -26,7 +27,8 @@ def evidence_of_store(root: Path, model: str) -> Evidence:
     Raises:
         UserError: if there is no such model, or records of one name are of different models.
     """
-    everything = [read_record(path) for path in sorted(root.glob("cells/*/record.json"))]
+    paths = [root / "cells" / key / "record.json" for key in cell_keys(root)]
+    everything = [read_record(path) for path in paths if path.is_file()]
     known = sorted({record.model for record in everything if record.kind == "evaluate"})
     found = [record for record in everything if record.model == model and record.kind == "evaluate"]
     if not found:
@@ -56,12 +58,10 @@ def join(parts: Sequence[Measured], like: Measured) -> Measured | None:
         parts: of one model in one store.
         like: an evaluation of the other side.
     """
-    setting = json_digest(like.setting)
-    there = {json_digest(found.parts[0]): found for found in parts if json_digest(found.setting) == setting}
-    wanted = [json_digest(part) for part in like.parts]
-    if not all(digest in there for digest in wanted):
+    there = {found.part_digests[0]: found for found in parts if found.setting_digest == like.setting_digest}
+    if not all(digest in there for digest in like.part_digests):
         return None
-    chosen = [there[digest] for digest in wanted]
+    chosen = [there[digest] for digest in like.part_digests]
     return Measured(
         label=like.label,
         name=like.name,
@@ -103,16 +103,22 @@ def _by_setting(found: Sequence[Record]) -> dict[str, Group]:
 def _labels(group: Group) -> dict[str, str]:
     """Name of each evaluation, with those first parameters that set it apart from others of its name."""
     evaluations = {digest: next(iter(of.values())).identity["evaluation"] for digest, of in group.items()}
+    namesakes: dict[str, list[Mapping[str, Any]]] = {}
+    for evaluation in evaluations.values():
+        namesakes.setdefault(evaluation["name"], []).append(evaluation.get("parameters", {}))
+    vary = {name: _varying(parameters) for name, parameters in namesakes.items()}
     labels = {}
     for digest, evaluation in evaluations.items():
-        namesakes = [other for other in evaluations.values() if other["name"] == evaluation["name"]]
-        apart = [
-            _short(value)
-            for name, value in evaluation.get("parameters", {}).items()
-            if any(other.get("parameters", {}).get(name) != value for other in namesakes)
-        ]
-        labels[digest] = " ".join([evaluation["name"], *apart])
+        name, parameters = evaluation["name"], evaluation.get("parameters", {})
+        apart = [_short(value) for parameter, value in parameters.items() if parameter in vary[name]]
+        labels[digest] = " ".join([name, *apart])
     return labels
+
+
+def _varying(parameters: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Names of the parameters that are not the same everywhere."""
+    names = {name for found in parameters for name in found}
+    return {name for name in names if any(found.get(name) != parameters[0].get(name) for found in parameters)}
 
 
 def _short(value: Any) -> str:

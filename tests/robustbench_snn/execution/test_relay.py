@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from robustbench_snn.dataset import load_dataset
 from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.session import Session
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
+from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import Plan, make_plan
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
@@ -48,6 +50,9 @@ class Watch:
         self._note(cell, "evaluating")
         return lambda done, total: None
 
+    def waiting(self, cell: Cell, owner: str) -> None:
+        self._note(cell, "waiting", owner)
+
     def finished(self, cell: Cell, record: Record, cached: bool) -> None:
         self._note(cell, "finished", record.key, cached)
 
@@ -80,3 +85,30 @@ def test_an_error_of_the_watcher_ends_the_run_and_its_workers(tmp_path: Path) ->
     with pytest.raises(OSError, match="disk of the log"):
         list(run_cells(session))
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_another_run_computes_comes_last(tmp_path: Path, jobs: int) -> None:
+    plan, store = planned(), Store(tmp_path)
+    found = store.claim(key_of(plan.train[0]))
+    assert found is not None
+    claim = found
+    finished: list[str] = []
+
+    class Watching(Watch):
+        def finished(self, cell: Cell, record: Record, cached: bool) -> None:
+            super().finished(cell, record, cached)
+            finished.append(cell.title)
+            if len(finished) == 2:
+                claim.release()
+
+    watch = Watching()
+    list(run_cells(Session(plan, store, RunSettings(jobs=jobs), watch)))
+    assert finished == [
+        "train direct, seed 1",
+        "clean on direct, seed 1",
+        "train direct, seed 0",
+        "clean on direct, seed 0",
+    ]
+    ((_, owner),) = [event for event in watch.told["train direct, seed 0"] if event[0] == "waiting"]
+    assert owner.startswith(f"process {os.getpid()} on ")

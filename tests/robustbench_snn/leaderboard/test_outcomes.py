@@ -68,5 +68,5 @@ def test_missing_rows_and_files_are_named(tmp_path: Path) -> None:
     pq.write_table(table.set_column(3, "sample", [ids]), tmp_path / "s.parquet")
     with pytest.raises(StoreError, match="not of this table's samples"):
         read_outcomes(tmp_path / "s.parquet")
-    with pytest.raises(StoreError, match="missing or damaged"):
+    with pytest.raises(StoreError, match="is missing; restore it"):
         read_outcomes(tmp_path / "no.parquet")

@@ -66,7 +66,7 @@ def test_a_damaged_samples_file_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     written = store.write(evaluated(), fill)
     (store.folder(written.key) / "samples.parquet").write_bytes(b"PAR1 truncated")
-    with pytest.raises(StoreError, match=r"samples\.parquet is missing or damaged"):
+    with pytest.raises(StoreError, match=r"samples\.parquet is damaged"):
         store.samples(written.key)
 
 

@@ -203,7 +203,7 @@ def test_a_checkpoint_of_another_training_is_refused(build: Build, digits: Datas
 
 def test_an_unwritable_folder(build: Build, digits: Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot write"):
+    with pytest.raises(StoreError, match="cannot be written"):
         train(build(), digits, RECIPE, seed=0, checkpoint_dir=tmp_path / "file" / "folder")
 
 
