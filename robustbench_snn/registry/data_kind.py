@@ -13,6 +13,17 @@ def fits(takes: Takes, *, events: bool) -> bool:
     return takes == "both" or (takes == "events") == events
 
 
+def takers(kind: str, *, events: bool) -> list[str]:
+    """Names of all components, presets included, that take event frames, or images.
+
+    Args:
+        kind: which registry, in the plural: ``encoders`` or ``evaluations``.
+        events: event frames, not images.
+    """
+    registry = KINDS[kind]
+    return [name for name in registry.names() if fits(registry.declaration(name).traits.takes, events=events)]
+
+
 def unfit(kind: str, name: str, takes: Takes, *, events: bool, data: str) -> str | None:
     """The one message about a component that does not take a kind of data; None if it does.
 
@@ -26,8 +37,7 @@ def unfit(kind: str, name: str, takes: Takes, *, events: bool, data: str) -> str
     if fits(takes, events=events):
         return None
     registry, has = KINDS[kind], WORDS["events" if events else "images"]
-    declared = [registry.declaration(known) for known in registry.names()]
-    named = [found.name for found in declared if not found.preset and fits(found.traits.takes, events=events)]
+    named = [known for known in takers(kind, events=events) if not registry.declaration(known).preset]
     return (
         f"{registry.kind} '{name}' takes {WORDS[takes]}, and {data} has {has}; "
         f"{kind} that take {has}: {', '.join(named) or 'none'}"
