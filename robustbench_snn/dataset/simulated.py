@@ -127,10 +127,10 @@ def of_images(images: Dataset, name: str, recipe: Recipe) -> Dataset:
     """
     if images.events:
         raise UserError(f"dataset '{images.name}' has event frames already; simulate events of one of images")
-    splits = {
-        split: SimulatedFrames(samples, recipe) if len(samples) else samples
-        for split, samples in {"train": images.train, "validation": images.validation, "test": images.test}.items()
-    }
+
+    def split(samples: Samples) -> Samples:
+        return SimulatedFrames(samples, recipe) if len(samples) else samples
+
     return replace(
         images,
         name=name,
@@ -143,5 +143,7 @@ def of_images(images: Dataset, name: str, recipe: Recipe) -> Dataset:
         source=f"simulated from {images.name}",
         frames=recipe.frames,
         binning=recipe.binning(),
-        **splits,
+        train=split(images.train),
+        validation=split(images.validation),
+        test=split(images.test),
     )

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robustbench_snn.dataset.samples import ArraySamples
+from robustbench_snn.dataset.samples import ArraySamples, Samples
 from robustbench_snn.estimator.contract import Estimator, estimating
 from robustbench_snn.model.neurons import NeuronConfig
 from robustbench_snn.model.target import Target
@@ -40,7 +40,7 @@ class EstimatorConformance:
         estimator: Estimator = estimators.create(self.component, **self.parameters)
         return estimator
 
-    def cases(self) -> Iterator[tuple[str, Target, ArraySamples]]:
+    def cases(self) -> Iterator[tuple[str, Target, Samples]]:
         """Models with LIF, PLIF and IF neurons, behind the encoder in step mode m and s."""
         for name, neuron in NEURONS.items():
             for step_mode in ("m", "s"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ from robustbench_snn.testing.models import make_task, sample_images
 BOTH = [name for name in encoders if encoders.declaration(name).traits.takes == "both"]
 
 
-def made(name: str, *, frames: int | None, timesteps: int = 4) -> Encoder:
+def made(name: str, *, frames: int | None, timesteps: int = 4) -> Any:
     torch.manual_seed(0)
     encoder: Encoder = encoders.create(name, Stem(make_task(channels=2, timesteps=timesteps, frames=frames), 16))
     return encoder.eval()

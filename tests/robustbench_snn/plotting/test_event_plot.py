@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,7 +21,7 @@ def test_one_panel_a_frame_and_one_for_their_sum() -> None:
     figure = draw_event_frames({"before": frames, "after": frames.flip(1)})
     assert len(figure.axes) == 8
     (total,) = figure.axes[3].get_images()
-    assert total.get_array()[1, 1].tolist() == [1, 0, 0]
+    assert np.asarray(total.get_array())[1, 1].tolist() == [1, 0, 0]
     assert figure.axes[4].get_ylabel() == "after"
     with pytest.raises(ValueError, match="one number of frames"):
         draw_event_frames({"a": frames, "b": frames[:2]})
