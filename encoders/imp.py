@@ -38,6 +38,7 @@ class InitialMembrane(nn.Module):
     causal=True,
     gradient="surrogate",
     spiking=True,
+    takes="both",
     presets={"imp_encoder": {"scope": "encoder"}, "imp_all": {"scope": "all"}},
 )
 class IMP(Encoder):
@@ -53,7 +54,7 @@ class IMP(Encoder):
         sigmoid: start from sigmoid(v0).
 
     Shape:
-        - images: (B, C, H, W), raw pixels in [0, 1]
+        - images: (B, C, H, W), raw pixels in [0, 1], or event frames (B, F, C, H, W)
         - returns: (T, B, C_e, H_e, W_e), spikes in {0, 1}
     """
 
@@ -70,8 +71,7 @@ class IMP(Encoder):
             self._begin(self.neuron, (stem.channels, stem.height, stem.width))
 
     def forward(self, images: Tensor, timesteps: int) -> Tensor:
-        drive = self.drive(self.normalize(images))
-        spikes: Tensor = self.neuron(drive.expand(timesteps, *drive.shape))
+        spikes: Tensor = self.neuron(self.driven(self.normalize(images), timesteps))
         return spikes
 
     def attach(self, backbone: nn.Module) -> None:

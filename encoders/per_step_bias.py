@@ -18,6 +18,7 @@ from robustbench_snn.model.position_embedding import Overrun, PositionEmbedding,
     causal=True,
     gradient="surrogate",
     spiking=True,
+    takes="both",
     presets={"per_step_bias_image": {"place": "image"}},
 )
 class PerStepBias(Encoder):
@@ -35,7 +36,7 @@ class PerStepBias(Encoder):
         overrun: what E does beyond the T of training: ``hold`` its last map, ``interpolate`` or ``refuse``.
 
     Shape:
-        - images: (B, C, H, W), raw pixels in [0, 1]
+        - images: (B, C, H, W), raw pixels in [0, 1], or event frames (B, F, C, H, W)
         - returns: (T, B, C_e, H_e, W_e), spikes in {0, 1}
     """
 
@@ -66,10 +67,9 @@ class PerStepBias(Encoder):
     def forward(self, images: Tensor, timesteps: int) -> Tensor:
         x, bias = self.normalize(images), self.bias(timesteps)[:, None]
         if self.place == "feature":
-            drive = self.drive(x) + bias
+            drive = self.driven(x, timesteps) + bias
         else:
-            drive = self.drive((x + bias).flatten(0, 1))
-            drive = drive.reshape(timesteps, len(x), *drive.shape[1:])
+            drive = self.driven_by_step(self.shown(x, timesteps) + bias)
         spikes: Tensor = self.neuron(drive)
         return spikes
 

@@ -21,6 +21,7 @@ Activation = Literal["none", "lif", "plif"]
     causal=True,
     gradient="surrogate",
     spiking=True,
+    takes="both",
     presets={
         "stf1": {"feedback": "image"},
         "stf2": {"feedback": "feature"},
@@ -47,6 +48,8 @@ class STF(Encoder):
         \text{STF-1:}\quad S_t &= \mathrm{LIF}(\mathrm{BN}(W (x + P^x_t + F_{t-1})) + P^s_t) \\
         \text{STF-2:}\quad S_t &= \mathrm{LIF}(\mathrm{BN}(W (x + P^x_t)) + P^s_t + F_{t-1})
 
+    Event frames take the place of x, a frame a step, :math:`x_t`.
+
     P is the trainable temporal-spatial position embedding (TSPE). It has one of two forms, added to the image
     (:math:`P^x`) or to the feature behind the batch norm (:math:`P^s`); the other one is zero. The default is the
     paper's main variant, "arch 4": STF-2 with :math:`P^s`. Membranes and F are carried over the steps; the last F
@@ -61,7 +64,7 @@ class STF(Encoder):
         overrun: what P does beyond the T of training: ``hold`` its last map, ``interpolate`` or ``refuse``.
 
     Shape:
-        - images: (B, C, H, W), raw pixels in [0, 1]
+        - images: (B, C, H, W), raw pixels in [0, 1], or event frames (B, F, C, H, W)
         - returns: (T, B, C_e, H_e, W_e), spikes in {0, 1}
     """
 
@@ -92,17 +95,18 @@ class STF(Encoder):
         return self.stf1(x, image, feature) if self.target == "image" else self.stf2(x, image, feature)
 
     def stf1(self, x: Tensor, image: Tensor, feature: Tensor) -> Tensor:
-        r"""Normalised images x (B, C, H, W), :math:`P^x` and :math:`P^s` (T, ...) to the spikes of STF-1."""
+        r"""Normalised x, :math:`P^x` and :math:`P^s` (T, ...) to the spikes of STF-1."""
         spikes: list[Tensor] = []
-        back = torch.zeros_like(x)
+        shown = self.shown_singly(x, len(image))
+        back = torch.zeros_like(shown[0])
         for t in range(len(image)):
             if t > 0:
                 back = self.feedback(spikes[-1])[..., : x.shape[-2], : x.shape[-1]]
-            spikes.append(self.neuron(self.drive(x + image[t] + back) + feature[t]))
+            spikes.append(self.neuron(self.drive(shown[t] + image[t] + back) + feature[t]))
         return torch.stack(spikes)
 
     def stf2(self, x: Tensor, image: Tensor, feature: Tensor) -> Tensor:
-        r"""Normalised images x (B, C, H, W), :math:`P^x` and :math:`P^s` (T, ...) to the spikes of STF-2."""
+        r"""Normalised x, :math:`P^x` and :math:`P^s` (T, ...) to the spikes of STF-2."""
         spikes: list[Tensor] = []
         drive = self._drive_all(x, image)
         back = torch.zeros_like(drive[0])
@@ -114,12 +118,10 @@ class STF(Encoder):
 
     def _drive_all(self, x: Tensor, image: Tensor) -> Tensor:
         """BN(W (x + P^x_t)) of every step, (T, B, C_e, H_e, W_e): F does not reach it, so it needs no loop."""
-        if self.place != "image":  # the same image at every step: one pass serves them all
-            drive: Tensor = self.drive(x)
-            return drive.expand(len(image), *drive.shape)
-        frames = torch.stack([x + position for position in image])
-        drive = self.drive(frames.flatten(0, 1))
-        return drive.reshape(len(image), len(x), *drive.shape[1:])
+        if self.place != "image":
+            return self.driven(x, len(image))
+        shown = zip(self.shown_singly(x, len(image)), image, strict=True)
+        return self.driven_by_step(torch.stack([frame + position for frame, position in shown]))
 
     def overrun(self, timesteps: int) -> str:
         """What the embedding does at this T."""

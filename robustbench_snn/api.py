@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from robustbench_snn.columns import Column
-from robustbench_snn.dataset.samples import ArraySamples
+from robustbench_snn.dataset.event_frames import MOST, EventFrames
+from robustbench_snn.dataset.samples import ArraySamples, Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.evaluation.checked import run_checked
@@ -21,6 +22,7 @@ from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.kernels.compiling import Mode, using
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations as registry
+from robustbench_snn.registry.data_kind import unfit
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, problems
 
 Entry = str | Mapping[str, Any]
@@ -89,8 +91,8 @@ def evaluate(
     itself; spikes are found wherever it makes them. Normalisation belongs inside it.
 
     Args:
-        model: images (B, C, H, W) in [0, 1] to logits (B, K).
-        images: (N, C, H, W), float in [0, 1] or uint8 on 0..255.
+        model: images (B, C, H, W) in [0, 1], or event frames (B, F, C, H, W), to logits (B, K).
+        images: (N, C, H, W), float in [0, 1] or uint8 on 0..255; or event frames (N, F, C, H, W), whole numbers.
         labels: (N,), class numbers.
         evaluations: names, or names with parameters: ``["clean", {"snn_standard": {"eps": "8/255"}}]``; a single one
             needs no list. A list of eps gives one result each; ``diagnostics`` without an eps takes the first that an
@@ -129,6 +131,10 @@ def evaluate(
             f"the model is a {type(model).__name__}; it must be a torch.nn.Module: call yours in the forward of one"
         )
     samples = _samples(images, labels, sample_ids)
+    for part in parts:
+        takes, events = registry.declaration(part.name).traits.takes, isinstance(samples, EventFrames)
+        if refusal := unfit("evaluations", part.name, takes, events=events, data="what was given"):
+            raise UserError(refusal)
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {batch_size}")
     if device is not None:
@@ -186,14 +192,19 @@ def _run(written: ComponentSpec, subject: Subject) -> Result:
 
 def _samples(
     images: ArrayLike | Tensor, labels: ArrayLike | Tensor, sample_ids: ArrayLike | Tensor | None
-) -> ArraySamples:
+) -> ArraySamples | EventFrames:
     pixels, classes = _tensor(images, "images"), _tensor(labels, "labels")
     pixels, classes = pixels.detach().cpu(), classes.detach().cpu()
-    if pixels.ndim != 4 or classes.ndim != 1 or len(pixels) != len(classes) or not len(pixels):
+    if pixels.ndim not in (4, 5) or classes.ndim != 1 or len(pixels) != len(classes) or not len(pixels):
         raise UserError(
-            f"images must be (N, C, H, W) and labels (N,), N at least 1: got {tuple(pixels.shape)} and "
-            f"{tuple(classes.shape)}"
+            f"images must be (N, C, H, W), or event frames (N, F, C, H, W), and labels (N,), N at least 1: got "
+            f"{tuple(pixels.shape)} and {tuple(classes.shape)}"
         )
+    numbers = None if sample_ids is None else _ids(sample_ids, len(classes))
+    if pixels.ndim == 5:
+        if not bool(((pixels >= 0) & (pixels <= MOST) & (pixels == pixels.round())).all()):
+            raise UserError(f"event frames count events: whole numbers from 0 to {MOST}")
+        return EventFrames(pixels, classes, numbers)
     if pixels.dtype != torch.uint8:
         pixels = pixels.to(torch.float32)
         low, high = float(pixels.min()), float(pixels.max())
@@ -202,7 +213,7 @@ def _samples(
                 f"images lie between {low:.4g} and {high:.4g}; they must be raw pixels in [0, 1]: "
                 "put normalisation inside the model"
             )
-    return ArraySamples(pixels, classes, None if sample_ids is None else _ids(sample_ids, len(classes)))
+    return ArraySamples(pixels, classes, numbers)
 
 
 def _tensor(values: ArrayLike | Tensor, what: str) -> Tensor:
@@ -224,7 +235,7 @@ def _ids(sample_ids: ArrayLike | Tensor, count: int) -> Tensor:
     return ids.detach().cpu().to(torch.int64)
 
 
-def _check_classes(target: Target, samples: ArraySamples) -> None:
+def _check_classes(target: Target, samples: Samples) -> None:
     with torch.no_grad():
         batch = next(samples.subset(torch.arange(1)).batches(1, str(target.device)))
         classes = target(batch.images, batch.random("classes")).shape[1]

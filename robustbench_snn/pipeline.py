@@ -19,6 +19,7 @@ from robustbench_snn.leaderboard.publication import check_latest
 from robustbench_snn.leaderboard.release import Mode, Released, release
 from robustbench_snn.plan.cells import Cell
 from robustbench_snn.plan.plan import Plan
+from robustbench_snn.store.leftovers import sweep
 from robustbench_snn.store.records import Failure, Record
 from robustbench_snn.store.store import Store
 
@@ -83,6 +84,7 @@ def compute_plan(plan: Plan, store: Path, settings: RunSettings, progress: RunWa
     Raises:
         UserError: if a model cannot run: all of these are named, and nothing was trained.
     """
+    sweep(store)
     records = Store(store)
     before = records.reasons()
     standings = standing(plan, records)

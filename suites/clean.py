@@ -11,7 +11,7 @@ from robustbench_snn.evaluation.correctness import argmax_correct, correct, tie_
 from robustbench_snn.parameters import Count
 
 
-@register_evaluation("clean", version=2)
+@register_evaluation("clean", version=2, takes="both")
 class Clean(Evaluation):
     """Accuracy on unchanged test images; a tie for the top logit counts as wrong, and does not in argmax_accuracy.
 

@@ -26,7 +26,7 @@ GROUPS: Mapping[str, Sequence[FaultName]] = {"all": (*NEURONS, *SYNAPSES), "neur
 RATES = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
-@register_evaluation("hardware_faults", version=1)
+@register_evaluation("hardware_faults", version=1, takes="both")
 class HardwareFaults(Evaluation):
     """Accuracy with broken neurons and synapses, uneven thresholds and leaks, and weights of few bits.
 

@@ -23,7 +23,7 @@ from robustbench_snn.spikes.recording import watched
 from robustbench_snn.spikes.summary import SpikeSummary
 
 
-@register_evaluation("profile", version=1)
+@register_evaluation("profile", version=1, takes="both")
 class Profile(Evaluation):
     """Firing rates, spike-pattern diversity, mutual information, operations, energy, speed and memory.
 

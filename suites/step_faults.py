@@ -28,7 +28,7 @@ FAULTS: Sequence[FaultName] = ("drop", "blank", "freeze", "shuffle", "jitter", "
 RATES = (0.05, 0.1, 0.2)
 
 
-@register_evaluation("step_faults", version=1)
+@register_evaluation("step_faults", version=1, takes="both")
 class StepFaults(Evaluation):
     """Accuracy under temporal faults between the encoder's spikes and the backbone.
 

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from robustbench_snn.plotting.encoder import plot_encoder
 from robustbench_snn.registry import encoders
+from robustbench_snn.registry.data_kind import takers
 
 GALLERY = Path(__file__).resolve().parents[1] / "gallery"
 SHOWN = 0  # the first image of scikit-learn's digits, a zero
@@ -32,7 +33,7 @@ def main() -> None:
         "Made by `python docs/scripts/encoder_gallery.py`; one of your own: `rbsnn plot encoder NAME --image FILE`.",
         "",
     ]
-    for name in encoders:
+    for name in takers("encoders", events=False):
         _, vector = plot_encoder(name, image, timesteps=TIMESTEPS, path=GALLERY / name)
         vector.unlink()  # the page shows the PNG
         summary = encoders.declaration(name).summary

@@ -149,7 +149,7 @@ def run(
             raise
     found = finished if shard is None else computed
     for name, reason in found.set_aside:
-        say(f"set aside and computed again: {store / 'set_aside' / name}: {reason}")
+        say(f"set aside: {store / 'set_aside' / name}: {reason}")
     if shard is None:
         _report(finished.released)
     else:

@@ -14,6 +14,7 @@ from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import Cascade, Stage
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.corruption.samples import CorruptedSamples
+from robustbench_snn.dataset.event_frames import EventSamples
 from robustbench_snn.dataset.samples import Batch, Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Subject
@@ -111,7 +112,13 @@ class Condition(Strict):
         return CorruptedSamples(samples, self.corruption, self.severity, seed, device)
 
     def batches(self, subject: Subject, timesteps: Sequence[int]) -> Iterator[Presented]:
-        """All samples of a subject, in order, as the model gets to see them at these T."""
+        """All samples of a subject, in order, as the model gets to see them at these T.
+
+        Raises:
+            UserError: if these are event frames, and the condition is not ``clean``.
+        """
+        if self != Condition() and isinstance(subject.samples, EventSamples):
+            raise UserError(f"condition {self.name} is one of images, and the samples are event frames")
         samples = self.samples(subject.samples, subject.seed, subject.device)
         if self.attack is None or self.eps is None:
             yield from map(Presented, samples.batches(subject.batch_size, subject.device))

@@ -30,16 +30,16 @@ Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled images in three fixed splits.
+    """Labelled images, or event frames, in three fixed splits.
 
     Attributes:
         name: the registered name.
         classes: number of classes K.
-        channels: image channels, 1 or 3.
+        channels: image channels, 1 or 3; of event frames 2, the polarities ON and OFF.
         height: image height in pixels.
         width: image width in pixels.
-        mean: mean of each channel over the training images, on [0, 1].
-        std: standard deviation of each channel, likewise.
+        mean: mean of each channel over the training images, on [0, 1]; of event frames 0.
+        std: standard deviation of each channel, likewise; of event frames 1.
         train: the training samples.
         validation: samples for choosing hyperparameters; may be empty.
         test: the samples that evaluations report on. With a ``limit`` these are the first of a fixed,
@@ -47,9 +47,11 @@ class Dataset:
         fingerprint: sha256, in hexadecimal, of all labels and images as stored, whatever the limits.
         class_names: names of the classes, where the source tells them.
         source: where it was found, for people to read; no key depends on it.
+        frames: F, how many event frames a sample has; None for images.
+        binning: how events became frames, in words: "8 frames of equal time".
 
     Raises:
-        DatasetError: if mean and std are not one finite number a channel, std above 0, or a split has images of
+        DatasetError: if mean and std are not one finite number a channel, std above 0, or a split has samples of
             another shape.
     """
 
@@ -66,6 +68,13 @@ class Dataset:
     fingerprint: str
     class_names: tuple[str, ...] = ()
     source: str = ""
+    frames: int | None = None
+    binning: str = ""
+
+    @property
+    def events(self) -> bool:
+        """Whether samples are event frames (F, C, H, W)."""
+        return self.frames is not None
 
     def __post_init__(self) -> None:
         statistics = {"mean": self.mean, "std": self.std}
@@ -77,16 +86,21 @@ class Dataset:
                 )
         if min(self.std) <= 0:
             raise DatasetError(f"dataset '{self.name}' has std {self.std}; encoders divide by it: it lies above 0")
-        shape = (self.channels, self.height, self.width)
+        frames = () if self.frames is None else (self.frames,)
+        shape = (*frames, self.channels, self.height, self.width)
         for split, samples in {"training": self.train, "validation": self.validation, "test": self.test}.items():
             found = _shape(samples)
             if found not in (None, shape):
                 raise DatasetError(
-                    f"dataset '{self.name}' has {split} images of shape {found} beside others of {shape}, (C, H, W)"
+                    f"dataset '{self.name}' has {split} samples of shape {found} beside others of {shape}"
                 )
 
     def task(self, timesteps: int) -> Task:
-        """What a model for this dataset is asked to do, in ``timesteps`` steps."""
+        """What a model for this dataset is asked to do, in ``timesteps`` steps.
+
+        Raises:
+            UserError: if samples have fewer event frames than that.
+        """
         return Task(
             channels=self.channels,
             height=self.height,
@@ -95,11 +109,12 @@ class Dataset:
             timesteps=timesteps,
             mean=self.mean,
             std=self.std,
+            frames=self.frames,
         )
 
 
 def _shape(samples: Samples) -> tuple[int, ...] | None:
-    """Of the first image; None where there is none, or it cannot be decoded, as whoever asks for it will be told."""
+    """Of the first sample; None where there is none, or it cannot be decoded, as whoever asks for it will be told."""
     if not len(samples):
         return None
     with suppress(DatasetError):
@@ -118,6 +133,7 @@ def register_dataset(
     inside: Sequence[str] = (".",),
     places: Sequence[str] = (),
     install: str = "",
+    events: bool = False,
 ) -> Callable[[D_], D_]:
     """Puts a dataset function under ``name``; literals only.
 
@@ -131,8 +147,11 @@ def register_dataset(
         inside: sub-folders of a root that may hold the files.
         places: folders to look in when no root is named; ``~`` is the home folder.
         install: how to get the dataset: a command, or what to do.
+        events: its samples are event frames (F, C, H, W), not images.
     """
-    return datasets.register(name, version=version, files=files, inside=inside, places=places, install=install)
+    return datasets.register(
+        name, version=version, files=files, inside=inside, places=places, install=install, events=events
+    )
 
 
 def load_dataset(name: str, /, **parameters: Any) -> Dataset:
@@ -163,6 +182,7 @@ def build(
     train_limit: int | None = None,
     class_names: Sequence[str] = (),
     source: str = "",
+    binning: str = "",
 ) -> Dataset:
     """Puts a dataset together: holds out validation samples, orders, limits and checks.
 
@@ -178,6 +198,7 @@ def build(
         train_limit: use this many training samples.
         class_names: names of the classes.
         source: where it was found.
+        binning: how events became frames, where samples are event frames.
 
     Raises:
         DatasetError: if a split is empty or a label is outside 0..K-1.
@@ -200,9 +221,9 @@ def build(
     return Dataset(
         name=name,
         classes=classes,
-        channels=first.shape[1],
-        height=first.shape[2],
-        width=first.shape[3],
+        channels=first.shape[-3],
+        height=first.shape[-2],
+        width=first.shape[-1],
         mean=tuple(round(float(value), 4) for value in mean),
         std=tuple(round(float(value), 4) for value in std),
         train=chosen,
@@ -211,4 +232,6 @@ def build(
         fingerprint=fingerprint,
         class_names=tuple(class_names),
         source=source,
+        frames=first.shape[1] if first.ndim == 5 else None,
+        binning=binning,
     )

@@ -11,6 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from robustbench_snn.errors import UserError
+from robustbench_snn.event.stream import Events
 from robustbench_snn.randomness import SampleRandom
 
 
@@ -19,7 +21,7 @@ class Batch:
     """Some samples, on the device.
 
     Attributes:
-        images: float32 (B, C, H, W) in [0, 1].
+        images: float32 (B, C, H, W) in [0, 1], or event frames (B, F, C, H, W): non-negative counts.
         labels: int64 (B,).
         ids: int64 (B,), the same for a sample wherever it turns up.
         positions: int64 (B,), rows of the samples in the set they were drawn from.
@@ -65,7 +67,15 @@ class Samples(ABC):
 
     @abstractmethod
     def images(self, positions: Tensor) -> Tensor:
-        """The images at these rows, int64 (B,), as float32 (B, C, H, W) in [0, 1]."""
+        """The images at these rows, int64 (B,), as float32 (B, C, H, W) in [0, 1]; event frames (B, F, C, H, W)."""
+
+    def events(self, position: int) -> Events:
+        """The raw events of the recording at this row, where event frames were made from events.
+
+        Raises:
+            UserError: if these samples have none.
+        """
+        raise UserError("these samples have no raw events: they are images, or event frames that came as such")
 
     @abstractmethod
     def subset(self, positions: Tensor) -> Samples:

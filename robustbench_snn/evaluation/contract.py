@@ -18,6 +18,7 @@ from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import evaluations
 from robustbench_snn.registry.spec import named_in
+from robustbench_snn.registry.traits import Takes
 
 if TYPE_CHECKING:
     from robustbench_snn.store.records import Record
@@ -129,14 +130,14 @@ class Evaluation(Parameterized, ABC):
 
 
 def register_evaluation(
-    name: str, *, version: int, presets: Mapping[str, Mapping[str, Any]] | None = None
+    name: str, *, version: int, presets: Mapping[str, Mapping[str, Any]] | None = None, takes: Takes = "images"
 ) -> Callable[[V_], V_]:
-    """Puts an evaluation class under ``name``; literals only.
+    """Puts an evaluation class under ``name``, for the kind of data that it ``takes``; literals only.
 
     Raises:
         UserError: if it has a parameter ``label`` or ``limit``, which any evaluation of a suite takes.
     """
-    register = evaluations.register(name, version=version, presets=presets)
+    register = evaluations.register(name, version=version, presets=presets, takes=takes)
 
     def checked(evaluation: V_) -> V_:
         fields = {field for base in evaluation.__mro__ for field in vars(base).get("__annotations__", {})}

@@ -16,6 +16,8 @@ from robustbench_snn.machine import cpu_name
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.plan import Plan
 from robustbench_snn.spec.entry import ClassifierEntry
+from robustbench_snn.store.checks import RECORD
+from robustbench_snn.store.files import cell_keys
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store, read_record
 from robustbench_snn.training import resolve_recipe
@@ -145,7 +147,8 @@ def seconds_of(record: Record) -> float:
 def _learnt(store: Store, device: str) -> Iterator[Measured]:
     """The times of a store's records from hardware like this."""
     hardware = _processor(torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name())
-    for path in islice(sorted(store.root.glob("cells/*/record.json"), key=_written, reverse=True), LEARNT_FROM):
+    paths = [store.folder(key) / RECORD for key in cell_keys(store.root)]
+    for path in islice(sorted(paths, key=_written, reverse=True), LEARNT_FROM):
         try:
             record = read_record(path)
         except StoreError:  # whoever needs that very record says so

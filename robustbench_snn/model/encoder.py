@@ -1,7 +1,8 @@
 """What every spike encoder shares: its contract, its stem, its registration.
 
-An encoder is everything between the pixels and the first spikes: images (B, C, H, W) in [0, 1] to spikes
-(T, B, C_e, H_e, W_e). The backbone says how many channels C_e it wants, through the :class:`Stem`.
+An encoder is everything between the pixels and the first spikes: images (B, C, H, W) in [0, 1], or event frames
+(B, F, C, H, W), to spikes (T, B, C_e, H_e, W_e). The backbone says how many channels C_e it wants, through the
+:class:`Stem`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from robustbench_snn.model.position_embedding import Overrun, PositionEmbedding,
 from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.registry import encoders
-from robustbench_snn.registry.traits import EncoderTraits, Gradient
+from robustbench_snn.registry.data_kind import unfit
+from robustbench_snn.registry.traits import EncoderTraits, Gradient, Takes
 
 E_ = TypeVar("E_", bound="type[Encoder]")
 
@@ -37,10 +39,11 @@ def register_encoder(
     causal: bool = True,
     gradient: Gradient = "surrogate",
     spiking: bool = True,
+    takes: Takes = "images",
     presets: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[E_], E_]:
     """Puts an encoder class under ``name`` with its traits (see :class:`EncoderTraits`); literals only."""
-    traits = EncoderTraits(stochastic=stochastic, causal=causal, gradient=gradient, spiking=spiking)
+    traits = EncoderTraits(stochastic=stochastic, causal=causal, gradient=gradient, spiking=spiking, takes=takes)
     register = encoders.register(
         name,
         version=version,
@@ -49,6 +52,7 @@ def register_encoder(
         causal=causal,
         gradient=gradient,
         spiking=spiking,
+        takes=takes,
     )
 
     def decorate(cls: E_) -> E_:
@@ -126,8 +130,11 @@ class Encoder(nn.Module, ABC):
     Args:
         stem: what the backbone wants of the first layer.
 
+    Raises:
+        UserError: if it does not take the task's kind of data.
+
     Shape:
-        - images: (B, C, H, W), float, raw pixels in [0, 1]
+        - images: (B, C, H, W), float, raw pixels in [0, 1]; or event frames (B, F, C, H, W), for those that take them
         - returns: (T, B, C_e, H_e, W_e), spikes
     """
 
@@ -137,11 +144,18 @@ class Encoder(nn.Module, ABC):
     registered_name: ClassVar[str]
     """The name given by :func:`register_encoder`."""
 
+    drive: nn.Sequential
+    """The stem's convolution and batch norm, where the encoder has one: see :meth:`driven`."""
+
     mean: Tensor
     std: Tensor
 
     def __init__(self, stem: Stem) -> None:
         super().__init__()
+        declared = getattr(self, "traits", EncoderTraits())
+        name = getattr(self, "registered_name", type(self).__name__)
+        if refusal := unfit("encoders", name, declared.takes, events=stem.task.events, data="the task"):
+            raise UserError(refusal)
         self.stem = stem
         self.register_buffer("mean", torch.tensor(stem.task.mean).reshape(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(stem.task.std).reshape(1, -1, 1, 1), persistent=False)
@@ -158,6 +172,40 @@ class Encoder(nn.Module, ABC):
     def normalize(self, images: Tensor) -> Tensor:
         """Subtracts the mean and divides by the standard deviation of the training images, by channel."""
         return (images - self.mean) / self.std
+
+    def shown(self, x: Tensor, timesteps: int) -> Tensor:
+        """What the steps are shown, (T, B, C, H, W): a still image every time, or the first T of its event frames.
+
+        Raises:
+            UserError: if there are fewer event frames than steps.
+        """
+        if not self.stem.task.events:
+            return x.expand(timesteps, *x.shape)
+        if timesteps > x.shape[1]:
+            raise UserError(
+                f"{timesteps} timesteps need as many event frames, and the samples have {x.shape[1]}; ask for no more "
+                "steps, or raise the dataset's frames"
+            )
+        return x[:, :timesteps].transpose(0, 1)
+
+    def shown_singly(self, x: Tensor, timesteps: int) -> tuple[Tensor, ...]:
+        """The same, T times (B, C, H, W): gradients of a still image are then added up in the order of steps."""
+        return self.shown(x, timesteps).unbind(0) if self.stem.task.events else (x,) * timesteps
+
+    def driven(self, x: Tensor, timesteps: int) -> Tensor:
+        """The drive of every step, (T, B, C_e, H_e, W_e), of normalised images or event frames.
+
+        A still image goes through :attr:`drive` once, whatever T is.
+        """
+        if not self.stem.task.events:
+            still: Tensor = self.drive(x)
+            return still.expand(timesteps, *still.shape)
+        return self.driven_by_step(self.shown(x, timesteps))
+
+    def driven_by_step(self, shown: Tensor) -> Tensor:
+        """The drive of what differs from step to step, (T, B, C, H, W) to (T, B, C_e, H_e, W_e)."""
+        drive: Tensor = self.drive(shown.flatten(0, 1))
+        return drive.reshape(*shown.shape[:2], *drive.shape[1:])
 
     def attach(self, backbone: nn.Module) -> None:
         """Called once by the classifier, for an encoder that reaches beyond itself; does nothing unless overridden.
@@ -180,7 +228,9 @@ class Encoder(nn.Module, ABC):
 
     def overrun(self, timesteps: int) -> str:
         """What happens at ``timesteps`` when training had another T: one phrase for the record."""
-        return "as trained" if timesteps == self.stem.task.timesteps else "formula holds for any T"
+        if timesteps == self.stem.task.timesteps:
+            return "as trained"
+        return f"first {timesteps} event frames" if self.stem.task.events else "formula holds for any T"
 
 
 class FrameEncoder(Encoder):
@@ -198,8 +248,7 @@ class FrameEncoder(Encoder):
     def forward(self, images: Tensor, timesteps: int) -> Tensor:
         frames = self.frames(images, timesteps)
         assert frames.shape == (timesteps, *images.shape), frames.shape
-        drive = self.drive(frames.flatten(0, 1)).unflatten(0, (timesteps, len(images)))
-        spikes: Tensor = self.neuron(drive)
+        spikes: Tensor = self.neuron(self.driven_by_step(frames))
         return spikes
 
 

@@ -23,6 +23,7 @@ from robustbench_snn.registry.traits import (
     CorruptionTraits,
     DatasetTraits,
     EncoderTraits,
+    EvaluationTraits,
     ModelTraits,
     NoTraits,
 )
@@ -61,7 +62,9 @@ __all__ = [
 encoders: Registry[type[Encoder], EncoderTraits] = Registry("encoder", "robustbench_snn.encoders", EncoderTraits)
 backbones: Registry[type[Backbone], BackboneTraits] = Registry("backbone", "robustbench_snn.backbones", BackboneTraits)
 models: Registry[Callable[..., nn.Module], ModelTraits] = Registry("model", "robustbench_snn.models", ModelTraits)
-evaluations: Registry[type[Evaluation], NoTraits] = Registry("evaluation", "robustbench_snn.suites", NoTraits)
+evaluations: Registry[type[Evaluation], EvaluationTraits] = Registry(
+    "evaluation", "robustbench_snn.suites", EvaluationTraits
+)
 datasets: Registry[Callable[..., Dataset], DatasetTraits] = Registry(
     "dataset", "robustbench_snn.datasets", DatasetTraits
 )

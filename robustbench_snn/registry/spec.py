@@ -185,3 +185,8 @@ EstimatorSpec: TypeAlias = Annotated[
     ComponentSpec, BeforeValidator(parse), AfterValidator(_known("estimators")), _schema("estimators")
 ]
 """A gradient estimator: ``training``, or ``{atan: {alpha: 10}}``."""
+
+DatasetSpec: TypeAlias = Annotated[
+    ComponentSpec, BeforeValidator(parse), AfterValidator(_known("datasets")), _schema("datasets")
+]
+"""A dataset: ``cifar10``, or ``{name: cifar10, root: ...}``."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Gradient = Literal["exact", "surrogate", "straight-through", "bpda", "none"]
+Takes = Literal["images", "events", "both"]
 CorruptionGroup = Literal["noise", "blur", "weather", "digital"]
 
 
@@ -31,12 +32,25 @@ class EncoderTraits:
             :mod:`robustbench_snn.model.coding_gradients`), or ``none`` (zero everywhere, for the study of gradient
             masking).
         spiking: the output is binary; otherwise real-valued.
+        takes: the kind of data: images (C, H, W), event frames (F, C, H, W), or both.
     """
 
     stochastic: bool = False
     causal: bool = True
     gradient: Gradient = "surrogate"
     spiking: bool = True
+    takes: Takes = "images"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationTraits:
+    """What an evaluation declares.
+
+    Attributes:
+        takes: the kind of data that it can evaluate a model on; both, if it is blind to it.
+    """
+
+    takes: Takes = "images"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +86,14 @@ class DatasetTraits:
         inside: sub-folders of a root that may hold them.
         places: folders to look in when no root is named; ``~`` is the home folder.
         install: what to run to get it, or what to do.
+        events: its samples are event frames (F, C, H, W), not images.
     """
 
     files: Sequence[str] = ()
     inside: Sequence[str] = (".",)
     places: Sequence[str] = ()
     install: str = ""
+    events: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

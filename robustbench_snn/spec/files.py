@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from robustbench_snn.errors import UserError, did_you_mean, shortened, shown
 from robustbench_snn.evaluation.borrowed import NONE_STATED, borrowed, lacks_eps
 from robustbench_snn.registry import KINDS
+from robustbench_snn.registry.data_kind import unfit
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, evaluation_spec, problems
 from robustbench_snn.reported import load_reported
 from robustbench_snn.spec.resources import Resources
@@ -213,11 +214,29 @@ def _component_problems(suite: SuiteSpec) -> Iterator[tuple[str, str]]:
             yield from _check("backbones", component, f"grid.backbones.{index}")
     for index, component in enumerate(suite.evaluations):
         yield from _check("evaluations", component, f"evaluations.{index}")
+    yield from _data_problems(suite)
     for index, name in enumerate(suite.table.reported):
         try:
             load_reported(name)
         except UserError as error:
             yield f"table.reported.{index}", str(error)
+
+
+def _data_problems(suite: SuiteSpec) -> Iterator[tuple[str, str]]:
+    """Components that do not take the dataset's kind of data, where all of their names are known."""
+    if suite.dataset.name not in KINDS["datasets"]:
+        return
+    events = KINDS["datasets"].declaration(suite.dataset.name).traits.events
+    encoders = [(f"models.{index}.encoder", model.encoder) for index, model in enumerate(suite.models)]
+    if suite.grid is not None:
+        encoders += [(f"grid.encoders.{index}", encoder) for index, encoder in enumerate(suite.grid.encoders)]
+    named = [("encoders", place, encoder) for place, encoder in encoders if encoder is not None]
+    named += [("evaluations", f"evaluations.{index}", found) for index, found in enumerate(suite.evaluations)]
+    for kind, path, component in named:
+        if component.name in KINDS[kind]:
+            takes = KINDS[kind].declaration(component.name).traits.takes
+            if message := unfit(kind, component.name, takes, events=events, data=suite.dataset.name):
+                yield path, message
 
 
 def _component_problems_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -197,7 +197,7 @@ class AttackConformance:
 
     def test_without_a_gradient(self) -> None:
         """A model whose gradient is zero, or that has none, is attacked in vain and without a crash."""
-        images = samples_for(small_target(), 4).pixels
+        images = samples_for(small_target(), 4).images(torch.arange(4))
         for detached in (False, True):
             target = Target(Masked(images[0].numel(), detached))
             samples = ArraySamples(images, target(images).argmax(1))

@@ -48,26 +48,38 @@ class DatasetConformance:
         """Name, channels, statistics, class names and fingerprint are well formed."""
         data = self.whole
         require(data.name == self.component, f"calls itself '{data.name}', is registered as '{self.component}'")
-        require(data.channels in (1, 3), f"has {data.channels} channels; corruptions need 1 or 3")
+        declared = datasets.declaration(self.component).traits.events
+        require(data.events == declared, f"declared events={declared}, but its samples are "
+                f"{'event frames' if data.events else 'images'}")  # fmt: skip
+        wanted = (2,) if data.events else (1, 3)
+        require(
+            data.channels in wanted, f"has {data.channels} channels; corruptions need {' or '.join(map(str, wanted))}"
+        )
+        require(data.binning or not data.events, "has event frames and does not say in `binning` how they were made")
         require(data.classes >= 2, f"has {data.classes} classes")
         require(len(data.class_names) in (0, data.classes), f"names {len(data.class_names)} of {data.classes} classes")
+        counts = data.mean == (0.0, 0.0) and data.std == (1.0, 1.0)
+        require(counts or not data.events, "event frames are not normalised: mean is 0 and std 1 for both polarities")
         for what, values in {"mean": data.mean, "std": data.std}.items():
             require(len(values) == data.channels, f"{what} has {len(values)} entries for {data.channels} channels")
-            positive = all(isfinite(value) and 0.0 < value <= 1.0 for value in values)
+            positive = data.events or all(isfinite(value) and 0.0 < value <= 1.0 for value in values)
             require(positive, f"{what} must be positive, at most 1, by channel on [0, 1]; it is {values}")
         require(len(data.fingerprint) == 64, "the fingerprint is no sha256 in hexadecimal; see fingerprint()")
 
     def test_images(self) -> None:
-        """float32 (C, H, W) in [0, 1], as the dataset says; not all alike; the same when fetched again."""
+        """float32 (C, H, W) in [0, 1], or counts (F, C, H, W); not all alike; the same when fetched again."""
         data = self.whole
         for split, samples in self.splits().items():
             rows = torch.arange(min(LOOKED_AT, len(samples)))
             images = samples.images(rows)
-            wanted = (len(rows), data.channels, data.height, data.width)
+            wanted = (len(rows), *([data.frames] if data.events else []), data.channels, data.height, data.width)
             require(tuple(images.shape) == wanted, f"{split}: images are {tuple(images.shape)}, expected {wanted}")
             require(images.dtype == torch.float32, f"{split}: images are {images.dtype}, expected float32")
-            legal = bool(((images >= 0.0) & (images <= 1.0)).all())
-            require(legal, f"{split}: pixels leave [0, 1]: {float(images.min()):g} to {float(images.max()):g}")
+            legal = bool((images >= 0.0).all()) and bool(
+                (images == images.round() if data.events else images <= 1.0).all()
+            )
+            what = "counts are not whole and non-negative" if data.events else "pixels leave [0, 1]"
+            require(legal, f"{split}: {what}: {float(images.min()):g} to {float(images.max()):g}")
             require(bool((images[:1] != images[1:]).any()) or len(rows) < 2, f"{split}: all images are the same")
             back = samples.images(rows.flip(0)).flip(0)
             require(torch.equal(back, images), f"{split}: an image changes with the order in which it is fetched")

@@ -18,6 +18,7 @@ from robustbench_snn.registry import Component, encoders
 from robustbench_snn.testing.models import (
     BATCH,
     copy_weights,
+    kinds_of_data,
     make_task,
     mixed_weights,
     other_device,
@@ -37,16 +38,22 @@ class EncoderConformance:
         parameters: YAML parameters to build it with.
         channels: C_e, the channels of the spikes.
         timesteps: T at training.
+        events: check it on event frames, of which there are as many as the longest run has steps.
     """
 
     component: ClassVar[str | type[Encoder]]
     parameters: ClassVar[Mapping[str, Any]] = {}
     channels: ClassVar[int] = 16
     timesteps: ClassVar[int] = 4
+    events: ClassVar[bool] = False
+
+    def task(self, **sizes: int) -> Task:
+        """A small task of the kind of data that is checked."""
+        return make_task(timesteps=self.timesteps, frames=STEPS[-1] if self.events else None, **sizes)
 
     def build(self, task: Task | None = None, *, pool: bool = False, calibrated: bool = True) -> Encoder:
         """A fresh encoder in eval mode, as if trained a little; the same weights every time."""
-        task = task or make_task(timesteps=self.timesteps)
+        task = task or self.task()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             found = find_encoder(self.component)
@@ -66,11 +73,11 @@ class EncoderConformance:
     def test_shape_and_dtype(self) -> None:
         """Odd sizes, 1 and 3 channels, a batch of one, stems with and without pooling."""
         for channels, height, width, pool, batch in [(3, 8, 8, False, 2), (1, 9, 7, False, 1), (3, 7, 10, True, 2)]:
-            task = make_task(channels=channels, height=height, width=width, timesteps=self.timesteps)
+            task = self.task(channels=channels, height=height, width=width)
             encoder = self.build(task, pool=pool)
             spikes = self.encode(encoder, sample_images(task, batch))
             wanted = (self.timesteps, batch, self.channels, encoder.stem.height, encoder.stem.width)
-            what = f"images ({batch}, {channels}, {height}, {width}){' with a pooling stem' if pool else ''}"
+            what = f"{height}x{width} images ({batch}, {task.channels}, ...){' with a pooling stem' if pool else ''}"
             require(
                 tuple(spikes.shape) == wanted, f"{what} gave {tuple(spikes.shape)}, expected (T, B, C, H, W) {wanted}"
             )
@@ -96,7 +103,7 @@ class EncoderConformance:
         encoder = self.build()
         task = encoder.stem.task
         for value in (0.0, 1.0):
-            images = torch.full((1, task.channels, task.height, task.width), value)
+            images = torch.full_like(sample_images(task, 1), value)
             spikes = self.encode(encoder, images)
             require(
                 bool(torch.isfinite(spikes).all()), f"an image of constant {value} gives values that are not finite"
@@ -291,6 +298,11 @@ def check_encoder(component: str | type[Encoder], **parameters: Any) -> list[Che
         **parameters: YAML parameters to build it with.
 
     Returns:
-        One result a check, in alphabetical order.
+        One result a check, in alphabetical order, for each kind of data that it declares.
     """
-    return check_component(EncoderConformance, "encoder", find_encoder(component).declaration.name, parameters)
+    found = find_encoder(component).declaration
+    return [
+        result
+        for events in kinds_of_data(found.traits.takes)
+        for result in check_component(EncoderConformance, "encoder", found.name, parameters, events=events)
+    ]

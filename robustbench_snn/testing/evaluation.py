@@ -14,6 +14,7 @@ from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject
 from robustbench_snn.evaluation.flags import known_flags
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import evaluations
+from robustbench_snn.testing.models import kinds_of_data, make_task
 from robustbench_snn.testing.results import CheckResult, check_component, require
 from robustbench_snn.testing.subject import samples_for, small_target, untouched
 
@@ -31,12 +32,25 @@ class EvaluationConformance:
     Attributes:
         component: a registered name.
         parameters: YAML parameters to build it with; ``eps`` is filled in where it is required.
-        encoders: of the models it is run on; ``rate`` is a stochastic one.
+        encoders: of the models it is run on; ``rate`` is a stochastic one. On event frames that is ``events`` alone.
+        events: run it on event frames.
     """
 
     component: ClassVar[str]
     parameters: ClassVar[Mapping[str, Any]] = {}
     encoders: ClassVar[Sequence[str]] = ("direct", "rate")
+    events: ClassVar[bool] = False
+
+    @property
+    def models(self) -> Sequence[str]:
+        """The encoders for the kind of data."""
+        return ("events",) if self.events else self.encoders
+
+    def target(self, encoder: str | None = None, *, seed: int = 0) -> Target:
+        """A small model, of T = 3 and, on event frames, F = 6."""
+        return small_target(
+            make_task(timesteps=3, classes=5, frames=6 if self.events else None), encoder=encoder, seed=seed
+        )
 
     def cells(self) -> list[Mapping[str, Any]]:
         """The parameters of each of its cells."""
@@ -54,9 +68,9 @@ class EvaluationConformance:
         self, target: Target | None = None, samples: Samples | None = None, *, batch_size: int = 8, seed: int = 0
     ) -> Outcome:
         """One run of the first cell."""
-        target = target or small_target()
+        target = target or self.target()
         samples = samples or samples_for(target, wrong=2)
-        peers = {"other@0": lambda: small_target(seed=1)}
+        peers = {"other@0": lambda: self.target(seed=1)}
         subject = Subject(target, samples, seed=seed, batch_size=batch_size, peers=peers, name="this@0")
         return self.build().run(subject)
 
@@ -69,8 +83,8 @@ class EvaluationConformance:
 
     def test_accuracy_is_the_mean_of_correct(self) -> None:
         """Paired tests use the column ``correct``: it must be what ``accuracy`` is made of."""
-        for encoder in self.encoders:
-            outcome = self.run(small_target(encoder=encoder))
+        for encoder in self.models:
+            outcome = self.run(self.target(encoder))
             require(outcome.metrics or outcome.columns, "leaves neither metrics nor columns")
             if "accuracy" not in outcome.metrics:
                 require("correct" not in outcome.columns, "has a column 'correct' and no metric 'accuracy'")
@@ -113,8 +127,8 @@ class EvaluationConformance:
 
     def test_deterministic_under_a_seed(self) -> None:
         """The same model, samples and seed: the same outcome; torch's and numpy's generators are left alone."""
-        for encoder in self.encoders:
-            target = small_target(encoder=encoder)
+        for encoder in self.models:
+            target = self.target(encoder)
             torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]
             first, second = (self.run(target) for _ in range(2))
             _require_same(first, second, f"two runs with the same seed (encoder {encoder})")
@@ -124,8 +138,8 @@ class EvaluationConformance:
 
     def test_independent_of_batch_size(self) -> None:
         """1, 7 or all samples at once: the same outcome."""
-        for encoder in self.encoders:
-            target = small_target(encoder=encoder)
+        for encoder in self.models:
+            target = self.target(encoder)
             whole = self.run(target)
             for size in (1, 7):
                 other = self.run(target, batch_size=size)
@@ -133,7 +147,7 @@ class EvaluationConformance:
 
     def test_independent_of_order(self) -> None:
         """Samples in another order: columns in that order, and the same metrics but for rounding."""
-        target = small_target()
+        target = self.target()
         samples = samples_for(target, wrong=2)
         order = torch.tensor([6, 1, 7, 0, 3, 2, 5, 4])
         first, second = self.run(target, samples), self.run(target, samples.subset(order))
@@ -147,7 +161,7 @@ class EvaluationConformance:
 
     def test_leaves_the_model_alone(self) -> None:
         """Weights, modes and parts of the model, which comes in eval mode, are as before."""
-        target = small_target()
+        target = self.target()
         samples = samples_for(target, wrong=2)
         with untouched(target):
             self.run(target, samples)
@@ -169,10 +183,18 @@ def _require_same(first: Outcome, second: Outcome, what: str) -> None:
 
 
 def check_evaluation(component: str, **parameters: Any) -> list[CheckResult]:
-    """Runs every check of :class:`EvaluationConformance`; one result a check, in alphabetical order.
+    """Runs every check of :class:`EvaluationConformance`.
 
     Args:
         component: a registered name.
         **parameters: YAML parameters to build it with.
+
+    Returns:
+        One result a check, in alphabetical order, for each kind of data that it declares.
     """
-    return check_component(EvaluationConformance, "evaluation", component, parameters)
+    takes = evaluations.declaration(component).traits.takes
+    return [
+        result
+        for events in kinds_of_data(takes)
+        for result in check_component(EvaluationConformance, "evaluation", component, parameters, events=events)
+    ]

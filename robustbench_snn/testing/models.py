@@ -11,20 +11,42 @@ from torch import Tensor, nn
 
 from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.registry.data_kind import fits
+from robustbench_snn.registry.traits import Takes
 
 BATCH = 8
 
 
-def make_task(*, channels: int = 3, height: int = 8, width: int = 8, timesteps: int = 4, classes: int = 10) -> Task:
-    """A small task with the mean and deviation of uniform pixels."""
+def make_task(
+    *,
+    channels: int = 3,
+    height: int = 8,
+    width: int = 8,
+    timesteps: int = 4,
+    classes: int = 10,
+    frames: int | None = None,
+) -> Task:
+    """A small task with the mean and deviation of uniform pixels; with ``frames``, one of event frames."""
+    if frames is not None:
+        return Task(2, height, width, classes, timesteps, (0.0, 0.0), (1.0, 1.0), frames)
     mean, std = (0.5,) * channels, (0.29,) * channels
     return Task(channels, height, width, classes, timesteps, mean, std)
 
 
 def sample_images(task: Task, batch: int = BATCH, seed: int = 0) -> Tensor:
-    """Uniform pixels (B, C, H, W), the same on every call."""
+    """Uniform pixels (B, C, H, W), or event frames (B, F, C, H, W) of 0 to 3 events, most of them 0.
+
+    They are the same on every call.
+    """
     streams = SampleRandom.for_samples("conformance", seed, sample_ids=range(batch))
-    return streams.uniform(task.channels, task.height, task.width)
+    if task.frames is None:
+        return streams.uniform(task.channels, task.height, task.width)
+    return (4.0 * streams.uniform(task.frames, task.channels, task.height, task.width) ** 6).floor()
+
+
+def kinds_of_data(takes: Takes) -> list[bool]:
+    """Whether the data are event frames, for each kind that a component declares: what a kit runs its checks on."""
+    return [events for events in (False, True) if fits(takes, events=events)]
 
 
 def stir(model: nn.Module) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_snn.dataset.samples import ArraySamples
+from robustbench_snn.dataset.event_frames import EventFrames
+from robustbench_snn.dataset.samples import ArraySamples, Samples
 from robustbench_snn.model.backbone import Backbone
 from robustbench_snn.model.calibration import calibrate
 from robustbench_snn.model.classifier import Classifier
@@ -46,16 +47,17 @@ class SmallBackbone(Backbone):
         return logits
 
 
-def small_target(task: Task | None = None, *, encoder: str = "direct", seed: int = 0, **backbone: Any) -> Target:
+def small_target(task: Task | None = None, *, encoder: str | None = None, seed: int = 0, **backbone: Any) -> Target:
     """A calibrated model with random weights, the same on every call: 8 channels, about 600 neurons.
 
     Args:
         task: image size, classes and T; 3 x 8 x 8, 5 classes and T = 3 without it.
-        encoder: a registered name; ``rate`` makes the model stochastic.
+        encoder: a registered name; ``rate`` makes the model stochastic. On event frames ``events`` if left out.
         seed: of the weights.
         **backbone: of :class:`SmallBackbone`.
     """
     task = task or make_task(timesteps=3, classes=5)
+    encoder = encoder or ("events" if task.events else "direct")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         body = SmallBackbone(task, **backbone)
@@ -64,7 +66,7 @@ def small_target(task: Task | None = None, *, encoder: str = "direct", seed: int
         return Target(calibrate(model, lambda whole: whole(sample_images(task, 32, seed=1), random=streams)))
 
 
-def samples_for(target: Target, count: int = BATCH, *, wrong: int = 0) -> ArraySamples:
+def samples_for(target: Target, count: int = BATCH, *, wrong: int = 0) -> Samples:
     """Images whose labels are what the model says, so that it is right about all of them but the first ``wrong``."""
     assert isinstance(target.model, Classifier)
     task = target.model.encoder.stem.task
@@ -73,7 +75,7 @@ def samples_for(target: Target, count: int = BATCH, *, wrong: int = 0) -> ArrayS
     with torch.no_grad():
         labels = target(images, streams).argmax(1)
     labels[:wrong] = (labels[:wrong] + 1) % task.classes
-    return ArraySamples(images, labels, 100 + torch.arange(count))
+    return (EventFrames if task.events else ArraySamples)(images, labels, 100 + torch.arange(count))
 
 
 @contextmanager

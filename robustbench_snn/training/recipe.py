@@ -139,6 +139,14 @@ class Recipe(Strict):
         return self.mixup > 0 or self.cutmix > 0
 
     @property
+    def of_images(self) -> list[str]:
+        """Settings in force that are for images, and not for event frames: augmentation and adversarial training."""
+        names = (
+            "mixup", "cutmix", "randaugment", "random_erasing", "horizontal_flip", "crop_padding", "adversarial"
+        )  # fmt: skip
+        return [name for name in names if getattr(self, name)]
+
+    @property
     def total_epochs(self) -> int:
         """All epochs, cool-down included."""
         return self.epochs + self.cooldown_epochs

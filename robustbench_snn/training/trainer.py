@@ -103,6 +103,8 @@ def check_trainable(dataset: Dataset, recipe: Recipe, device: str) -> None:
         raise UserError(
             "mixed_precision fp16 needs a CUDA device; on others set training.mixed_precision to off or bf16"
         )
+    if dataset.events and (named := recipe.of_images):
+        raise UserError(f"{', '.join(named)} of the recipe are for images, and {dataset.name} has event frames")
     size = batch_size(dataset.train, recipe)
     if recipe.processes == 1:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustbench_snn.registry import encoders
+from robustbench_snn.registry.data_kind import takers
 from robustbench_snn.testing.encoder import EncoderConformance
 from robustbench_snn.testing.models import sample_images
 from tests.encoders.handwritten import input_gradient
@@ -13,7 +13,7 @@ from tests.encoders.handwritten import input_gradient
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
 
-@pytest.mark.parametrize("name", encoders.names())
+@pytest.mark.parametrize("name", takers("encoders", events=False))
 def test_spikes_and_gradient_agree_with_the_cpu(name: str) -> None:
     suite = type("Checks", (EncoderConformance,), {"component": name})()
     encoder = suite.build()

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 
 from robustbench_snn.model.encoder import FrameEncoder
-from robustbench_snn.registry import encoders
+from robustbench_snn.registry.data_kind import takers
 from tests.encoders.handwritten import frames, make, run
 
 FRAME_RANGES = {
@@ -23,7 +23,7 @@ FRAME_RANGES = {
 
 
 @given(
-    name=st.sampled_from(encoders.names()),
+    name=st.sampled_from(takers("encoders", events=False)),
     channels=st.sampled_from([1, 3]),
     height=st.integers(1, 9),
     width=st.integers(1, 9),
@@ -62,7 +62,7 @@ def test_black_is_silent_and_white_is_loudest(name: str) -> None:
     assert all(frames(encoder, torch.rand_like(white), 6).sum() <= loud for _ in range(5))
 
 
-@pytest.mark.parametrize("name", encoders.names())
+@pytest.mark.parametrize("name", takers("encoders", events=False))
 def test_more_steps_than_trained_say_so(name: str) -> None:
     encoder = make(name, timesteps=4)
     assert encoder.overrun(4) == "as trained" or encoder.overrun(4).endswith("as trained")

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from robustbench_snn import evaluate
 from robustbench_snn.errors import UserError
+from robustbench_snn.testing.models import make_task
 from robustbench_snn.testing.subject import samples_for, small_target
 from tests.attack_models import Linear, Noisy, held_out, trained
 
@@ -149,3 +150,15 @@ def test_diagnostics_take_the_eps_of_the_attack_beside_them() -> None:
     assert (found.parameters["eps"], found.parameters["norm"]) == (8 / 255, "linf")
     with pytest.raises(UserError, match=r"diagnostics: states no eps"):
         evaluate(model, images, labels, ["clean", "diagnostics"])
+
+
+def test_event_frames_are_evaluated_as_images_are() -> None:
+    target = small_target(make_task(timesteps=3, classes=5, frames=4))
+    samples = samples_for(target, 24, wrong=3)
+    frames = samples.images(torch.arange(24))
+    (found,) = evaluate(target.model, frames, samples.labels, "clean")
+    assert found.accuracy == 21 / 24
+    with pytest.raises(UserError, match="evaluation 'fgsm' takes images, and what was given has event frames"):
+        evaluate(target.model, frames, samples.labels, {"fgsm": {"eps": "8/255"}})
+    with pytest.raises(UserError, match="event frames count events"):
+        evaluate(target.model, frames + 0.5, samples.labels)

@@ -9,6 +9,7 @@ import pytest
 
 from robustbench_snn.registry import evaluations
 from robustbench_snn.testing import CheckResult, EvaluationConformance
+from robustbench_snn.testing.models import kinds_of_data
 from robustbench_snn.testing.results import check_component
 
 SHIPPED = [name for name in evaluations if evaluations.declaration(name).origin.startswith("robustbench_snn.")]
@@ -58,17 +59,22 @@ DRAWS_BY_BLOCK = {"independent of order"}
 """torchattacks draws for a block of samples at once, so a random start follows a sample's place in the block."""
 
 
-def check(name: str) -> list[CheckResult]:
+def check(name: str, events: bool) -> list[CheckResult]:
     fields = evaluations.get(name).parameters.model_fields
     parameters: dict[str, Any] = {key: 2 for key in ("draws", "judging_draws") if key in fields}
     parameters |= PARAMETERS.get(name, {})
+    if events:
+        parameters.pop("conditions", None)  # corruptions and attacks of images
     encoders = ("direct",) if name in DETERMINISTIC_ONLY else ("direct", "rate")
-    return check_component(EvaluationConformance, "evaluation", name, parameters, encoders=encoders)
+    return check_component(EvaluationConformance, "evaluation", name, parameters, encoders=encoders, events=events)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_conformance(name: str) -> None:
-    failed = {result.name: result.reason for result in check(name) if not result.passed}
+@pytest.mark.parametrize(
+    ("name", "events"),
+    [(name, events) for name in SHIPPED for events in kinds_of_data(evaluations.declaration(name).traits.takes)],
+)
+def test_conformance(name: str, events: bool) -> None:
+    failed = {result.name: result.reason for result in check(name, events) if not result.passed}
     if name.startswith("torchattacks"):
         failed = {key: value for key, value in failed.items() if key not in DRAWS_BY_BLOCK}
     assert not failed, "\n".join(f"{key}: {value}" for key, value in failed.items())

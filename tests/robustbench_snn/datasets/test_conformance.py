@@ -89,9 +89,11 @@ WRITERS: dict[str, Callable[[Path, pytest.MonkeyPatch], None] | None] = {
     "cifar10": cifar(CIFAR10, 10, "labels"),
     "cifar100": cifar(CIFAR100, 100, "fine_labels"),
     "digits": None,
+    "digits_events": None,
     "fashion_mnist": fashion_mnist,
     "image_folder": image_folder,
     "parquet": parquet,
+    "simulated_events": None,
 }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.plotting.encoder import draw, plot_encoder, run_encoder
-from robustbench_snn.registry import encoders
+from robustbench_snn.registry.data_kind import takers
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_numbers_of_a_run(digit: Tensor) -> None:
     assert run_encoder("stf", digit).frames is None
 
 
-@pytest.mark.parametrize("name", encoders.names())
+@pytest.mark.parametrize("name", takers("encoders", events=False))
 def test_every_encoder_can_be_drawn(name: str, digit: Tensor) -> None:
     figure = draw(run_encoder(name, digit, channels=16))
     assert len(figure.subfigs) == 3

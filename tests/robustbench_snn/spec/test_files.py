@@ -196,3 +196,18 @@ def test_schema_lets_diagnostics_leave_out_what_the_suite_states() -> None:
 def test_a_mistake_elsewhere_is_not_one_of_diagnostics() -> None:
     found = problems_of(MINIMAL | {"modles": [], "evaluations": [{"pgd": {"eps": 0.1}}, "diagnostics", "cleam"]})
     assert set(found) == {"modles", "evaluations.2"}
+
+
+def test_a_suite_that_pairs_the_wrong_kinds_of_data_is_refused_with_what_would_fit() -> None:
+    models = [{"name": "a", "encoder": "rate"}, {"name": "b", "encoder": "stf1"}, {"name": "c", "encoder": "events"}]
+    evaluations = ["clean", {"pgd": {"eps": "8/255"}}]
+    found = problems_of({"name": "tiny", "dataset": "digits_events", "models": models, "evaluations": evaluations})
+    assert set(found) == {"models.0.encoder", "evaluations.1"}
+    refused = found["models.0.encoder"]
+    assert (
+        "encoder 'rate' takes images, and digits_events has event frames; encoders that take event frames:" in refused
+    )
+    assert {"events", "imp", "stf"} <= set(refused.split(": ")[1].split(", "))
+    assert "evaluations that take event frames: clean" in found["evaluations.1"]
+    on_images = {"name": "tiny", "grid": {"encoders": ["direct", "events"]}, "evaluations": ["clean"]}
+    assert "encoder 'events' takes event frames, and digits has images" in problems_of(on_images)["grid.encoders.1"]

@@ -20,7 +20,7 @@ from robustbench_snn.dataset import Dataset, load_dataset
 from robustbench_snn.errors import StoreError, UserError
 from robustbench_snn.kernels.layer import run
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.training import Recipe, TrainingError, TrainResult, resolve_recipe, train
+from robustbench_snn.training import Recipe, TrainingError, TrainResult, check_trainable, resolve_recipe, train
 from robustbench_snn.weights.tensors import tensor_digest
 
 RECIPE = Recipe(
@@ -324,3 +324,11 @@ def test_progress_is_told(build: Build, digits: Dataset) -> None:
     assert last[:2] == (2, 2)
     assert last[5] == 0.0
     assert told[2][1][5] > 0.0
+
+
+def test_what_a_recipe_does_to_images_is_refused_for_event_frames() -> None:
+    events = load_dataset("digits_events", frames=2, train_limit=4)
+    recipe = Recipe(mixup=0.5, horizontal_flip=0.5, batch_size=2)
+    with pytest.raises(UserError, match="mixup, horizontal_flip of the recipe are for images, and digits_events has"):
+        check_trainable(events, recipe, "cpu")
+    check_trainable(events, Recipe(batch_size=2), "cpu")

@@ -1,0 +1,1 @@
+"""Machinery of event data: recordings, events simulated from still images, and frames."""
