@@ -78,6 +78,10 @@ class ImageFormat:
     resize: bool = False
     resize_ratio: float = 1.0
 
+    def fits(self, images: int) -> bool:
+        """Whether so many decoded images are kept in memory."""
+        return images * self.channels * self.height * self.width <= CACHE_BYTES
+
     def decode(self, source: bytes | Path, what: str) -> Tensor:
         """Decodes one image to uint8 (C, H, W).
 
@@ -132,8 +136,8 @@ class _Decoder:
 
     def __init__(self, sources: Sequence[bytes | Path], form: ImageFormat, describe: Callable[[int], str]) -> None:
         self.sources, self.form, self.describe = sources, form, describe
+        self.kept = form.fits(len(sources))
         shape = (len(sources), form.channels, form.height, form.width)
-        self.kept = int(np.prod(shape, dtype=np.int64)) <= CACHE_BYTES
         self.pixels = torch.empty(shape if self.kept else (0,), dtype=torch.uint8)
         self.ready = torch.zeros(len(sources), dtype=torch.bool)
 
@@ -187,7 +191,7 @@ class EncodedSamples(Samples):
         """See :meth:`Samples.subset`; shares the decoded pixels, or keeps its own if it is small enough to."""
         rows, labels, ids = (column[positions] for column in (self._rows, self.labels, self.ids))
         whole = self._decoder
-        if whole.kept:
+        if whole.kept or not whole.form.fits(len(rows)):
             shared = copy.copy(self)
             Samples.__init__(shared, labels, ids)
             shared._rows = rows

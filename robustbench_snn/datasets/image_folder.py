@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, PositiveInt
@@ -22,11 +22,24 @@ from robustbench_snn.errors import DatasetError
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
 
 
+class _Files(Sequence[Path]):
+    """Files below a folder, kept as text: a path takes five times the memory, and ImageNet has 1.28 million."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder, self.names = folder, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.folder / self.names[index]
+
+
 @dataclass(frozen=True)
 class _Split:
     """The files of one split, sorted by class and name."""
 
-    files: Sequence[Path]
+    files: _Files
     labels: Tensor
     ids: Tensor
     fingerprint: str
@@ -52,9 +65,9 @@ def image_folder(
     """Images in folders: ``train/CLASS/*.jpg``, and ``test`` or ``val`` likewise.
 
     With both ``test`` and ``val`` the latter is for validation; with one of them it is the test set, as ImageNet's
-    ``val`` is. Classes are the folders of ``train``, sorted. Images are decoded when needed. The fingerprint is over
-    names, labels and contents of the files: the first use reads them all, later ones only what changed since, a class
-    folder at a time. Ids are hashes of the names.
+    ``val`` is. Classes are the folders of ``train``, sorted. Images are decoded when needed, and kept if all of a split
+    fit in 2 GiB. The fingerprint is over names, labels and contents of the files: the first use reads them all, later
+    ones only what changed since, a class folder at a time. Ids are hashes of the names.
 
     Args:
         root: the folder; else the environment variable ``RBSNN_IMAGE_FOLDER_ROOT``.
@@ -93,7 +106,7 @@ def image_folder(
 
 
 def _scan(folder: Path, split: str, names: Sequence[str]) -> _Split:
-    files: list[Path] = []
+    paths: list[str] = []
     labels: list[int] = []
     contents: list[str] = []
     known = {name: label for label, name in enumerate(names)}
@@ -101,15 +114,14 @@ def _scan(folder: Path, split: str, names: Sequence[str]) -> _Split:
         if class_folder.name not in known:
             raise DatasetError(f"{class_folder} is of a class that {folder / 'train'} does not have")
         found = _images(class_folder)
-        files += found
+        paths += [file.relative_to(folder).as_posix() for file in found]
         labels += [known[class_folder.name]] * len(found)
         contents.append(f"{split}/{class_folder.name}\n{digest_of(class_folder, found)}")
-    if not files:
+    if not paths:
         raise DatasetError(f"{folder / split} holds no images in class folders ({', '.join(sorted(ENDINGS))})")
-    paths = [file.relative_to(folder).as_posix() for file in files]
     column = torch.tensor(labels)
     ids = torch.tensor([path_id(path) for path in paths])
-    return _Split(files, column, ids, fingerprint_items(column, contents))
+    return _Split(_Files(folder, paths), column, ids, fingerprint_items(column, contents))
 
 
 def _folders(place: Path) -> list[Path]:

@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
 from robustbench_snn.dataset import Dataset
+from robustbench_snn.errors import StoreError
 from robustbench_snn.kernels.compiling import mode
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.training import launcher
@@ -78,7 +81,7 @@ def train_distributed(
         timeout=timeout,
         parent=os.getpid(),
     )
-    with TemporaryDirectory(prefix="rbsnn-training-") as place:
+    with _folder(checkpoint_dir) as place:
         folder = Path(place)
         save_weights(classifier, folder / INITIAL)
         (folder / launcher.JOB).write_text(job.model_dump_json(), encoding="utf-8")
@@ -90,6 +93,20 @@ def train_distributed(
     history = tuple(EpochRecord(**record) for record in facts["history"])
     seconds, images = sum(record.seconds for record in history), sum(record.images for record in history)
     return TrainResult(history, facts["resumed_from"], seconds, images / seconds if seconds else math.nan)
+
+
+def _folder(checkpoint_dir: Path | None) -> TemporaryDirectory[str]:
+    """A folder for a job: beside the checkpoints, with which it goes away even if this process is killed.
+
+    Raises:
+        StoreError: if it cannot be made.
+    """
+    try:
+        if checkpoint_dir is not None:
+            checkpoint_dir.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(prefix="launch-", dir=checkpoint_dir)
+    except OSError as error:
+        raise StoreError(f"cannot write {error.filename}: {error.strerror or error}") from error
 
 
 def _run(folder: Path, progress: TrainingProgress | None) -> int:
@@ -134,23 +151,30 @@ def _tell(line: str, progress: TrainingProgress) -> None:
 
 
 def _failure(folder: Path, code: int, processes: int) -> Exception:
-    """What ended a training: the process that was killed, else what a user can mend, else the first error."""
+    """What ended a training: a process that hung or was killed, else what a user can mend, else the first error."""
     told = folder / launcher.FAILURE
     ended = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
+    errors = read_errors(folder)
+    for rank, error in errors.items():
+        if error["kind"] is None and "timed out" in error["message"].lower():  # torchrun then kills the one that hung
+            return _with_trace(f"process {rank} of {processes} of the training lost patience with the others", error)
     killed = {int(rank): -code for rank, code in ended.items() if code < 0 and code != -signal.SIGTERM}
     for rank, number in killed.items():
         return TrainingError(
             f"process {rank} of {processes} of the training was killed ({signal.Signals(number).name}), and the others "
             f"were stopped; {_AGAIN}"
         )
-    errors = read_errors(folder)
     kinds = {kind.__name__: kind for kind in KINDS}
     for error in errors.values():
         if error["kind"] in kinds:
             return kinds[error["kind"]](error["message"])
     for rank, error in errors.items():
-        found = TrainingError(f"process {rank} of {processes} of the training failed: {error['message']}; {_AGAIN}")
-        found.add_note(error["trace"])
-        return found
+        return _with_trace(f"process {rank} of {processes} of the training failed", error)
     last = deque((folder / _LOG).read_text(encoding="utf-8", errors="replace").splitlines(), 3)
     return TrainingError(f"torchrun ended with exit code {code}: {' / '.join(last) or 'no message'}; {_AGAIN}")
+
+
+def _with_trace(what: str, error: Mapping[str, Any]) -> TrainingError:
+    found = TrainingError(f"{what}: {error['message']}; {_AGAIN}")
+    found.add_note(error["trace"])
+    return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ import torch
 from PIL import Image
 
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.dataset.encoded import ImageFormat
 from robustbench_snn.errors import DatasetError
+from robustbench_snn.training import Recipe
+from robustbench_snn.training.batches import AHEAD, TrainingBatches
 
 
 @pytest.fixture
@@ -91,3 +96,59 @@ def test_errors(root: Path, tmp_path: Path) -> None:
         load_dataset("image_folder", root=str(root))
     with pytest.raises(DatasetError, match="was not found"):
         load_dataset("image_folder", root=str(tmp_path / "none"))
+
+
+@pytest.fixture
+def many(root: Path) -> Path:
+    """2,000 images for training; most are one file under many names."""
+    for number in range(2000 - 12):
+        (root / f"train/ant/link-{number}.png").hardlink_to(root / "train/ant/0.png")
+    return root
+
+
+def test_a_large_folder_takes_little_memory(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_snn.dataset.encoded.CACHE_BYTES", 100_000)
+    tracemalloc.start()
+    data = load_dataset("image_folder", root=str(many), mean=(0.5,) * 3, std=(0.2,) * 3, validation=0.1)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 2000 * 300  # of which a name takes about 80 bytes, and tensors are not counted
+    assert (len(data.train), len(data.validation)) == (1800, 200)
+    assert torch.equal(
+        data.train.images(torch.tensor([7])), data.train.subset(torch.tensor([7])).images(torch.arange(1))
+    )
+
+
+def test_training_reads_a_few_batches_ahead(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    plain = ImageFormat.decode
+
+    def counted(form: ImageFormat, source: bytes | Path, what: str) -> torch.Tensor:
+        decoded.append(what)
+        return plain(form, source, what)
+
+    monkeypatch.setattr(ImageFormat, "decode", counted)
+    for kept, cache in ((False, 100_000), (True, 2**31)):
+        monkeypatch.setattr("robustbench_snn.dataset.encoded.CACHE_BYTES", cache)
+        data = load_dataset("image_folder", root=str(many), mean=(0.5,) * 3, std=(0.2,) * 3)
+        facts: dict[str, Any] = {"classes": 2, "mean": data.mean, "seed": 0}
+        first, second = (TrainingBatches(data.train, Recipe(batch_size=100), **facts, epoch=epoch) for epoch in (0, 1))
+        seen = []
+        decoded.clear()
+        for images, _, labels in first:
+            seen.append((images, labels))
+            assert len(decoded) <= (len(seen) + AHEAD) * 100
+        assert len(decoded) in (1999, 2000)  # one was decoded as the folder was loaded, for its shape
+        for index in (0, 7, 19):  # alone, in this thread
+            assert torch.equal(seen[index][0], first[index][0])
+            assert torch.equal(seen[index][1], first[index][2])
+        decoded.clear()
+        next(iter(second))
+        assert bool(decoded) is not kept
+
+
+def test_a_broken_image_ends_the_epoch(many: Path) -> None:
+    data = load_dataset("image_folder", root=str(many), mean=(0.5,) * 3, std=(0.2,) * 3)
+    (many / "train/bee/3.png").write_bytes(b"no image")
+    with pytest.raises(DatasetError, match=r"train/bee/3\.png is not a whole image"):
+        list(TrainingBatches(data.train, Recipe(batch_size=100), classes=2, mean=data.mean, seed=0, epoch=0))

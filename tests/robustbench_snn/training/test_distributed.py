@@ -123,3 +123,5 @@ def test_the_error_that_is_told(tmp_path: Path) -> None:
     assert str(told()) == "disk full"
     (tmp_path / "failure.json").write_text(json.dumps({"0": -signal.SIGKILL}))
     assert "process 0 of 2 of the training was killed (SIGKILL)" in str(told())
+    write_error(tmp_path, 1, RuntimeError("Timed out waiting 5000ms for recv"), "Traceback of 1")
+    assert "process 1 of 2 of the training lost patience with the others: RuntimeError: Timed out" in str(told())
