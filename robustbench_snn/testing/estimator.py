@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robustbench_snn.dataset.samples import ArraySamples, Samples
+from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.estimator.contract import Estimator, estimating
 from robustbench_snn.model.neurons import NeuronConfig
 from robustbench_snn.model.target import Target
@@ -77,7 +77,7 @@ class EstimatorConformance:
                 answer(target, samples, estimator)
             try:
                 with untouched(target), estimating(target, self.build()):
-                    target(samples.pixels)
+                    target(samples.images(torch.arange(len(samples))))
                     raise _StopError
             except _StopError:
                 pass
@@ -122,10 +122,10 @@ class _StopError(Exception):
 
 
 def answer(
-    target: Target, samples: ArraySamples, estimator: Estimator | None = None, *, frozen: bool = True
+    target: Target, samples: Samples, estimator: Estimator | None = None, *, frozen: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Logits (B, K) and the input gradient (B, C, H, W) of the cross-entropy, under the estimator in force."""
-    leaf = samples.pixels.clone().requires_grad_()
+    leaf = samples.images(torch.arange(len(samples))).clone().requires_grad_()
     with target.frozen(), torch.enable_grad():
         if estimator is None:
             logits = target(leaf)
