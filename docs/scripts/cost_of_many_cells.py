@@ -54,18 +54,17 @@ def suite_of(cells: int, models: int, seeds: int, parts: int) -> SuiteSpec:
         "dataset": {"name": "digits", "limit": SAMPLES, "train_limit": 64},
         "seeds": list(range(seeds)),
         "models": [
-            {
-                "name": f"model {number}",
-                "encoder": "direct",
-                "timesteps": 1 + number % 1000,
-                "backbone": {"spikformer": {"depth": 1 + number // 1000}},
-            }
-            for number in range(models)
+            {"name": f"model {one}", "encoder": "direct", "timesteps": 1 + one % 1000} | _backbone(1 + one // 1000)
+            for one in range(models)
         ],
         "evaluations": [{"fgsm": {"eps": eps, "label": f"eps {eps[0]}"}} for eps in sizes],
         "table": {"baseline": "model 0"},
     }
     return parse_suite(described)
+
+
+def _backbone(depth: int) -> dict[str, Any]:
+    return {"backbone": {"spikformer": {"depth": depth}}}
 
 
 def fill(plan: Plan, store: Store) -> None:
@@ -88,11 +87,7 @@ def _save(model: torch.nn.Module, folder: Path) -> None:
 
 
 class Measuring:
-    """Runs phases one after the other, and keeps what each cost.
-
-    Args:
-        profile: the phase whose profile is shown.
-    """
+    """Runs phases one after the other, keeps what each cost, and shows the profile of one."""
 
     def __init__(self, profile: str | None) -> None:
         self._profile = profile
@@ -118,11 +113,9 @@ def measure(cells: int, arguments: argparse.Namespace, folder: Path) -> Measurin
     measuring, data = Measuring(arguments.profile), load_dataset("digits", limit=SAMPLES, train_limit=64)
     suite = suite_of(cells, arguments.models, arguments.seeds, arguments.parts)
     plan = measuring("plan", lambda: make_plan(suite, data))
-    stored = (folder / "cells").is_dir()
+    if not (folder / "cells").is_dir():
+        measuring("(filling the store)", lambda: fill(plan, Store(folder)))
     store = Store(folder)
-    if not stored:
-        measuring("(filling the store)", lambda: fill(plan, store))
-        store = Store(folder)  # forgets which cells are known to be sound
     standings = measuring("resume scan", lambda: standing(plan, store))
     measuring("outlook", lambda: Outlook(plan, standings, store, "cpu", fresh=True).forecast())
     done = measuring("run, all done", lambda: list(run_cells(Session(plan, store, RunSettings()))))
