@@ -74,7 +74,7 @@ class Recipe(BaseModel):
     epochs: PositiveInt = 100
     batch_size: PositiveInt = 128
     accumulate: PositiveInt = 1
-    processes: PositiveInt = 1
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     optimizer: Literal["adamw", "sgd", "adam"] = "adamw"
     lr: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
