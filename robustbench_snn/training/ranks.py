@@ -81,7 +81,7 @@ class Stepper:
         self._run: nn.Module = _Loss(model, loss)
         if ranks.count > 1:
             synchronise(model)
-            # All draw and compute the same buffers; some encoders have parameters that some losses do not reach.
+            # Buffers are the same everywhere already. Parameters out of a loss's reach are to stay without gradient.
             self._run = DistributedDataParallel(self._run, broadcast_buffers=False, find_unused_parameters=True)
 
     def __call__(self, *inputs: Tensor) -> Any:

@@ -71,7 +71,7 @@ class Recipe(Strict):
     epochs: Count = 100
     batch_size: Count = 128
     accumulate: Count = 1
-    processes: Count = 1
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     optimizer: Literal["adamw", "sgd", "adam"] = "adamw"
     lr: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0

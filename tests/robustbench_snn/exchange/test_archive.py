@@ -110,7 +110,11 @@ def test_a_million_entries_are_refused_before_the_directory_is_read(
             unpack(tmp_path / "file.zip", tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"x" * 100, small()[:-1], small() + b"x", small()[30:]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK", b"x" * 100, small()[:-1], small() + b"x", small()[30:]],
+    ids=["empty", "two bytes", "no zip", "short", "long", "its end"],  # an archive holds the time
+)
 def test_what_is_no_zip_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file.zip").write_bytes(content)
     with pytest.raises(UserError, match="zip"):

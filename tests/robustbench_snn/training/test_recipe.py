@@ -54,6 +54,7 @@ def test_overrides_and_defaults() -> None:
         ({"epochs": 2, "warmup_epochs": 2}, "fewer than epochs"),
         ({"randaugment": "rand-x9"}, "rand-m9-n1-mstd0.4-inc1"),
         ({"min_lr": 1.0}, "must not exceed lr"),
+        ({"processes": 128}, "processes.*less than or equal to 64"),
         ({"batch_size": 100, "processes": 8}, "processes .8. must divide batch_size / accumulate .100."),
         ({"batch_size": 24, "accumulate": 2, "processes": 4, "mixup": 1}, "times 2.* must divide .* .12."),
         ({"batch_size": 100, "accumulate": 3}, "accumulate .3. must divide batch_size .100."),
