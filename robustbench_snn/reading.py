@@ -111,9 +111,9 @@ def read_parquet(
                 _check_promise(held, most)
                 batches.append(batch)
             return pa.Table.from_batches(batches, None if batches else pa.schema([schema.field(n) for n in names]))
-    except UnfitFileError:
-        raise
     except Exception as error:  # Arrow raises a dozen kinds, of several families
+        if isinstance(error, UnfitFileError) or (isinstance(error, OSError) and error.errno is not None):
+            raise  # of the system: permission denied
         raise UnfitFileError(_first_line(error)) from None
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from robustbench_snn.digests import file_digest, json_digest, tensor_digest
+from robustbench_snn.reading import read_parquet
 from robustbench_snn.store.os_errors import is_of_content
 from robustbench_snn.store.records import SCHEMA_VERSION, Record
 
@@ -149,9 +148,9 @@ def _fault_of_samples(record: Record, folder: Path) -> str | None:
     if SAMPLES not in record.files:
         return f"{SAMPLES} is missing"
     try:
-        table = pq.read_table(folder / SAMPLES)
-    except (OSError, pa.ArrowException) as error:
-        if isinstance(error, OSError) and not is_of_content(error):
+        table = read_parquet(folder / SAMPLES)
+    except OSError as error:
+        if not is_of_content(error):
             raise
         return f"{SAMPLES} cannot be read ({error})"
     if len(set(table.column_names)) != len(table.column_names) or not {"id", "label"} <= set(table.column_names):

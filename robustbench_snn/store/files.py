@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from robustbench_snn.columns import Column
 from robustbench_snn.errors import StoreError
+from robustbench_snn.reading import read_parquet
 from robustbench_snn.store.os_errors import is_of_content, unreadable
 from robustbench_snn.store.records import SCHEMA_VERSION, Record
 
@@ -87,8 +88,8 @@ def read_samples(path: Path) -> dict[str, Column]:
         StoreError: if the file is missing or damaged.
     """
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        table = read_parquet(path)
+    except OSError as error:
         raise unreadable(path, error, AGAIN) from None
     return {name: table.column(name).to_numpy() for name in table.column_names}
 
