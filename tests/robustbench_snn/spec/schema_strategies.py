@@ -57,8 +57,8 @@ class Following:
             case "integer":
                 return st.integers(low + ("exclusiveMinimum" in schema), high - ("exclusiveMaximum" in schema))
             case "number":
-                ends = {f"exclude_{end}": f"exclusive{end.title()}imum" in schema for end in ("min", "max")}
-                return st.floats(low, high, **ends)
+                inner = "exclusiveMinimum" in schema, "exclusiveMaximum" in schema
+                return st.floats(low, high, exclude_min=inner[0], exclude_max=inner[1])
             case "boolean":
                 return st.booleans()
             case "null":
@@ -73,7 +73,10 @@ def _bound(schema: Mapping[str, Any], name: str, far: int) -> Any:
 
 
 def _objects(schema: Mapping[str, Any], of: Callable[[Mapping[str, Any]], Any]) -> st.SearchStrategy[dict[str, Any]]:
-    properties = {name: st.deferred(lambda one=one: of(one)) for name, one in schema.get("properties", {}).items()}
+    def later(part: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+        return st.deferred(lambda: of(part))
+
+    properties = {name: later(part) for name, part in schema.get("properties", {}).items()}
     required = list(dict.fromkeys(schema.get("required", [])))
     optional = [name for name in properties if name not in required]
     more = schema.get("additionalProperties")
@@ -87,7 +90,7 @@ def _objects(schema: Mapping[str, Any], of: Callable[[Mapping[str, Any]], Any]) 
     return objects()
 
 
-HOSTILE = st.sampled_from(
+HOSTILE: st.SearchStrategy[Any] = st.sampled_from(
     [True, None, -1, 0, 2**62, 0.5, 1e308, "", "x", "8/255", "1e999999999", "²", [], {}, [[]], {"name": 1}, {"a": {}}]
 )
 
