@@ -28,8 +28,8 @@ class Parameterized:
 
 
 # Of no more digits than a person writes: the exact value of 1e999999999 would take all memory.
-_SIZE = r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?|[+-]?\d{1,60}\s*/\s*\d{1,60}"
-_SIZE_FORM = re.compile(rf"\s*({_SIZE})\s*", re.ASCII)
+_SIZE = r"[+-]?([0-9]{1,60}(\.[0-9]{0,60})?|\.[0-9]{1,60})([eE][+-]?[0-9]{1,3})?|[+-]?[0-9]{1,60} */ *[0-9]{1,60}"
+_SIZE_FORM = rf" *({_SIZE}) *"
 
 
 def _pixels(value: object) -> float:
@@ -38,8 +38,8 @@ def _pixels(value: object) -> float:
     with suppress(OverflowError, ZeroDivisionError):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         text = repr(float(value)) if number else value  # type: ignore[arg-type]
-        if isinstance(text, str) and _SIZE_FORM.fullmatch(text):
-            size = float(Fraction("".join(text.split())))
+        if isinstance(text, str) and re.fullmatch(_SIZE_FORM, text):
+            size = float(Fraction(text.replace(" ", "")))
     if size is None:
         raise ValueError('a size in pixels is a number or a fraction such as "8/255"')
     if not 0.0 <= size <= 1.0:
@@ -60,7 +60,7 @@ def pixels_text(size: float) -> str:
 _PIXELS_SCHEMA = {
     "anyOf": [
         {"type": "number", "minimum": 0.0, "maximum": 1.0},
-        {"type": "string", "pattern": rf"^\s*({_SIZE})\s*$"},
+        {"type": "string", "pattern": f"^{_SIZE_FORM}$"},
     ]
 }
 

@@ -170,6 +170,22 @@ def _start(text: str) -> str:
 class _Loader(_Base):
     """The safe loader, with numbers that any program can hold, and without dates."""
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Puts what a mapping merges before its own keys, which come first, as do those of the first merged.
+
+        PyYAML 6.0.4 tells keys apart by their addresses, and gives back the value that was replaced.
+        """
+        pairs: dict[str, Any] = {}
+        for key, value in node.value:
+            if key.tag == f"{_TAG}merge":
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if not isinstance(source, yaml.MappingNode):
+                        raise RefusedYAMLError("a merge (<<) takes a mapping, or a list of them", key.start_mark)
+                    self.flatten_mapping(source)
+                    pairs = {pair[0].value: pair for pair in source.value} | pairs
+        own = {key.value: (key, value) for key, value in node.value if key.tag != f"{_TAG}merge"}
+        node.value = list((pairs | own).values())
+
 
 _resolver = yaml.resolver.BaseResolver()
 _Loader.yaml_implicit_resolvers = _resolver.yaml_implicit_resolvers = {

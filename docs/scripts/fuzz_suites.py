@@ -3,8 +3,8 @@
     python docs/scripts/fuzz_suites.py --count 20000 --first 0
 
 A mutant follows from its number alone, so that a run can be continued (``--first``) and a finding made again
-(``--first N --count 1 --show``). Children do the reading, in bounded memory; findings are two seconds of work, a wait
-of twenty, after which the child is killed, and every exception but a ``UserError``.
+(``--first N --count 1 --show``). Children do the reading, in bounded memory; findings are two seconds of work, after
+which the child is killed, and every exception but a ``UserError``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ from robustbench_snn.spec.files import load_suite, read_suite_text, shipped_suit
 from robustbench_snn.training import resolve_recipe
 
 SECONDS = 2.0
+"""Of processor time: a machine may be busy with other things."""
+LONGEST = 120.0
+"""Of waiting, for what a child does not compute."""
 MEMORY = 2**30  # beyond what the program has before it reads anything
 PLACE = Path(mkdtemp(prefix="fuzz_suites_"))
 PIPE = PLACE / "pipe"
@@ -193,6 +196,11 @@ def child(first: int, last: int, pipe: int) -> None:
     os._exit(0)
 
 
+def _processor_time(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def watched(first: int, last: int) -> Iterator[tuple[int, float, str]]:
     """The same from a child, and from the next one where it had to be killed."""
     while first < last:
@@ -201,7 +209,7 @@ def watched(first: int, last: int) -> Iterator[tuple[int, float, str]]:
         if process == 0:
             child(first, last, writing)
         os.close(writing)
-        said = b""
+        said, waited, before = b"", 0.0, 0.0
         while first < last:
             while b"\n" in said:
                 line, _, said = said.partition(b"\n")
@@ -210,12 +218,14 @@ def watched(first: int, last: int) -> Iterator[tuple[int, float, str]]:
                 first += 1
             if first == last:
                 break
-            # The child's own time counts: this machine may be busy with other things.
-            if not select.select([reading], [], [], 10 * SECONDS)[0]:
+            if not select.select([reading], [], [], SECONDS)[0]:
+                waited, worked = waited + SECONDS, _processor_time(process) - before
+                if worked < SECONDS and waited < LONGEST:
+                    continue
                 os.kill(process, signal.SIGKILL)
-                yield first, 10 * SECONDS, "hang"
+                yield first, worked, f"hang, after {waited:.0f} s"
             elif more := os.read(reading, 65536):
-                said += more
+                said, waited, before = said + more, 0.0, _processor_time(process)
                 continue
             else:
                 yield first, 0.0, "died"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def load_plugin(path: str | Path) -> None:
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(file):
         return
-    if not file.is_file():
+    if not os.path.isfile(file):  # unlike Path.is_file, False for a name that is too long
         raise UserError(f"plug-in {path} is not a file; --plugin takes the path of a .py file")
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:

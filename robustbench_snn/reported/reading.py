@@ -35,7 +35,8 @@ def load_reported(name_or_path: str) -> ReportedSet:
         try:
             text = read_text_file(path)
         except (OSError, ValueError) as error:
-            raise UserError(f"reported numbers {path} cannot be read: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"reported numbers {shortened(name_or_path)} cannot be read: {reason}") from None
     elif name_or_path in shipped_reported():
         text = (resources.files("robustbench_snn.reported") / f"{name_or_path}.yaml").read_text(encoding="utf-8")
     else:

@@ -59,7 +59,8 @@ def read_suite_text(name_or_path: str) -> tuple[str, str]:
         try:
             return read_text_file(path), str(path)
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"suite file {path} cannot be read: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"suite file {path} cannot be read: {reason}") from None
     stem = path.name.removesuffix(".yaml")
     if stem in shipped_suites() and (len(path.parts) == 1 or path.parts[:-1] == ("suites",)):
         return (resources.files("robustbench_snn.suites") / f"{stem}.yaml").read_text(encoding="utf-8"), stem

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean
+from robustbench_snn.errors import UnknownNameError, UserError, did_you_mean, shown
 from robustbench_snn.registry import explain
 from robustbench_snn.training.recipe import Recipe
 
@@ -35,7 +35,7 @@ class RecipeCatalogue:
         return iter(self._files)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._files
+        return isinstance(name, str) and name in self._files
 
     def get(self, name: str) -> Recipe:
         """The recipe of this name.
@@ -65,7 +65,7 @@ class RecipeCatalogue:
     def _text(self, name: str) -> str:
         if name not in self:
             raise UnknownNameError(
-                f"Unknown {self.kind} '{name}'.{did_you_mean(str(name), self)} There are: {', '.join(self)}"
+                f"Unknown {self.kind} {shown(name)}.{did_you_mean(str(name), self)} There are: {', '.join(self)}"
             )
         return self._files[name].read_text(encoding="utf-8")
 

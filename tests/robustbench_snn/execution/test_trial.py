@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
@@ -15,6 +17,7 @@ from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.session import Session
 from robustbench_snn.execution.standing import standing
 from robustbench_snn.execution.trial import check_models
+from robustbench_snn.model.encoder import FrameEncoder, Stem, register_encoder
 from robustbench_snn.model.task import Task
 from robustbench_snn.model.whole import register_model
 from robustbench_snn.pipeline import run_plan
@@ -46,6 +49,71 @@ def sound(task: Task) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(task.channels * task.height * task.width, task.classes))
 
 
+def boom(error: BaseException) -> Any:
+    raise error
+
+
+ANSWERS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "list": (
+        lambda logits: [logits],
+        r"Answers must return logits \(B, K\), a tensor .*; it returned list",
+    ),
+    "whole": (lambda logits: logits.argmax(1), r"a tensor of real numbers; it returned int64 \(8,\)"),
+    "one": (lambda logits: logits[0], r"Answers returned \(10,\) for 8 images; a model must return logits \(B, K\)"),
+    "exits": (lambda logits: boom(SystemExit(0)), "SystemExit: 0"),
+    "raises": (lambda logits: boom(BaseException("all")), "BaseException: all"),
+}
+
+
+class Answers(nn.Module):
+    """Answers in one of the ways above."""
+
+    def __init__(self, task: Task, how: str) -> None:
+        super().__init__()
+        self.head = nn.Linear(task.channels * task.height * task.width, task.classes)
+        self.how = how
+
+    def forward(self, images: Tensor) -> Any:
+        return ANSWERS[self.how][0](self.head(images.flatten(1)))
+
+
+@register_model("trial_answers", version=1)
+def answers(task: Task, *, how: str) -> nn.Module:
+    """As it is told."""
+    return Answers(task, how)
+
+
+@register_model("trial_no_module", version=1)
+def no_module(task: Task) -> nn.Module:
+    """Forgets to return it."""
+    return None  # type: ignore[return-value]
+
+
+@register_encoder("trial_spikes", version=1)
+class Spikes(FrameEncoder):
+    """Swaps steps and samples, or drops the steps."""
+
+    def __init__(self, stem: Stem, *, drops: bool) -> None:
+        super().__init__(stem)
+        self.drops = drops
+
+    def forward(self, images: Tensor, timesteps: int) -> Tensor:
+        spikes = super().forward(images, timesteps)
+        return spikes[0] if self.drops else spikes.transpose(0, 1)
+
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
+        """The image at every step."""
+        return images.expand(timesteps, *images.shape)
+
+
+def refused(*models: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Why each of these models cannot run."""
+    plan, store = planned(*models), Store(folder)
+    with pytest.raises(UserError) as raised:
+        check_models(plan, standing(plan, store), store, RunSettings())
+    return dict(line.strip().split(": ", 1) for line in str(raised.value).splitlines()[1:])
+
+
 def planned(*models: dict[str, Any], **changes: Any) -> Plan:
     spec = parse_suite(TINY | {"models": list(models)} | changes)
     return make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
@@ -74,9 +142,29 @@ def test_all_impossible_models_are_named_and_nothing_is_computed(tmp_path: Path)
     assert "halves an image of 8 pixels" in reasons["pooled"]
     assert "is not a whole safetensors file" in reasons["damaged"]
     assert "names 3 classes, digits has 10" in reasons["few"]
-    assert reasons["broken"].startswith("LookupError: no such layer (in test_trial.py, line ")
+    assert reasons["broken"].startswith(
+        "trial_breaks cannot be made: LookupError: no such layer (in test_trial.py, line "
+    )
     assert "fp16 needs a CUDA device" in reasons["half"]
     assert not list((tmp_path / "runs").glob("*/*")), "no record, no failure, no checkpoint"
+
+
+def test_answers_of_another_form_are_named_with_what_is_wanted(tmp_path: Path) -> None:
+    models = [{"name": how, "model": {"trial_answers": {"how": how}}} for how in ANSWERS]
+    encoded = [{"name": name, "encoder": {"trial_spikes": {"drops": name == "drops"}}} for name in ("drops", "swaps")]
+    found = refused(*models, {"name": "none", "model": "trial_no_module"}, *encoded, folder=tmp_path)
+    for how, (_, reason) in ANSWERS.items():
+        assert re.search(reason, found[how])
+    assert "is NoneType, not a torch.nn.Module" in found["none"]
+    wanted = "Spikes must return spikes (T, B, C, H, W) with T, B = (2, 3); it returned float32"
+    assert found["drops"].startswith(f"{wanted} (3, ")
+    assert found["swaps"].startswith(f"{wanted} (3, 2, ")
+
+
+def test_a_model_larger_than_the_memory_is_refused_before_it_is_built(tmp_path: Path) -> None:
+    body = backbone(depth=1000, width=65_536)
+    found = refused({"name": "huge", "encoder": "direct", "backbone": body}, folder=tmp_path)
+    assert "GiB of memory that this machine has" in found["huge"]
 
 
 def test_weights_of_another_model_are_found(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
+
+import pytest
 
 from robustbench_snn.leaderboard.index import write_index, wrong_index
 from robustbench_snn.leaderboard.versions import Version
@@ -51,6 +54,21 @@ def test_a_changed_file_and_a_missing_index_are_noticed(place: Place) -> None:
     assert any("files/leaderboard.md" in finding for finding in wrong(place.results))
     (place.results / "index.json").unlink()
     assert any("expected an index" in finding for finding in wrong(place.results))
+
+
+@pytest.mark.parametrize("damaged", ["v1.0/table.json", "withdrawn.json"])
+def test_a_damaged_table_is_left_out_with_a_warning_and_still_found(place: Place, damaged: str) -> None:
+    shutil.copytree(place.results / "tiny", place.results / "other")
+    (place.results / "other" / damaged).write_bytes(b"{")
+    with pytest.warns(UserWarning, match="the table other is left out"):
+        released = place.run(SUITE | {"grid": {"encoders": ["direct", "rate"]}}, mode="publish").released
+    assert (released.status, released.label) == ("published", "v1.1")
+    index = json.loads((place.results / "index.json").read_text())
+    assert list(index["tables"]) == ["tiny"]
+    assert index["tables"]["tiny"]["newest"] == "v1.1"
+    assert "other" not in (place.results / "README.md").read_text()
+    (finding,) = wrong(place.results)
+    assert "a table that can be read" in finding
 
 
 def test_the_index_of_this_repository_is_right() -> None:
