@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.versions import Version, record_lines, tables, versions
 from robustbench_snn.store.records import Record
@@ -47,7 +49,7 @@ def find_record(results: Path, prefix: str) -> Record:
     """The record behind a number of any published table, by the first characters of its key.
 
     Raises:
-        StoreError: if no record, or more than one, has such a key.
+        StoreError: if no record, or more than one, has such a key, or it is damaged.
     """
     found = {
         key: line
@@ -58,4 +60,7 @@ def find_record(results: Path, prefix: str) -> Record:
     }
     if len(found) != 1:
         raise StoreError(f"{len(found) or 'no'} records of the tables in {results} begin with '{prefix}'")
-    return Record.model_validate_json(*found.values())
+    try:
+        return Record.model_validate_json(*found.values())
+    except ValidationError as error:
+        raise StoreError(f"the record {prefix} in {results} is damaged: {error.errors()[0]['msg']}") from None

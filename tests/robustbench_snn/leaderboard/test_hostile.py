@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from robustbench_snn.errors import StoreError
+from robustbench_snn.leaderboard.lookup import find_record
 from robustbench_snn.leaderboard.outcomes import read_outcomes
 from robustbench_snn.leaderboard.verification import verify_version
 from robustbench_snn.leaderboard.versions import Version
@@ -81,3 +82,12 @@ def test_outcomes_of_other_types(version: Path) -> None:
         pq.write_table(table.set_column(where, name, pa.array(values)), file)
         with pytest.raises(StoreError, match=f"column '{name}' does not hold"):
             read_outcomes(file)
+
+
+def test_a_damaged_record_is_looked_up_in_vain(version: Path) -> None:
+    file = version / "records.jsonl"
+    key = json.loads(file.read_text().splitlines()[0])["key"]
+    assert find_record(version.parents[1], key[:16]).key == key
+    file.write_text(file.read_text().replace('"seed":', '"sead":'))
+    with pytest.raises(StoreError, match=f"the record {key[:16]} in .* is damaged: "):
+        find_record(version.parents[1], key[:16])
