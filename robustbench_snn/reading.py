@@ -96,7 +96,7 @@ def read_parquet(
 
     check_file(path, most)
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             schema = file.schema_arrow
             names = schema.names if columns is None else list(columns)
             if odd := [name for name in names if schema.names.count(name) != 1]:
@@ -105,7 +105,7 @@ def read_parquet(
             _check_promise(max(sum(group.num_rows for group in groups), file.metadata.num_rows), most)
             _check_promise(sum(group.total_byte_size for group in groups), most)
             batches, held = [], 0
-            for batch in file.iter_batches(rows_at_once, columns=names):
+            for batch in file.iter_batches(rows_at_once, columns=names, use_threads=False):
                 batch.validate(full=True)
                 held += batch.nbytes
                 _check_promise(held, most)
