@@ -12,14 +12,20 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.schema1.table import FirstTable
 from robustbench_snn.leaderboard.table import AnyTable, Table
+from robustbench_snn.reading import GIB, read_text
 from robustbench_snn.store.os_errors import unreadable
 from robustbench_snn.store.records import Record
 
 RESTORE = "restore it from version control"
 """What to do about a published file that is missing or damaged."""
+
+MOST_BYTES = 4 * GIB
+"""Most bytes of a table, and of its records."""
 
 _FOLDER = re.compile(r"^v(\d+)\.(\d+)$")
 
@@ -79,7 +85,7 @@ def read_table(folder: Path) -> AnyTable:
     """
     path = folder / "table.json"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MOST_BYTES)
         first = json.loads(text).get("schema_version") == 1
         return FirstTable.model_validate_json(text) if first else Table.model_validate_json(text)
     except (OSError, ValueError, AttributeError, RecursionError) as error:
@@ -90,13 +96,16 @@ def load_record(results: Path, table: str, version: Version, prefix: str) -> Rec
     """The record behind a number of a published table, by the first characters of its key.
 
     Raises:
-        StoreError: if no record, or more than one, has such a key.
+        StoreError: if no record, or more than one, has such a key, or it is damaged.
     """
     lines = record_lines(results, table, version)
     found = [line for key, line in lines.items() if key.startswith(prefix)]
     if len(found) != 1:
         raise StoreError(f"{len(found) or 'no'} records of {table} {version} begin with '{prefix}'")
-    return Record.model_validate_json(found[0])
+    try:
+        return Record.model_validate_json(found[0])
+    except ValidationError as error:
+        raise StoreError(f"the record {prefix} of {table} {version} is damaged: {error.errors()[0]['msg']}") from None
 
 
 def weights_beside(folder: Path) -> dict[str, Path]:
@@ -117,7 +126,9 @@ def lines_of(folder: Path) -> dict[str, str]:
     """
     path = folder / "records.jsonl"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return {json.loads(line)["key"]: line for line in lines}
+        lines = {json.loads(line)["key"]: line for line in read_text(path, MOST_BYTES).splitlines()}
+        if odd := [key for key in lines if not isinstance(key, str)]:
+            raise ValueError(f"{odd[0]!r} is no key")
+        return lines
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise unreadable(path, error, RESTORE) from None

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from robustbench_snn.columns import Column
 from robustbench_snn.errors import StoreError
-from robustbench_snn.reading import read_parquet
+from robustbench_snn.reading import read_npz, read_parquet, read_text
 from robustbench_snn.store.os_errors import is_of_content, unreadable
 from robustbench_snn.store.records import SCHEMA_VERSION, Record
 
@@ -22,6 +20,9 @@ AGAIN = "run its suite again, which computes it anew"
 """What to do about a cell that is missing or damaged."""
 
 ARRAYS = "arrays.npz"
+
+MOST_RECORD = 1 << 28
+"""Most bytes of a record."""
 
 State = tuple[tuple[str, int, int, int], ...]
 """Names, identities, sizes and times of the files of a cell."""
@@ -62,7 +63,7 @@ def read_record(path: Path) -> Record:
         StoreError: if it was written by a newer version, or cannot be looked at.
     """
     try:
-        record = Record.model_validate_json(path.read_text(encoding="utf-8"))
+        record = Record.model_validate_json(read_text(path, MOST_RECORD))
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         if isinstance(error, OSError) and not is_of_content(error):
             raise unreadable(path, error, AGAIN) from None
@@ -101,9 +102,8 @@ def read_arrays(path: Path) -> dict[str, Column]:
         StoreError: if the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        return read_npz(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise unreadable(path, error, AGAIN) from None

@@ -264,6 +264,7 @@ FORMATS: Mapping[str, Format] = {
     "withdrawn.json": Format(write_version("withdrawn.json"), _read_lists, mutations.of_json),
     "index.json": Format(write_version("index.json"), _read_lists, mutations.of_json),
     "record.json": Format(write_cell("record.json"), _read_cells, mutations.of_json, settle_cells),
+    "arrays npz": Format(write_cell("arrays.npz"), _read_cells, mutations.inside_zip(_member), settle_cells),
     "samples parquet": Format(write_cell("samples.parquet"), _read_cells, mutations.of_parquet, settle_cells),
     "submission": Format(write_submission, _read_submission, mutations.inside_zip(_member), _settle_submission),
 }
