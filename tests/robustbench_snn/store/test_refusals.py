@@ -245,7 +245,7 @@ def test_cells_that_may_not_be_read_are_not_merged_and_said(open_place: Path) ->
 def test_too_many_open_files_say_nothing_about_a_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
     found: Record = train(store)
-    monkeypatch.setattr(Path, "read_text", refusing(errno.EMFILE))
+    monkeypatch.setattr(Path, "open", refusing(errno.EMFILE))
     with pytest.raises(StoreError, match="cannot be read: Too many open files; try again when it can"):
         store.get(found.key)
     monkeypatch.undo()
