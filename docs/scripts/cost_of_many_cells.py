@@ -4,9 +4,8 @@
     python docs/scripts/cost_of_many_cells.py 10000 --models 1000 --seeds 1 --parts 1
     python docs/scripts/cost_of_many_cells.py 1000 --profile make_table  # where its time goes
 
-Every cell of a true plan over digits gets a record whose key, hashes and outcomes are sound; outcomes are drawn, and
-weights are tiny. The phases are those of a run that finds every cell done, in one thread; docs/scale.md has the
-numbers. The store stays where ``--store`` says, and is used again.
+Every cell of a true plan over digits gets a sound record with drawn outcomes. The phases are those of a run that finds
+every cell done, in one thread; a store named by ``--store`` is used again. docs/scale.md has the numbers.
 """
 
 from __future__ import annotations
