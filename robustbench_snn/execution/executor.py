@@ -15,6 +15,10 @@ from robustbench_snn.plan.cells import Cell
 from robustbench_snn.store.records import Record
 
 
+class CellDiedError(Exception):
+    """The process that computed a cell was killed, or ended by itself, as often as it was tried."""
+
+
 class Executor(ABC):
     """Where cells are computed; use it as a context manager, which leaves no work behind.
 

@@ -21,8 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.execution.executor import Executor
-from robustbench_snn.execution.processes import CellDiedError
+from robustbench_snn.execution.executor import CellDiedError, Executor
 from robustbench_snn.execution.session import Session
 from robustbench_snn.execution.worker import Work
 from robustbench_snn.plan.cells import Cell, EvaluateCell
@@ -69,7 +68,6 @@ class OnRay(Executor):
             num_cpus=wanted.cpus, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False, **memory
         )
         self._work = ray.put(Work.of(session, wanted.cpus))
-        self._places = {id(cell): place for place, cell in enumerate(session.plan.cells)}
         self._weights: dict[str, Any] = {}
         self._pending: dict[Any, Cell] = {}
 
@@ -87,7 +85,7 @@ class OnRay(Executor):
         for cell in cells:
             needed = self.session.plan.models_behind(cell) if isinstance(cell, EvaluateCell) else []
             weights = {key: self._stored(key) for key in map(key_of, needed) if self.session.store.has(key)}
-            task = self._task.remote(self._work, str(self.token), self._places[id(cell)], weights)
+            task = self._task.remote(self._work, str(self.token), self.session.plan.places[cell], weights)
             self._pending[task] = cell
 
     def take(self) -> tuple[Cell, Record]:

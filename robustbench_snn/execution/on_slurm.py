@@ -15,8 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.execution.executor import Executor
-from robustbench_snn.execution.processes import CellDiedError
+from robustbench_snn.execution.executor import CellDiedError, Executor
 from robustbench_snn.execution.session import Session
 from robustbench_snn.execution.worker import Work
 from robustbench_snn.plan.cells import Cell
@@ -83,7 +82,6 @@ class OnSlurm(Executor):
         except (RuntimeError, ValueError, NameError) as error:
             raise UserError(f"Slurm cannot be used: {str(error).splitlines()[0]}") from None
         self._work = Work.of(session, session.settings.resources.cpus)
-        self._places = {id(cell): place for place, cell in enumerate(session.plan.cells)}
         self._name = cluster
         self._absent: set[str] = set()
         self._pending: list[_Job] = []
@@ -102,7 +100,7 @@ class OnSlurm(Executor):
         groups = [tuple(cells[first : first + each]) for first in range(0, len(cells), each)]
         with self._cluster.batch():
             jobs = [
-                self._cluster.submit(Task(self._work, tuple(self._places[id(cell)] for cell in group)))
+                self._cluster.submit(Task(self._work, tuple(self.session.plan.places[cell] for cell in group)))
                 for group in groups
             ]
         self._pending.extend(zip(jobs, groups, strict=True))

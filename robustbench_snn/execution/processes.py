@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
@@ -22,7 +23,7 @@ from typing import Any
 import torch
 
 from robustbench_snn.errors import Stopped, StoreError, StoreWriteError, UserError
-from robustbench_snn.execution.executor import Executor
+from robustbench_snn.execution.executor import CellDiedError, Executor
 from robustbench_snn.execution.relay import Listener, Relay
 from robustbench_snn.execution.session import LOOK_AGAIN, Session
 from robustbench_snn.execution.worker import Work
@@ -32,14 +33,13 @@ from robustbench_snn.store.records import Record
 
 TRIES = 2
 """How often a cell whose worker dies is computed before it has failed."""
-HELD = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-_TAKEN = (UserError, StoreError, StoreWriteError)
 GRACE = 5.0
 """Seconds that a worker has to stop by itself."""
 
-
-class CellDiedError(Exception):
-    """The process that computed a cell was killed, or ended by itself, as often as it was tried."""
+_HELD = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+"""What a worker does not hear before it knows what to do."""
+_TAKEN = (UserError, StoreError, StoreWriteError)
+"""Errors that stay what they are on their way out of a worker; others become a plain :class:`UserError`."""
 
 
 class CellTimeoutError(UserError):
@@ -73,12 +73,11 @@ class Processes(Executor):
         self._work = Work.of(session, threads_each(settings.jobs, cores=usable_cores(), had=had, asked=asked))
         self._context = multiprocessing.get_context("spawn")
         self._listener = Listener(session)
-        self._places = {id(cell): place for place, cell in enumerate(session.plan.cells)}
         self._waiting: deque[Cell] = deque()
         self._finished: deque[tuple[Cell, Record]] = deque()
         self._later: deque[tuple[float, Cell]] = deque()
         self._workers: list[_Worker] = []
-        self._deaths: Counter[int] = Counter()
+        self._deaths: Counter[Cell] = Counter()
         self._broken = 0
 
     def __exit__(
@@ -120,21 +119,18 @@ class Processes(Executor):
         short = min(self.session.settings.jobs - len(self._workers), len(self._waiting) - len(idle))
         for _ in range(short):
             self._workers.append(self._started())
-        for worker in [worker for worker in idle if worker.ready and self._waiting]:
-            if not self._waiting:
-                return
+        ready = [worker for worker in idle if worker.ready]
+        for worker in ready[: len(self._waiting)]:
             worker.cell, worker.since = self._waiting.popleft(), time.monotonic()
-            try:
-                worker.pipe.send(self._places[id(worker.cell)])
-            except OSError:  # it has died meanwhile, and its pipe says so
-                continue
+            with suppress(OSError):  # it has died meanwhile, and its pipe says so
+                worker.pipe.send(self.session.plan.places[worker.cell])
 
     def _started(self) -> _Worker:
         rank = min(set(range(self.session.settings.jobs)) - {worker.rank for worker in self._workers})
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(self._work, rank, theirs), daemon=False)
         resource_tracker.ensure_running()  # starting it lets these signals in again
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # which it inherits, until it knows what to do
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)  # which it inherits, until it knows what to do
         process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # so that the pipe ends with the worker
@@ -173,8 +169,8 @@ class Processes(Executor):
             return
         if (cell := worker.cell) is None:
             return
-        self._deaths[id(cell)] += 1
-        if self._deaths[id(cell)] < TRIES:
+        self._deaths[cell] += 1
+        if self._deaths[cell] < TRIES:
             self._waiting.appendleft(cell)
             return
         advice = "; where memory ran out, use fewer --jobs or a smaller --batch-size" if "SIGKILL" in how else ""
@@ -228,7 +224,7 @@ def _serve(work: Work, rank: int, pipe: Connection) -> None:
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
         plan = work.plan()
         relay = Relay(pipe.send, plan)
         session = work.session(plan, relay, rank)

@@ -26,8 +26,7 @@ class Relay:
     """
 
     def __init__(self, send: Callable[[Any], object], plan: Plan) -> None:
-        self._send = send
-        self._places = {id(cell): place for place, cell in enumerate(plan.cells)}
+        self._send, self._places = send, plan.places
 
     def training(self, cell: TrainCell) -> _TrainingRelay:
         """See :class:`robustbench_snn.execution.session.Progress`."""
@@ -53,7 +52,7 @@ class Relay:
         """Whoever takes the record tells this."""
 
     def _tell(self, event: str, cell: Cell, *values: Any) -> None:
-        self._send((event, self._places[id(cell)], values))
+        self._send((event, self._places[cell], values))
 
 
 class _TrainingRelay:

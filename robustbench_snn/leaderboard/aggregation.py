@@ -105,11 +105,10 @@ class _Index:
     """The records of a plan by what they are of, in the order of the plan: worker processes finish in any order."""
 
     def __init__(self, plan: Plan, done: Done) -> None:
-        order = {id(cell): index for index, cell in enumerate(plan.cells)}
         self._trained: dict[str, list[Record]] = {}
         self._evaluated: dict[tuple[str, int], list[tuple[EvaluateCell, Record]]] = {}
         self._parts: dict[tuple[str, int], dict[int, str]] = {}
-        for cell, record in sorted(done, key=lambda item: order[id(item[0])]):
+        for cell, record in sorted(done, key=lambda item: plan.places[item[0]]):
             if isinstance(cell, TrainCell):
                 self._trained.setdefault(cell.model.name, []).append(record)
             else:

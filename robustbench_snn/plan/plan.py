@@ -50,6 +50,11 @@ class Plan:
         return (*self.train, *self.evaluate)
 
     @cached_property
+    def places(self) -> dict[Cell, int]:
+        """Where every cell stands among all of them: how processes that made the same plan name one to each other."""
+        return {cell: place for place, cell in enumerate(self.cells)}
+
+    @cached_property
     def protocol_hash(self) -> str:
         """sha256 of the protocol."""
         return content_key(**self.protocol)

@@ -43,6 +43,6 @@ def shard_of(plan: Plan, shard: Shard) -> Plan:
     train = plan.train[shard.number - 1 :: shard.count]
     if not train:
         raise UserError(f"shard {shard} is empty: the suite has {len(plan.train)} trainings; use fewer shards")
-    chosen = {id(cell) for cell in train}
-    evaluate = tuple(cell for cell in plan.evaluate if id(cell.train) in chosen and not cell.needs_peers)
+    chosen = set(train)
+    evaluate = tuple(cell for cell in plan.evaluate if cell.train in chosen and not cell.needs_peers)
     return replace(plan, train=train, evaluate=evaluate)
