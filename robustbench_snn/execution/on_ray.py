@@ -101,7 +101,7 @@ class OnRay(Executor):
             died = CellDiedError(f"Ray gave it up: {str(error).strip().splitlines()[0]}")
             return cell, self.session.failed(cell, died)
         if packed is not None:
-            record = unpack(packed, self.session.store)
+            record = unpack(packed, self.session.store, replace=self.session.settings.fresh)
         elif record.status == "failed":
             self.session.store.write_failure(record)
         return cell, record

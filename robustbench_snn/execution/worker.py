@@ -12,7 +12,8 @@ from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.execution.session import Session
 from robustbench_snn.execution.settings import RunSettings
-from robustbench_snn.plan.plan import Plan, make_plan
+from robustbench_snn.plan.plan import Plan, Shard, make_plan
+from robustbench_snn.plan.shards import shard_of
 from robustbench_snn.registry import load_plugin
 from robustbench_snn.spec.suite import SuiteSpec
 from robustbench_snn.store.store import Store
@@ -27,16 +28,16 @@ class Work:
 
     Attributes:
         suite: the suite, as JSON.
-        protocol: hash of the plan's protocol, data included.
-        cells: their number.
+        shard: the part of the suite's cells that the plan is; None for all.
+        digest: of the plan, which the one made there must have.
         store: folder of the records.
         settings: how to compute.
         threads: of torch.
     """
 
     suite: dict[str, Any]
-    protocol: str
-    cells: int
+    shard: Shard | None
+    digest: str
     store: Path
     settings: RunSettings
     threads: int
@@ -47,7 +48,7 @@ class Work:
         plan = session.plan
         suite = plan.suite.model_dump(mode="json")
         store = session.store.root.absolute()
-        return cls(suite, plan.protocol_hash, len(plan.cells), store, session.settings, threads)
+        return cls(suite, plan.shard, plan.digest, store, session.settings, threads)
 
     def plan(self) -> Plan:
         """The plan, made anew, with plug-ins loaded.
@@ -60,7 +61,9 @@ class Work:
             load_plugin(plugin)
         suite = SuiteSpec.model_validate(self.suite)
         plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
-        if (plan.protocol_hash, len(plan.cells)) != (self.protocol, self.cells):
+        if self.shard is not None:
+            plan = shard_of(plan, self.shard)
+        if plan.digest != self.digest:
             raise UserError(
                 "a worker finds other data or another program than the run that started it: install the same version "
                 "of robustbench_snn, and put the same dataset, on every machine"

@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """The ``number``-th of ``count`` parts, from 1."""
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+@dataclass(frozen=True)
 class Plan:
     """All cells of a suite.
 
@@ -36,6 +47,7 @@ class Plan:
         evaluate: one cell a model, seed and part of an evaluation, in the order of ``train``.
         protocol: what two entries must share for their numbers to compare: data, samples, seed, and evaluations
             with their labels; ``subsets`` are the samples of evaluations that take only some, by how many.
+        shard: which part of the suite's cells these are; None for all.
     """
 
     suite: SuiteSpec
@@ -43,6 +55,7 @@ class Plan:
     train: tuple[TrainCell, ...]
     evaluate: tuple[EvaluateCell, ...]
     protocol: Mapping[str, Any]
+    shard: Shard | None = None
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -58,6 +71,11 @@ class Plan:
     def protocol_hash(self) -> str:
         """sha256 of the protocol."""
         return content_key(**self.protocol)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of all that the cells' keys are made of: equal where data, suite and versions of components are."""
+        return content_key(protocol=self.protocol, trainings=[cell.identity for cell in self.train])
 
     @cached_property
     def suite_sha256(self) -> str:

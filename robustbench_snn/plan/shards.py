@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from robustbench_snn.errors import UserError
-from robustbench_snn.plan.plan import Plan
-
-
-@dataclass(frozen=True)
-class Shard:
-    """The ``number``-th of ``count`` parts, from 1."""
-
-    number: int
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
+from robustbench_snn.plan.plan import Plan, Shard
 
 
 def parse_shard(text: str) -> Shard:
@@ -45,4 +34,4 @@ def shard_of(plan: Plan, shard: Shard) -> Plan:
         raise UserError(f"shard {shard} is empty: the suite has {len(plan.train)} trainings; use fewer shards")
     chosen = set(train)
     evaluate = tuple(cell for cell in plan.evaluate if cell.train in chosen and not cell.needs_peers)
-    return replace(plan, train=train, evaluate=evaluate)
+    return replace(plan, train=train, evaluate=evaluate, shard=shard)

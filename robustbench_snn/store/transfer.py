@@ -17,8 +17,8 @@ def pack(store: Store, key: str) -> Packed:
     return {path.name: path.read_bytes() for path in sorted(store.folder(key).iterdir())}
 
 
-def unpack(packed: Packed, store: Store) -> Record:
-    """Writes a cell into a store, checked as any other is.
+def unpack(packed: Packed, store: Store, *, replace: bool = False) -> Record:
+    """Writes a cell into a store, checked as any other is; ``replace`` as of :meth:`Store.write`.
 
     Raises:
         StoreError: if it cannot be written.
@@ -30,4 +30,4 @@ def unpack(packed: Packed, store: Store) -> Record:
             if name != RECORD:
                 (folder / name).write_bytes(content)
 
-    return store.write(Record.model_validate_json(packed[RECORD]), fill)
+    return store.write(Record.model_validate_json(packed[RECORD]), fill, replace=replace)

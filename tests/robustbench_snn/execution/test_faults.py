@@ -138,3 +138,13 @@ def test_a_signal_is_not_taken_for_a_failed_cell(tmp_path: Path, monkeypatch: py
         list(run_cells(Session(plan, store, RunSettings())))
     assert [path.name for path in (tmp_path / "failed").iterdir()] == []
     assert len(list((tmp_path / "cells").iterdir())) == 1, "the training"
+
+
+def test_a_worker_that_finds_another_plan_stops_the_run(tmp_path: Path) -> None:
+    suite = parse_suite(TINY)
+    plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
+    session = Session(plan, Store(tmp_path), RunSettings(jobs=2))
+    object.__setattr__(plan.train[0], "identity", plan.train[0].identity | {"seed": 7})  # as another program makes it
+    with pytest.raises(UserError, match="a worker finds other data or another program"):
+        list(run_cells(session))
+    assert not list((tmp_path / "cells").iterdir())

@@ -13,8 +13,8 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.execution import RunSettings
 from robustbench_snn.leaderboard.pages.markdown import render_markdown
 from robustbench_snn.pipeline import compute_plan, run_plan
-from robustbench_snn.plan.plan import Plan, make_plan
-from robustbench_snn.plan.shards import Shard, parse_shard, shard_of
+from robustbench_snn.plan.plan import Plan, Shard, make_plan
+from robustbench_snn.plan.shards import parse_shard, shard_of
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.merging import merge_stores
 from tests.tiny_suite import TINY
@@ -43,8 +43,8 @@ def test_shards_share_a_plan_out(count: int) -> None:
 
 
 def test_joined_shards_make_the_table_of_one_machine(tmp_path: Path) -> None:
-    for number in (1, 2, 3):
-        compute_plan(shard_of(planned(), Shard(number, 3)), tmp_path / str(number), RunSettings())
+    for number, jobs in ((1, 1), (2, 2), (3, 1)):  # workers make the plan of a shard anew
+        compute_plan(shard_of(planned(), Shard(number, 3)), tmp_path / str(number), RunSettings(jobs=jobs))
     merge_stores([tmp_path / str(number) for number in (1, 2, 3)], tmp_path / "all")
     joined = run_plan(planned(), tmp_path / "all", tmp_path / "results", RunSettings(), mode="draft").released.table
     whole = run_plan(planned(), tmp_path / "one", tmp_path / "results", RunSettings(), mode="draft").released.table
