@@ -98,7 +98,7 @@ def computed(executor: Executor) -> Iterator[tuple[Cell, Record]]:
                     missing.append(cell)
                     continue
                 yield cell, record
-                ready.extend(schedule.after(cell, record))
+                ready.extendleft(reversed(schedule.after(cell, record)))
             if missing:
                 executor.submit(missing)
                 under_way += len(missing)

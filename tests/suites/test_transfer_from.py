@@ -57,8 +57,8 @@ def test_a_model_that_is_trained_later_is_a_source(store: Path) -> None:
     assert stages["second"] == stages["first"][:-1], "a model is not its own source"
 
 
-def test_evaluations_without_sources_do_not_wait(store: Path) -> None:
-    kinds = [record.kind for _, record in run_cells(session(store, []))]
+def test_evaluations_without_sources_do_not_wait(tmp_path: Path) -> None:
+    kinds = [record.kind for _, record in run_cells(session(tmp_path, []))]
     assert kinds == ["train", "evaluate", "train", "evaluate"]
 
 

@@ -49,9 +49,9 @@ def test_statistics_that_cannot_be_divided_by_are_refused(mean: Any, std: Any, r
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"test": samples(4, 3, 5, 4)}, r"test images of shape \(3, 5, 4\) beside others of \(3, 4, 5\)"),
-        ({"test": samples(4, 1, 4, 5)}, r"test images of shape \(1, 4, 5\)"),
-        ({"validation": samples(2, 3, 8, 8)}, r"validation images of shape \(3, 8, 8\)"),
+        ({"test": samples(4, 3, 5, 4)}, r"test samples of shape \(3, 5, 4\) beside others of \(3, 4, 5\)"),
+        ({"test": samples(4, 1, 4, 5)}, r"test samples of shape \(1, 4, 5\)"),
+        ({"validation": samples(2, 3, 8, 8)}, r"validation samples of shape \(3, 8, 8\)"),
     ],
 )
 def test_splits_of_other_shapes_are_refused(change: dict[str, Any], reason: str) -> None:

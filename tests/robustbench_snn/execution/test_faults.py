@@ -84,6 +84,12 @@ def test_workers_that_cannot_start_are_one_message(tmp_path: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
+def heard() -> None:
+    """Lets a new process hear what these tests may ignore, as under nohup: a run leaves that ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 Wait = Callable[[subprocess.Popen[str], Path], bool]
 
 
@@ -107,7 +113,13 @@ def test_a_signal_ends_a_run_in_good_order(tmp_path: Path, number: int, jobs: in
     command = [sys.executable, "-m", "robustbench_snn.cli", "run", "suite.yaml", "--jobs", str(jobs), "--draft"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     run = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heard,
     )
     try:
         assert wait(run, tmp_path / "runs")
@@ -144,7 +156,9 @@ def test_a_worker_that_finds_another_plan_stops_the_run(tmp_path: Path) -> None:
     suite = parse_suite(TINY)
     plan = make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
     session = Session(plan, Store(tmp_path), RunSettings(jobs=2))
-    object.__setattr__(plan.train[0], "identity", plan.train[0].identity | {"seed": 7})  # as another program makes it
+    object.__setattr__(
+        plan.train[0], "identity", dict(plan.train[0].identity) | {"seed": 7}
+    )  # as another program makes it
     with pytest.raises(UserError, match="a worker finds other data or another program"):
         list(run_cells(session))
     assert not list((tmp_path / "cells").iterdir())

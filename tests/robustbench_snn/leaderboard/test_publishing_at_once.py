@@ -194,8 +194,8 @@ def test_a_published_file_that_is_missing_or_locked(
     def locked(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", locked)
-    monkeypatch.setattr("pyarrow.parquet.read_table", locked)
+    monkeypatch.setattr(Path, "open", locked)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", locked)
     with pytest.raises(StoreError, match=rf"permission denied: .*{file}") as caught:
         read(folder)
     assert "damaged" not in str(caught.value)

@@ -28,7 +28,7 @@ def test_three_rows_clean_attacked_and_changed(tmp_path: Path) -> None:
         stored_cells.fill(folder)
         np.savez(folder / "arrays.npz", clean=CLEAN, adversarial=np.clip(CLEAN + CHANGE, 0, 1))
 
-    record = store.write(record, fill)
+    record = store.write(record, fill, replace=True)
     entry = row("m", clean=score(records=(record.key,)))
     one = Published(
         "tab", Version(1, 0), table(entry), "", None, {record.key: record}, {"m": "m"}, folder=tmp_path / "nowhere"
