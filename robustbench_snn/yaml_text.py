@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
+
+from robustbench_snn.reading import read_text
 
 try:
     from yaml import CSafeLoader as _Base
@@ -59,19 +60,8 @@ def read_yaml(text: str) -> Any:
 
 
 def read_text_file(path: Path) -> str:
-    """The text of a YAML file, not yet read as YAML.
-
-    Raises:
-        OSError: if it cannot be opened, is no regular file, or is larger than :data:`MOST_BYTES`.
-        UnicodeDecodeError: if it is not UTF-8.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
-        raise OSError("it is not a regular file")
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise OSError(f"it has more than {MOST_BYTES} bytes")
-    return content.decode("utf-8")
+    """The text of a YAML file, not yet read as YAML; raises what :func:`robustbench_snn.reading.read_text` does."""
+    return read_text(path, MOST_BYTES)
 
 
 @dataclass

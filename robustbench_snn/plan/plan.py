@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustbench_snn.errors import UserError, shortened
 from robustbench_snn.parameters import pixels_text
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.keys import content_key, listed, resolved, resolved_evaluation, versions
+from robustbench_snn.reading import check_file
 from robustbench_snn.registry import backbones, encoders, evaluations, models
 from robustbench_snn.registry.spec import ComponentSpec, named_in
 from robustbench_snn.spec.entry import ClassifierEntry, Entry, PluginEntry
 from robustbench_snn.spec.suite import SuiteSpec
+from robustbench_snn.weights.tensors import MOST_BYTES
 
 if TYPE_CHECKING:
     from robustbench_snn.dataset import Dataset
@@ -211,9 +212,8 @@ def hash_file(path: str) -> str:
         UserError: if it cannot be read.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for, a device read for ever
-            raise UserError(f"weights {path} cannot be read: not a file")
+        check_file(Path(path), MOST_BYTES)
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"weights {shortened(path)} cannot be read: {error.strerror}") from None
+        raise UserError(f"weights {shortened(path)} cannot be read: {error.strerror or error}") from None
