@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from robustbench_snn.errors import StoreError
 from robustbench_snn.store.checks import RECORD
-from robustbench_snn.store.claims import GUARD, LOCK, clear, is_stale, now_in
+from robustbench_snn.store.claims import GUARD, LOCK, claim, clear, is_stale, now_in
 from robustbench_snn.store.durable import is_scratch, writer_runs
-from robustbench_snn.store.files import cell_keys
 from robustbench_snn.store.merging import examined
 from robustbench_snn.store.records import Record
 
@@ -69,15 +69,26 @@ def leftovers(store: Path) -> Iterator[Leftover]:
 
 
 def sweep(store: Path) -> int:
-    """Removes what dead processes of this machine left half written or claimed; returns how much.
+    """Removes what dead processes of this machine left half written or claimed, and what finished cells need no more.
 
-    It is cheap, for the start of a run: names are looked at, no cell is read, and no time is waited for.
+    It is cheap, for the start of a run: names are looked at, no cell is read but those of which something is left, and
+    no time is waited for.
 
     Args:
-        store: may be missing.
+        store: may be missing, or not ours to write.
+
+    Returns:
+        How much was removed.
     """
     gone = [entry for room in _ROOMS for entry in _entries(store / room) if _is_dead(entry)]
-    return sum(remove(path) is None for path in gone)
+    removed = sum(remove(path) is None for path in gone)
+    with suppress(OSError, StoreError):
+        for left in _of_finished_cells(store):
+            held = claim(store / "claims" / f"{left.path.stem}.json")  # else a run with --fresh could begin meanwhile
+            if held is not None:
+                with held:
+                    removed += remove(left.path) is None
+    return removed
 
 
 def leftovers_of_results(results: Path) -> Iterator[Leftover]:
@@ -141,17 +152,15 @@ def _stale(files: Iterable[Path]) -> Iterator[Leftover]:
 
 
 def _of_finished_cells(store: Path) -> Iterator[Leftover]:
-    """What is kept of cells only until they are finished."""
-    failed = {file.stem: file for file in _entries(store / "failed") if file.suffix == ".json"}
-    work = {folder.name: folder for folder in _folders(store / "work")}
-    for key in cell_keys(store):
-        if (key in failed or key in work) and (store / "cells" / key / RECORD).is_file():
-            free = is_stale(store / "claims" / f"{key}.json")
-            if free and isinstance(examined(store / "cells" / key, key), Record):
-                if key in failed:
-                    yield _found(failed[key], "the failure of a cell that is finished now")
-                if key in work:
-                    yield _found(work[key], "the checkpoints of a training that is finished")
+    """What is kept of cells only until they are finished; the stems of the names are their keys."""
+    failures = [file for file in _entries(store / "failed") if file.suffix == ".json"]
+    whys = dict.fromkeys(failures, "the failure of a cell that is finished now")
+    whys |= dict.fromkeys(_folders(store / "work"), "the checkpoints of a training that is finished")
+    for path, why in whys.items():
+        cell = store / "cells" / path.stem
+        free = (cell / RECORD).is_file() and is_stale(store / "claims" / f"{path.stem}.json")
+        if free and isinstance(examined(cell, path.stem), Record):
+            yield _found(path, why)
 
 
 def _is_dead(path: Path) -> bool:

@@ -164,6 +164,7 @@ def test_a_claimed_cell_is_left_alone(store: Store, cells: tuple[Record, Record]
     old(store.work_folder("b" * 64))
     with store.claim(training.key), store.claim("b" * 64):  # type: ignore[union-attr]
         assert list(leftovers(store.root)) == []
+        assert sweep(store.root) == 0
     assert len(list(leftovers(store.root))) == 2
 
 
@@ -178,7 +179,8 @@ def test_a_sweep_takes_what_the_dead_of_this_machine_left_at_once(store: Store, 
     expected = planted(store, cells)
     dead = [path for path, why in expected.items() if "process that is gone" in why]
     gone = [path for path in dead if path.parent.parent == store.root]  # deeper ones are left to rbsnn gc
-    assert sweep(store.root) == len(gone) == 4
+    gone += [path for path, why in expected.items() if "finished" in why]
+    assert sweep(store.root) == len(gone) == 6
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in expected if path not in gone)
 
