@@ -22,6 +22,7 @@ from robustbench_snn.leaderboard.withdrawal import FILE as WITHDRAWN
 from robustbench_snn.leaderboard.withdrawal import withdrawals
 from robustbench_snn.store.claims import locked
 from robustbench_snn.store.durable import place, scratch_folder
+from robustbench_snn.store.leftovers import sweep_results
 from robustbench_snn.store.os_errors import told
 from robustbench_snn.store.records import Record
 
@@ -70,6 +71,8 @@ def publish(table: Table, outcomes: Outcomes, records: Iterable[Record], results
 def publishing(results: Path, table: str) -> Iterator[None]:
     """One process at a time prepares and publishes a table: the next one does so on top of what this one published.
 
+    What processes that were killed left half written of it is removed first.
+
     A folder that takes no files is not locked: nothing can be published there, which is said when it is tried.
 
     Args:
@@ -84,6 +87,7 @@ def publishing(results: Path, table: str) -> Iterator[None]:
             stack.callback(_remove_empty, results)
         with suppress(StoreWriteError):
             stack.enter_context(locked(results / table, "publishing"))
+            sweep_results(results, table)
         yield
 
 

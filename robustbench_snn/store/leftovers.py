@@ -91,6 +91,17 @@ def sweep(store: Path) -> int:
     return removed
 
 
+def sweep_results(results: Path, table: str) -> int:
+    """Removes what dead processes of this machine left half written of a table; returns how much.
+
+    Args:
+        results: folder of published tables, may be missing.
+        table: its name.
+    """
+    halves = [entry for folder in (results, results / table) for entry in _entries(folder)]
+    return sum(remove(entry) is None for entry in halves if writer_runs(entry.name) is False)
+
+
 def leftovers_of_results(results: Path) -> Iterator[Leftover]:
     """All leftovers in a folder of published tables; nothing is changed.
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from robustbench_snn.leaderboard.pairwise.of_store import evidence_of_store
+from robustbench_snn.leaderboard.publication import publishing
 from robustbench_snn.store import durable
 from robustbench_snn.store.claims import claim
-from robustbench_snn.store.leftovers import leftovers, leftovers_of_results, remove, sweep
+from robustbench_snn.store.leftovers import leftovers, leftovers_of_results, remove, sweep, sweep_results
 from robustbench_snn.store.merging import merge_stores
 from robustbench_snn.store.owners import Owner, this_machine
 from robustbench_snn.store.records import Record
@@ -216,6 +217,11 @@ def test_leftovers_among_published_tables(tmp_path: Path) -> None:
     old(nothing)
     found = [one.path for one in leftovers_of_results(tmp_path)]
     assert sorted(found) == sorted([half, before, page, lock, nothing])
+    assert sweep_results(tmp_path, "another") == 1
+    assert not page.exists()
+    with publishing(tmp_path, "tab"):
+        assert not half.exists()
+    found = [before, nothing]  # their makers cannot be asked, so rbsnn gc looks at the clock
     assert all(remove(path) is None for path in found)
     assert [path.name for path in tmp_path.rglob("*")] == ["tab", "v1.0", "table.json"]
 
