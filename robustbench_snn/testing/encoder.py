@@ -14,10 +14,10 @@ from robustbench_snn.model.encoder import Encoder, FrameEncoder, Stem
 from robustbench_snn.model.neurons import reset
 from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
-from robustbench_snn.registry import Component, encoders
 from robustbench_snn.testing.models import (
     BATCH,
     copy_weights,
+    find_encoder,
     kinds_of_data,
     make_task,
     mixed_weights,
@@ -274,20 +274,6 @@ class EncoderConformance:
         encoder.seed(SampleRandom.for_samples("conformance", 0, sample_ids=range(len(images))))
         (slopes,) = torch.autograd.grad(encoder.frames(images, self.timesteps).sum(), images)
         return slopes
-
-
-def find_encoder(component: str | type[Encoder]) -> Component[Any, Any]:
-    """The registered component of a name, or of a decorated class.
-
-    Raises:
-        UserError: if the class was never registered.
-    """
-    if isinstance(component, str):
-        return encoders.get(component)
-    name = vars(component).get("registered_name")  # not inherited: a subclass registers for itself
-    if name is None:
-        raise UserError(f"{component.__name__} is not registered; decorate it with @register_encoder(name, ...)")
-    return encoders.get(name)
 
 
 def check_encoder(component: str | type[Encoder], **parameters: Any) -> list[CheckResult]:

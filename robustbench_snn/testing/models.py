@@ -1,16 +1,20 @@
-"""What the conformance classes share: tasks, images, weights and devices."""
+"""What the conformance classes share: components, tasks, images, weights and devices."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from robustbench_snn.errors import UserError
+from robustbench_snn.model.encoder import Encoder
 from robustbench_snn.model.task import Task
 from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.registry import Component, encoders
 from robustbench_snn.registry.data_kind import fits
 from robustbench_snn.registry.traits import Takes
 
@@ -73,3 +77,17 @@ def copy_weights(source: nn.Module, target: nn.Module) -> None:
 def other_device() -> torch.device:
     """A GPU if there is one; else ``meta``, which has shapes but no values and refuses tensors left on the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "meta")
+
+
+def find_encoder(component: str | type[Encoder]) -> Component[Any, Any]:
+    """The registered component of a name, or of a decorated class.
+
+    Raises:
+        UserError: if the class was never registered.
+    """
+    if isinstance(component, str):
+        return encoders.get(component)
+    name = vars(component).get("registered_name")  # not inherited: a subclass registers for itself
+    if name is None:
+        raise UserError(f"{component.__name__} is not registered; decorate it with @register_encoder(name, ...)")
+    return encoders.get(name)
