@@ -4,7 +4,7 @@
 
 Takes a suite from its file to the draft of its table, in a fresh store each time, in one process and then with two
 workers, each with one thread. Overhead is the share of the clock's time, from the start of Python to its end, in which
-no cell was computed. Efficiency is the time of one process over twice that of two workers. For an otherwise idle machine.
+no cell was computed. Efficiency is the time of one process over twice that of two workers. For an idle machine.
 """
 
 from __future__ import annotations
