@@ -43,7 +43,6 @@ class EventL0(Evaluation):
     """
 
     table_metrics: ClassVar[Mapping[str, str]] = {
-        "accuracy": "mean over numbers of changed events %",
         "accuracy_at_10": "at 10 changed events %",
         "accuracy_at_100": "at 100 changed events %",
         "median_changes": "median changes that fool",

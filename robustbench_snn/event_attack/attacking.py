@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,7 +14,7 @@ from robustbench_snn.attack.cascade import WINDOW
 from robustbench_snn.attack.judge import Judge
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.errors import UserError
-from robustbench_snn.estimator.contract import estimating, make
+from robustbench_snn.estimator.contract import Estimator, estimating, make
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.event_attack.controls import random_flips, saliency
 from robustbench_snn.event_attack.event_set import NONE, EventSet
@@ -86,12 +87,18 @@ def space_batch(batch: Batch, space: Space) -> Batch:
 
 def attack_batch(subject: Subject, batch: Batch, attack: EventAttack) -> EventSet:
     """Runs an attack on a batch of frames of its space that the model, frozen, is right about."""
-    with estimating(subject.target, make(attack.estimator), batch.images[:8]) as state:
+    target, estimator = subject.target, make(attack.estimator)
+
+    def backward() -> AbstractContextManager[Estimator]:
+        return estimating(target, estimator, batch.images[:8])
+
+    with backward() if estimator.stateful else nullcontext() as state:
         active = EventSet(
-            subject.target,
+            target,
             batch,
             attack.space,
             batch.random(subject.seed, "event_l0", attack.name),
+            backward=nullcontext if estimator.stateful else backward,
             batch_size=subject.batch_size,
             state=state,
         )

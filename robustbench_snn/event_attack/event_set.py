@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class EventSet(ActiveSet):
         batch: clean frames of the space, labels and ids, on the device.
         space: what may be changed.
         random: one stream a sample.
+        backward: puts the gradient estimator in force while a gradient is taken, and only then: other forward passes
+            are faster without it. An estimator with a state of its own is in force all the time instead.
         named: what else :class:`ActiveSet` takes.
 
     Attributes:
@@ -36,16 +39,26 @@ class EventSet(ActiveSet):
         gradients: int64 (B,), backward passes spent on each sample; forward passes are ``queries``.
     """
 
-    def __init__(self, target: Target, batch: Batch, space: Space, random: SampleRandom, **named: Any) -> None:
+    def __init__(
+        self,
+        target: Target,
+        batch: Batch,
+        space: Space,
+        random: SampleRandom,
+        *,
+        backward: Callable[[], AbstractContextManager[object]] = nullcontext,
+        **named: Any,
+    ) -> None:
         super().__init__(target, batch, Ball(space.most, "linf", space.most), random, **named)
-        self.space = space
+        self.space, self.backward = space, backward
         self.changes = torch.full_like(self.labels, NONE)
         self.gradients = torch.zeros_like(self.labels)
 
     def gradient(self, images: Tensor, loss: LossName | Loss = "ce", *extra: Tensor) -> GradientAnswer:
         """See :meth:`ActiveSet.gradient`."""
         self.gradients[self.rows] += 1
-        return super().gradient(images, loss, *extra)
+        with self.backward():
+            return super().gradient(images, loss, *extra)
 
     def logits(self, rows: Tensor, made: Callable[[slice], Tensor]) -> Tensor:
         """Logits (M, K) of M frames, a batch at a time; none is noted.

@@ -35,7 +35,7 @@ class SparseDynamicAttack:
     def __init__(self, active: EventSet, *, steps: int, candidates: int, cap: int | None) -> None:
         self.active, self.steps, self.candidates, self.cap = active, steps, candidates, cap
         self.clean, self.labels = active.clean, active.labels  # of the whole batch: the active set's shrink
-        self.frames = active.clean.clone()
+        self.frames = active.clean.clone(memory_format=torch.contiguous_format)
         self.effect = torch.full_like(active.clean.flatten(1), torch.inf)
         """(B, D), what each selected change did to the margin alone, without its sign; inf where none is selected."""
         self.fewest = torch.full_like(active.labels, NONE)
