@@ -103,10 +103,8 @@ class EventL0(Evaluation):
             details={
                 "threat_model": f"changed events, {self.values}",
                 "attack": self.attack,
-                "curve": [
-                    {"changes": 0, "accuracy": clean},
-                    *({"changes": budget, "accuracy": accuracy} for budget, accuracy in curve.items()),
-                ],
+                "changes": [0, *self.budgets],
+                "accuracies": [clean, *curve.values()],
             },
             flags=tie_flags(found.tied),
         )

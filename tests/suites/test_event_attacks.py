@@ -55,8 +55,8 @@ def test_the_curve_is_read_off_the_fewest_changes(target: Target) -> None:
     assert outcome.metrics["median_changes"] == np.median(found)
     assert outcome.metrics["mean_queries"] == outcome.columns["queries"][4:].mean()
     assert not outcome.columns["queries"][:4].any()
-    assert [point["changes"] for point in outcome.details["curve"]] == [0, 1, 2, 5, 50]
-    heights = [point["accuracy"] for point in outcome.details["curve"]]
+    assert outcome.details["changes"] == [0, 1, 2, 5, 50]
+    heights = outcome.details["accuracies"]
     assert heights == sorted(heights, reverse=True)
     assert heights[0] == outcome.metrics["clean_accuracy"] == 0.75
 
@@ -79,10 +79,8 @@ def test_relaxed_frames_stay_in_their_ball_and_are_called_relaxed(target: Target
         cascade = Cascade(Subject(target, samples, batch_size=8), Ball(1.5, most=255.0), keep_images=16)
         cascade.attack(stage("event_linf", PGD()))
     assert cascade.robust_accuracy == outcome.metrics["accuracy"]
-    adversarial, clean = (
-        torch.stack([images[row] for row in cascade.images])
-        for images in (cascade.images, samples.images(torch.arange(16)))
-    )
+    adversarial = torch.stack(list(cascade.images.values()))
+    clean = samples.images(torch.tensor(list(cascade.images)))
     assert (adversarial - clean).abs().amax() <= 1.5 + 1e-5
     assert adversarial.amin() >= 0.0
     assert adversarial.amax() > 1.5, "counts are no pixels: nothing is cut off at 1"

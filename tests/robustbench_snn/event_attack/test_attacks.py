@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -41,7 +41,8 @@ class Smooth(nn.Module):
         self.second = nn.Parameter(torch.randn(24, classes, generator=generator))
 
     def forward(self, frames: Tensor) -> Tensor:
-        return torch.tanh(frames.flatten(1) @ self.first) @ self.second
+        logits: Tensor = torch.tanh(frames.flatten(1) @ self.first) @ self.second
+        return logits
 
 
 def frames(count: int, values: Values = "binary", seed: int = 0) -> Tensor:
@@ -68,7 +69,7 @@ def published(model: nn.Module, clean: Tensor, label: int, more: int) -> int:
     """
 
     def margin(image: Tensor) -> Tensor:
-        logits = model(image.reshape(1, *SHAPE))[0]
+        logits: Tensor = model(image.reshape(1, *SHAPE))[0]
         return logits[label] - torch.cat([logits[:label], logits[label + 1 :]]).amax()
 
     image, effect, fewest = clean.clone(), dict[int, float](), ENTRIES
@@ -119,9 +120,9 @@ def test_all_samples_at_once_are_the_published_steps_one_by_one() -> None:
 def test_the_fewest_changes_of_a_linear_model_are_found() -> None:
     """The best entries one after another until the margin is gone: nothing needs fewer."""
     for values in ("binary", "counts"):
-        model, images = Linear(ENTRIES, classes=2), frames(24, values)  # type: ignore[arg-type]
+        model, images = Linear(ENTRIES, classes=2), frames(24, values)
         subject = subject_of(model, images)
-        found = {name: run(subject, name, values).changes.numpy() for name in ("sda", "saliency", "random")}  # type: ignore[arg-type]
+        found = {name: run(subject, name, values).changes.numpy() for name in get_args(AttackName)}
         optimum = []
         for image, label in zip(images.flatten(1).double(), subject.samples.labels.tolist(), strict=True):
             weight = (model.weight[label] - model.weight[1 - label]).detach().double()
