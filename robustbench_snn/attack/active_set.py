@@ -125,7 +125,7 @@ class ActiveSet:
 
         Standing still would be the worst thing to do: where one image has no gradient, another may have one.
         """
-        flat = (gradient == 0).flatten(1).all(1).reshape(-1, 1, 1, 1)
+        flat = (gradient == 0).flatten(1).all(1).reshape(-1, *[1] * (gradient.ndim - 1))
         if flat.any():
             signs = self.random.fold("signs", self._asked).signs(*gradient.shape[1:])
             gradient = torch.where(flat, signs, gradient)
@@ -172,6 +172,11 @@ class ActiveSet:
         """
         return self._note(images, logits[:, None], queries)
 
+    def keep(self, kept: Tensor) -> None:
+        """Goes on with the active samples that stand at these places, int64 (m,); the others are given up."""
+        self.rows, self.clean, self.labels = self.rows[kept], self.clean[kept], self.labels[kept]
+        self.random = self.random[kept]
+
     def chunks(self) -> Iterator[slice]:
         """The active samples, a batch at a time."""
         for begin in range(0, len(self), self.batch_size):
@@ -189,7 +194,7 @@ class ActiveSet:
             if not len(found):
                 break
             rows = found + chunk.start
-            again = self._gradient(rows, inside(images[rows], distance), loss, extra, frozen=True)[2]
+            again = self._gradient(rows, inside(images[rows], distance, self.ball.most), loss, extra, frozen=True)[2]
             slope[found] = patched(slope[found], again)
             self.queries[self.rows[rows]] += self.draws
             found = broken(slope)
@@ -209,7 +214,7 @@ class ActiveSet:
         function = LOSSES[loss] if isinstance(loss, str) else loss
         by_step = isinstance(function, StepLoss)
         arguments = (self.labels[chunk], *(values[chunk] for values in extra))
-        answers, total, slope = [], torch.zeros_like(leaf[:, 0, 0, 0]), torch.zeros_like(leaf)
+        answers, total, slope = [], torch.zeros_like(leaf.flatten(1)[:, 0]), torch.zeros_like(leaf)
         with torch.enable_grad():
             for draw in range(self.draws):
                 answer = self._forward(leaf, chunk, draw, by_step=by_step, frozen=frozen)
@@ -265,6 +270,5 @@ class ActiveSet:
         self.fooled[rows[out]] = True
         kept = (~out if self.leave else torch.ones_like(out)).nonzero()[:, 0]
         if len(kept) < len(rows):
-            self.rows, self.clean, self.labels = rows[kept], self.clean[kept], self.labels[kept]
-            self.random = self.random[kept]
+            self.keep(kept)
         return kept

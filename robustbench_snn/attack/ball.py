@@ -1,4 +1,4 @@
-"""Sets of admissible perturbations, in raw pixels."""
+"""Sets of admissible perturbations, in raw pixels or counts of events."""
 
 from __future__ import annotations
 
@@ -41,15 +41,17 @@ def norms_of_samples(values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Ball:
-    """All images within ``eps`` of the clean one, and in [0, 1].
+    """All images within ``eps`` of the clean one, and in [0, ``most``].
 
     Attributes:
-        eps: radius in pixel units on [0, 1], positive.
+        eps: radius in pixel units on [0, 1], or in counts of event frames; positive.
         norm: ``linf`` or ``l2`` (the Euclidean norm over all pixels and channels of an image).
+        most: the largest value: 1 of pixels; of event frames, which are no images in [0, 1], the largest count.
     """
 
     eps: float
     norm: Norm = "linf"
+    most: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.eps > 0.0:
@@ -63,7 +65,7 @@ class Ball:
         else:
             delta = images - clean
             images = clean + delta * (self.eps / norms_of_samples(delta).clamp_min(1e-30)).clamp_max(1.0)
-        return images.clamp(0.0, 1.0)  # towards the clean image in every pixel, so it never leaves the ball
+        return images.clamp(0.0, self.most)  # towards the clean image in every pixel, so it never leaves the ball
 
     def start(self, clean: Tensor, random: SampleRandom) -> Tensor:
         """A random admissible image for each clean one: uniform in the L-infinity ball, on a random ray in L2."""
@@ -86,7 +88,7 @@ class Ball:
         return delta.abs().amax(1) if self.norm == "linf" else delta.norm(dim=1)
 
     def contains(self, images: Tensor, clean: Tensor) -> Tensor:
-        """Whether each image is finite, in [0, 1] and within eps of the clean one, bool (B,)."""
+        """Whether each image is finite, in [0, most] and within eps of the clean one, bool (B,)."""
         flat = images.flatten(1)
-        legal = flat.isfinite().all(1) & (flat >= 0.0).all(1) & (flat <= 1.0).all(1)
+        legal = flat.isfinite().all(1) & (flat >= 0.0).all(1) & (flat <= self.most).all(1)
         return legal & (self.size(images, clean) <= self.eps * (1.0 + TOLERANCE) + TOLERANCE)

@@ -1,4 +1,4 @@
-"""Gradients that are not finite: taken again from further inside the image cube."""
+"""Gradients that are not finite: taken again from further inside the cube of all images."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 DISTANCES = (1e-5, 1.0 / 512.0)
-"""How far from 0 and 1, the nearer first: so near that a spiking model hardly answers otherwise; half a grey level."""
+"""How far from the smallest and the largest value, the nearer first: so near that a spiking model hardly answers
+otherwise; half a grey level."""
 
 
-def inside(images: Tensor, distance: float) -> Tensor:
-    """Images (n, C, H, W) in [0, 1], moved away from its border."""
-    return images.clamp(distance, 1.0 - distance)
+def inside(images: Tensor, distance: float, most: float = 1.0) -> Tensor:
+    """Images (n, C, H, W), or event frames (n, F, C, H, W), in [0, most], moved away from its border."""
+    return images.clamp(distance, most - distance)
 
 
 def patched(gradient: Tensor, again: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class Judge:
     def judge(self, images: Tensor, batch: Batch) -> Verdict:
         """What the model says of images (B, C, H, W); one that is not admissible fools nobody: it is right."""
         legal = self.ball.contains(images, batch.images)
-        images = torch.where(legal.reshape(-1, 1, 1, 1), images, batch.images)
+        images = torch.where(legal.reshape(-1, *[1] * (images.ndim - 1)), images, batch.images)
         right, argmax, ties = self._shares(images, batch, "report", self.draws)
         select = right
         if self.subject.target.stochastic:

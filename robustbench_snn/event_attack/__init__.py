@@ -1,0 +1,1 @@
+"""Attacks that change few events of event frames; the evaluations are in suites."""
