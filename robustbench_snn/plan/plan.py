@@ -181,15 +181,16 @@ def _parts(index: int, component: ComponentSpec, shared: Mapping[str, Any]) -> I
         piece = component.model_copy(update={"parameters": dict(parameters)})
         identity = {"evaluation": resolved_evaluation(piece), **shared}
         needs_peers = piece.create("evaluations").needs_peers
-        yield _Part(index, piece, identity, number, _difference(parameters, whole), needs_peers)
+        pixels = evaluation.declaration.traits.takes != "events"
+        yield _Part(index, piece, identity, number, _difference(parameters, whole, pixels), needs_peers)
 
 
-def _difference(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
-    """The values of a part that are not those of the whole entry: ``fog``, ``8/255``."""
+def _difference(part: Mapping[str, Any], whole: Mapping[str, Any], pixels: bool) -> str:
+    """The values of a part that are not those of the whole entry: ``fog``, ``8/255``, or of events a plain 0.5."""
     found = {name: value for name, value in part.items() if value != whole.get(name) and not isinstance(value, bool)}
     single = {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in found.items()}
     return ", ".join(
-        pixels_text(value) if name == "eps" and isinstance(value, float) else str(value)
+        pixels_text(value) if pixels and name == "eps" and isinstance(value, float) else str(value)
         for name, value in single.items()
     )
 

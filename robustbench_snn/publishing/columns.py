@@ -17,11 +17,12 @@ _OF_EVALUATION: Mapping[str, Group] = {
     **dict.fromkeys(
         ("attack", "autoattack", "epsilon_curve", "fgsm", "pgd", "snn_standard", "torchattacks", "transfer"), "attacks"
     ),
-    **dict.fromkeys(("graz_ensemble", "stf_paper", "diagnostics"), "attacks"),
+    **dict.fromkeys(("graz_ensemble", "stf_paper", "diagnostics", "event_l0", "event_linf"), "attacks"),
     "corruption": "corruptions",
     "corruptions": "corruptions",
     "timesteps": "timesteps",
     "step_faults": "timesteps",
+    "event_timesteps": "timesteps",
 }
 _SPIKES = frozenset({"firing_rate", "diversity", "spike_information"})
 _LOWER = frozenset(

@@ -119,6 +119,7 @@ def test_a_suite_ends_in_a_table(tmp_path: Path) -> None:
     }
     spec = parse_suite(written, "suite.yaml")
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
+    assert [cell.detail for cell in plan.evaluate] == ["", "", "0.5", "1.0"], "one event is no 255/255 of anything"
     released = run_plan(plan, tmp_path / "runs", tmp_path / "results", RunSettings(), mode="draft").released
     (row,) = released.table.rows
     folder = next((tmp_path / "runs" / "drafts").rglob("samples.parquet")).parent
