@@ -25,7 +25,7 @@ TRAIN, TEST = "trials_to_train.txt", "trials_to_test.txt"
 @register_dataset(
     "dvs128_gesture",
     version=1,
-    files=(TRAIN, TEST),
+    files=("trials_to_train.txt", "trials_to_test.txt"),
     inside=(".", "DvsGesture", "extract/DvsGesture"),
     install="get DvsGesture.tar.gz from its authors (Amir et al., 2017) and unpack it",
     events=True,
