@@ -105,7 +105,8 @@ def read_aedat3(path: Path) -> Events:
             file.seek(start.index(_END_HEADER) + len(_END_HEADER))
             packets = list(_packets(file, size))
         data = np.concatenate([events[:, 0] for events, _ in packets] or [np.zeros(0, np.uint32)])
-        time = np.concatenate([events[:, 1] | (over << 31) for events, over in packets] or [np.zeros(0, np.int64)])
+        times = [events[:, 1].astype(np.int64) | (over << 31) for events, over in packets]
+        time = np.concatenate(times or [np.zeros(0, np.int64)])
         return _events(time, data >> 17 & 0x7FFF, data >> 2 & 0x7FFF, data >> 1 & 1, DVS128, DVS128)
     except MALFORMED as error:
         raise _damaged(path, error) from None
@@ -127,7 +128,7 @@ def _packets(file: BinaryIO, size: int) -> Any:
             raise UnfitFileError(f"a packet has events of {each} bytes, not {_AEDAT_EVENT}")
         if over >= 1 << 31:
             raise UnfitFileError(f"the clock of a packet ran over {over} times")
-        yield np.frombuffer(file.read(each * count), "<u4").reshape(-1, 2).astype(np.int64), over
+        yield np.frombuffer(file.read(each * count), "<u4").reshape(-1, 2), over
 
 
 def _events(
@@ -145,14 +146,15 @@ def _events(
         first = int(outside.argmax())
         place = f"column {column[first]}, row {row[first]}"
         raise UnfitFileError(f"an event at {place} is outside the sensor of {width}x{height} pixels")
-    return Events(
-        torch.from_numpy(time.astype(np.int64)),
+    events = Events(
+        torch.from_numpy(time.astype(np.int64, copy=False)),
         torch.from_numpy(column.astype(np.int16)),
         torch.from_numpy(row.astype(np.int16)),
-        torch.from_numpy((1 - on.astype(np.int8)).astype(np.int8)),
+        torch.from_numpy(1 - on.astype(np.int8)),
         height,
         width,
-    ).ordered()
+    )
+    return events if bool((events.t[1:] >= events.t[:-1]).all()) else events.ordered()
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:
