@@ -15,6 +15,7 @@ from robustbench_snn.reading import MALFORMED, read_text
 
 GESTURES = 11
 _MOST_TEXT = 1 << 20
+_MOST_TIME = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def gestures_of(folder: Path, file: str) -> list[Gesture]:
     try:
         for row, line in enumerate(read_text(table, _MOST_TEXT).strip().splitlines()[1:]):
             label, start, end = map(int, line.split(","))
-            if not (1 <= label <= GESTURES and 0 <= start < end):
+            if not (1 <= label <= GESTURES and 0 <= start < end < _MOST_TIME):
                 raise ValueError(f"row {row + 1} is {line!r}; it takes a class of 1 to {GESTURES}, start and end")
             found.append(Gesture(file, row, label - 1, start, end))
     except MALFORMED as error:

@@ -259,6 +259,7 @@ DAMAGED: dict[str, tuple[str, str, Callable[[Path], None], str]] = {
     "missing recording": ("dvs128_gesture", "user02_led.aedat", Path.unlink, "user02_led.aedat cannot be read"),
     "missing table": ("dvs128_gesture", "user02_led_labels.csv", Path.unlink, "user02_led_labels.csv cannot be read"),
     "class": ("dvs128_gesture", "user02_led_labels.csv", edit("11,", "12,"), "a class of 1 to 11"),
+    "time": ("dvs128_gesture", "user02_led_labels.csv", edit("1,0,", f"1,0,{10**30}"), "start and end"),
     "no table": ("dvs128_gesture", "user02_led_labels.csv", edit("11,", "x,"), "cannot be read"),
     "person on both sides": ("dvs128_gesture", "trials_to_test.txt", edit("user24", "user01"), "is in trials_to_train"),
     "elsewhere": ("dvs128_gesture", "trials_to_test.txt", edit("user24", "../user24"), "no .aedat file beside it"),
