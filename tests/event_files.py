@@ -31,8 +31,8 @@ def write_atis(path: Path, events: Sequence[Event]) -> None:
 
 def write_aedat2(path: Path, events: Sequence[Event]) -> None:
     """Address and time of 32 bits, the highest first. In the address of a DVS128 bit 0 is the polarity (0 is ON), bits
-    1 to 7 and 8 to 14 are the sensor's two coordinates. CIFAR10-DVS was recorded with the camera on its side: bits 1 to
-    7 count the image's rows from below, bits 8 to 14 its columns from the right."""
+    1 to 7 and 8 to 14 are the sensor's two coordinates: of CIFAR10-DVS, as it is usually read, rows from below and
+    columns from the right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [struct.pack(">II", 127 - x << 8 | 127 - y << 1 | 1 - on, time) for time, x, y, on in events]
     path.write_bytes(AEDAT2_HEADER + b"".join(rows))

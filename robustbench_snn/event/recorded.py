@@ -20,10 +20,10 @@ from robustbench_snn.event.stream import Events
 from robustbench_snn.reading import MALFORMED, UnfitFileError, check_file
 
 MOST_EVENTS = 1 << 24
-"""Most events of an ATIS or AEDAT 2.0 file; those of the datasets here have less than a million."""
+"""Most events of an ATIS or AEDAT 2.0 file, which holds one recording."""
 
 MOST_BYTES = 1 << 29
-"""Most bytes of an AEDAT 3.1 file, which holds a dozen recordings."""
+"""Most bytes of an AEDAT 3.1 file, which holds a person's gestures."""
 
 DVS128 = 128
 """Height and width of the sensor of a DVS128."""
@@ -64,8 +64,8 @@ def read_atis(path: Path, height: int, width: int) -> Events:
 def read_aedat2(path: Path) -> Events:
     """An AEDAT 2.0 file of CIFAR10-DVS, recorded by a DVS128, by SpikingJelly's ``_load_origin_data``.
 
-    It takes the sensor's columns for rows, and turns the image round; so do all who read the dataset with it. In the
-    file, a polarity bit of 0 is ON (as jAER writes it); SpikingJelly gives 1 - bit.
+    Its column is 127 - y and its row 127 - x of the address, as in all work that reads the dataset with it. In the
+    address a polarity bit of 0 is ON, as jAER reads it; SpikingJelly gives 1 - bit.
 
     Raises:
         DatasetError: if it is no such file, or is truncated within an event.
