@@ -59,9 +59,14 @@ def forget() -> None:
         raise DatasetError(f"{cache_file()} cannot be deleted: {error.strerror or error}") from None
 
 
+def cache_folder() -> Path:
+    """Where everything that can be made anew is kept: ``$RBSNN_CACHE``, or else ``~/.cache/robustbench_snn``."""
+    return Path(os.environ.get("RBSNN_CACHE") or "~/.cache/robustbench_snn").expanduser()
+
+
 def cache_file() -> Path:
-    """Where digests are remembered: in ``$RBSNN_CACHE``, or else in ``~/.cache/robustbench_snn``."""
-    return Path(os.environ.get("RBSNN_CACHE") or "~/.cache/robustbench_snn").expanduser() / "digests.json"
+    """Where digests are remembered, in the cache's folder."""
+    return cache_folder() / "digests.json"
 
 
 def _found(place: Path, files: Mapping[str, Path]) -> str:

@@ -20,7 +20,9 @@ from torch import nn
 from robustbench_snn.attack.external import ExternalSet
 from robustbench_snn.corruption.published import PublishedCorruptions
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.dataset.gesture_trials import gestures_of
 from robustbench_snn.errors import UserError
+from robustbench_snn.event.recorded import read_aedat2, read_aedat3, read_atis
 from robustbench_snn.exchange.archive import pack
 from robustbench_snn.exchange.published import read_version
 from robustbench_snn.exchange.sources import read_submission
@@ -37,6 +39,15 @@ from robustbench_snn.tables import load_table
 from robustbench_snn.training.checkpoint import Checkpoints
 from robustbench_snn.weights.importing import import_weights
 from robustbench_snn.weights.loading import load_normalized_weights, load_weights
+from tests.event_files import (
+    Event,
+    packet,
+    recording,
+    write_aedat2,
+    write_aedat3,
+    write_atis,
+    write_gestures,
+)
 from tests.fuzzing import mutations
 from tests.fuzzing.mutations import Mutation
 from tests.fuzzing.whole import (
@@ -104,6 +115,19 @@ def _read_images(folder: Path) -> None:
 def _read_parquet(folder: Path) -> None:
     data = load_dataset("parquet", root=str(folder))
     data.train.images(torch.arange(len(data.train)))
+
+
+def write_recording(write: Callable[[Path, list[Event]], None]) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        write(folder / "one", recording("fuzz"))
+        return folder / "one"
+
+    return make
+
+
+def write_table(folder: Path) -> Path:
+    write_gestures(folder, people=(1,))
+    return folder / "user01_led_labels.csv"
 
 
 def _read_corrupted(folder: Path) -> None:
@@ -242,6 +266,13 @@ FORMATS: Mapping[str, Format] = {
     "cifar batch": Format(write_cifar, lambda folder: load_dataset("cifar10", root=str(folder)), is_read=False),
     "cifar-c images": Format(write_corrupted, _read_corrupted),
     "cifar-c labels": Format(write_corrupted_labels, _read_corrupted),
+    "atis": Format(write_recording(write_atis), lambda folder: read_atis(folder / "one", 128, 128)),
+    "aedat 2": Format(write_recording(write_aedat2), lambda folder: read_aedat2(folder / "one")),
+    "aedat 3": Format(
+        write_recording(lambda path, events: write_aedat3(path, packet(events[:30]), packet(events[30:], overflow=1))),
+        lambda folder: read_aedat3(folder / "one"),
+    ),
+    "gesture table": Format(write_table, lambda folder: gestures_of(folder, "user01_led.aedat")),
     "score npz": Format(write_npz, lambda folder: ExternalSet.load(folder / "set.npz"), mutations.inside_zip(_member)),
     "weights safetensors": Format(write_weights, _read_weights, mutations.of_safetensors),
     "published safetensors": Format(

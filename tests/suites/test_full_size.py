@@ -17,6 +17,7 @@ from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.registry.spec import component_spec
 from robustbench_snn.spec.files import load_suite, parse_suite
 from robustbench_snn.training import resolve_recipe
+from tests.event_files import write_cifar10_dvs
 
 SUITES = (
     *("cifar10-stf", "cifar10-tdformer"),
@@ -31,13 +32,12 @@ PARTS: dict[str, dict[str, Any]] = {
 """What would take minutes a cell even here; the rest of each evaluation stays as the suite has it."""
 
 
-def tiny(name: str) -> dict[str, Any]:
+def tiny(name: str, dataset: dict[str, Any]) -> dict[str, Any]:
     """A shipped suite with models, data and the longest attacks made small, and nothing else changed."""
     suite = load_suite(name)
     written = suite.model_dump(mode="json")
     models = [model_of(entry.model_dump(mode="json")) for entry in suite.entries()]
     evaluations = [shortened(one) for one in written["evaluations"] if "diagnostics" not in one]
-    dataset = {"digits": {"limit": 2, "train_limit": 8}}
     kept = {key: written[key] for key in ("name", "evaluation_seed", "table")}
     return kept | {"dataset": dataset, "seeds": [0], "models": models, "evaluations": evaluations}
 
@@ -45,6 +45,8 @@ def tiny(name: str) -> dict[str, Any]:
 def model_of(entry: dict[str, Any]) -> dict[str, Any]:
     backbone = component_spec(entry["backbone"])
     base, parameters = backbone.name.removesuffix("_4_384"), {**backbone.parameters, **SMALL}
+    if base == "qkformer":
+        parameters["depth"] = 3  # a block for each of its stages
     adversarial = resolve_recipe(entry["recipe"]).adversarial
     recipe = {"epochs": 1, "batch_size": 4, "adversarial": adversarial and adversarial.model_dump(mode="json")}
     kept = {key: entry[key] for key in ("name", "encoder", "readout")}
@@ -61,7 +63,22 @@ def shortened(written: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUITES)
 def test_every_cell_of_a_large_suite_runs(name: str, tmp_path: Path) -> None:
-    spec = parse_suite(tiny(name), name)
+    run_all(name, {"digits": {"limit": 2, "train_limit": 8}}, tmp_path)
+
+
+@pytest.mark.slow
+def test_every_cell_of_the_suite_of_recorded_events_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RBSNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RBSNN_CIFAR10_DVS_ROOT", str(tmp_path / "recordings"))
+    write_cifar10_dvs(tmp_path / "recordings", numbers=(0, 950))
+    parameters = load_suite("cifar10-dvs").dataset.parameters
+    assert "root" not in parameters  # people name it by the environment
+    small = {"frames": 2, "size": 16, "limit": 2, "train_limit": 8}
+    run_all("cifar10-dvs", {"cifar10_dvs": {**parameters, **small}}, tmp_path)
+
+
+def run_all(name: str, dataset: dict[str, Any], tmp_path: Path) -> None:
+    spec = parse_suite(tiny(name, dataset), name)
     plan = make_plan(spec, load_dataset(spec.dataset.name, **spec.dataset.parameters))
     finished = run_plan(plan, tmp_path / "runs", tmp_path / "results", RunSettings(), mode="draft")
     rows = finished.released.table.rows

@@ -9,6 +9,7 @@ import pickle
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 
 from robustbench_snn.registry import datasets
 from robustbench_snn.testing import check_dataset
+from tests.event_files import write_cifar10_dvs, write_gestures, write_n_caltech101, write_n_mnist
 
 SHIPPED = [name for name in datasets if datasets.declaration(name).origin.startswith("robustbench_snn.")]
 RANDOM = np.random.default_rng(0)
@@ -88,13 +90,20 @@ def parquet(root: Path, patch: pytest.MonkeyPatch) -> None:
 WRITERS: dict[str, Callable[[Path, pytest.MonkeyPatch], None] | None] = {
     "cifar10": cifar(CIFAR10, 10, "labels"),
     "cifar100": cifar(CIFAR100, 100, "fine_labels"),
+    "cifar10_dvs": lambda root, patch: write_cifar10_dvs(root),
     "digits": None,
     "digits_events": None,
+    "dvs128_gesture": lambda root, patch: write_gestures(root),
     "fashion_mnist": fashion_mnist,
     "image_folder": image_folder,
+    "n_caltech101": lambda root, patch: write_n_caltech101(root),
+    "n_mnist": lambda root, patch: write_n_mnist(root),
     "parquet": parquet,
     "simulated_events": None,
 }
+
+SMALL: dict[str, dict[str, Any]] = {"cifar10_dvs": {"size": 32}, "n_caltech101": {"size": 32}}
+"""What would take ten seconds at full size."""
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -102,6 +111,6 @@ def test_conformance(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     write = WRITERS[name]
     if write is not None:
         write(tmp_path, monkeypatch)
-    results = check_dataset(name, **({"root": str(tmp_path)} if write else {}))
+    results = check_dataset(name, **({"root": str(tmp_path)} if write else {}), **SMALL.get(name, {}))
     failed = [f"{result.name}: {result.reason}" for result in results if not result.passed]
     assert not failed, "\n".join(failed)

@@ -21,7 +21,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     "sdt_cifar": {"batch_size": 64, "lr": 3e-4, "mixed_precision": "off"},
     "spikingformer_cifar": {"epochs": 400, "batch_size": 64},
     "qkformer_cifar": {"epochs": 400, "batch_size": 64, "lr": 1e-3},
-}
+    "qkformer_dvs": {
+        "epochs": 96, "warmup_epochs": 10, "batch_size": 16, "lr": 5e-3, "randaugment": None, "mixup": 0.0,
+        "mixup_off_epoch": 0, "random_erasing": 0.0, "horizontal_flip": 0.0,
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)
