@@ -60,5 +60,5 @@ def with_noise(events: Events, random: SampleRandom, rate: float, pixels: Tensor
 
 def poisson(chance: float, mean: float) -> int:
     """The smallest number that a Poisson variable of this mean, above 0, does not exceed with at least this chance."""
-    above = math.ceil(pdtrik(chance, mean))  # of the distribution between whole numbers: one too high at most
+    above: int = math.ceil(pdtrik(chance, mean))  # of the distribution between whole numbers: one too high at most
     return above - 1 if above > 0 and pdtr(above - 1, mean) >= chance else above

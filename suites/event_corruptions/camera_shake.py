@@ -15,7 +15,7 @@ from robustbench_snn.randomness import SampleRandom
     version=1,
     on="events",
     stochastic=True,
-    severities=((1.0, 10.0), (1.5, 10.0), (2.0, 10.0), (3.0, 10.0), (4.0, 10.0)),
+    severities=((0.75, 10.0), (1.0, 10.0), (1.5, 10.0), (2.0, 10.0), (3.0, 10.0)),
 )
 def camera_shake(events: Events, random: SampleRandom, amplitude: float, frequency: float) -> Events:
     """Moves all events together by a sine in time along each axis, each of a random phase.

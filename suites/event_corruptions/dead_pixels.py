@@ -14,9 +14,10 @@ from robustbench_snn.suites.event_corruptions._events import chosen, share_of
     "dead_pixels", version=1, on="frames", stochastic=True, severities=((0.05,), (0.1,), (0.2,), (0.35,), (0.5,))
 )
 def dead_pixels(frames: Tensor, random: SampleRandom, share: float) -> Tensor:
-    """Drops all events of a share of the pixels, as tonic's ``drop_pixel`` does of listed ones.
+    """Drops all events of a share of the pixels.
 
-    Every recording draws dead pixels of its own. The shares are this project's choice.
+    As tonic's ``drop_pixel``, which is given the pixels; here every recording draws its own. The shares are this
+    project's choice.
 
     Args:
         frames: (F, 2, H, W), counts.

@@ -12,10 +12,11 @@ from robustbench_snn.randomness import SampleRandom
     "drop_by_area", version=1, on="frames", stochastic=True, severities=((0.2,), (0.3,), (0.4,), (0.55,), (0.7,))
 )
 def drop_by_area(frames: Tensor, random: SampleRandom, ratio: float) -> Tensor:
-    """Drops all events in a box somewhere on the sensor, as tonic's ``drop_by_area``.
+    """Drops all events in a box somewhere on the sensor.
 
-    As there, the ratio is that of each side, so that the box has ratio squared of the area; unlike there, the box may
-    touch the last row and column. The ratios are this project's choice; the first is tonic's default.
+    As in tonic's ``drop_by_area``, the ratio is that of each side, so that the box has ratio squared of the area;
+    otherwise than there, the box may touch the last row and column. The ratios are this project's choice; the first is
+    tonic's default.
 
     Args:
         frames: (F, 2, H, W), counts.

@@ -11,10 +11,10 @@ from robustbench_snn.randomness import SampleRandom
     "drop_by_time", version=1, on="events", stochastic=True, severities=((0.1,), (0.2,), (0.35,), (0.5,), (0.7,))
 )
 def drop_by_time(events: Events, random: SampleRandom, ratio: float) -> Events:
-    """Drops all events in a window of time, anywhere between the first event and the last, as tonic's ``drop_by_time``.
+    """Drops all events in a window of time, anywhere between the first event and the last.
 
-    tonic counts from time 0, not from the first event. The ratios are this project's choice; the second is tonic's
-    default.
+    As tonic's ``drop_by_time``, which counts from time 0, not from the first event. The ratios are this project's
+    choice; the second is tonic's default.
 
     Args:
         events: a recording.

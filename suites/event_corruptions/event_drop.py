@@ -13,9 +13,9 @@ from robustbench_snn.suites.event_corruptions._events import chosen, counted, on
     "event_drop", version=1, on="frames", stochastic=True, severities=((0.1,), (0.25,), (0.5,), (0.75,), (0.9,))
 )
 def event_drop(frames: Tensor, random: SampleRandom, share: float) -> Tensor:
-    """Drops a share of the recording's events, all with equal chance, as tonic's ``drop_event``.
+    """Drops a share of the recording's events, all with equal chance.
 
-    EventDrop augments with shares from 0.1 to 0.9; these five are this project's choice.
+    As tonic's ``drop_event``. EventDrop augments with shares of many sizes; these five are this project's choice.
 
     Args:
         frames: (F, 2, H, W), counts.

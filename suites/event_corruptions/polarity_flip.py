@@ -15,9 +15,10 @@ from robustbench_snn.suites.event_corruptions._events import counted, one_by_one
     "polarity_flip", version=1, on="frames", stochastic=True, severities=((0.05,), (0.1,), (0.2,), (0.35,), (0.5,))
 )
 def polarity_flip(frames: Tensor, random: SampleRandom, chance: float) -> Tensor:
-    """Each event turns from ON to OFF or back, with some chance; at 0.5 polarity says nothing any more.
+    """Each event turns from ON to OFF or back, with some chance.
 
-    tonic's ``flip_polarity`` turns all events of a recording instead. The chances are this project's choice.
+    At 0.5 polarity says nothing any more. tonic's ``flip_polarity`` turns all events of a recording instead. The
+    chances are this project's choice.
 
     Args:
         frames: (F, 2, H, W), counts.

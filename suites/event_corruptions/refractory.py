@@ -17,11 +17,11 @@ from robustbench_snn.randomness import SampleRandom
     severities=((1000,), (10_000,), (20_000,), (40_000,), (80_000,)),
 )
 def refractory(events: Events, random: SampleRandom, period: int) -> Events:
-    """Keeps an event if its pixel's previous one is longer ago than the period, as tonic's ``refractory_period``.
+    """Keeps an event if its pixel's previous one is longer ago than the period.
 
-    As there, the previous one counts whether it was kept or not, so that a pixel whose events come too soon falls
-    silent; both polarities of a pixel count together. A pixel's first event stays. The periods are this project's
-    choice; the second is tonic's default.
+    As in tonic's ``refractory_period``, the previous one counts whether it was kept or not, so that a pixel whose
+    events come too soon falls silent; both polarities of a pixel count together. A pixel's first event stays. The
+    periods are this project's choice; the second is tonic's default.
 
     Args:
         events: a recording, in the order of time.

@@ -13,10 +13,11 @@ from robustbench_snn.suites.event_corruptions._events import counted, one_by_one
     "spatial_jitter", version=1, on="frames", stochastic=True, severities=((0.5,), (0.75,), (1.0,), (1.5,), (2.5,))
 )
 def spatial_jitter(frames: Tensor, random: SampleRandom, deviation: float) -> Tensor:
-    """Moves each event by Gaussian noise along both axes, as tonic's ``spatial_jitter`` with ``clip_outliers``.
+    """Moves each event by Gaussian noise along both axes.
 
-    What leaves the sensor is dropped. Places are rounded to the nearest pixel, where tonic cuts off the fraction. The
-    deviations are this project's choice; the third is tonic's default.
+    As tonic's ``spatial_jitter`` with ``clip_outliers``: what leaves the sensor is dropped. Places are rounded to the
+    nearest pixel, where tonic cuts off the fraction. The deviations are this project's choice; the third is tonic's
+    default.
 
     Args:
         frames: (F, 2, H, W), counts.

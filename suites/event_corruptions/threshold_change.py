@@ -23,10 +23,10 @@ def threshold_change(events: Events, random: SampleRandom, factor: float, deviat
     An event says that the log brightness of its pixel moved by the threshold C. Added up, events are its course in
     steps of C; a pixel of threshold f C, f of 1 or more, reports whenever that course has moved by f C from where it
     last reported, and its reference moves by f C. For whole f this is, event for event, what
-    :func:`~robustbench_snn.event.simulation.simulated` gives with the threshold f C and no refractory time; else the
-    course is known to C only, and a report comes late by less than that. What stays is always some of the recorded
-    events, so that it holds for recordings of a camera as well. Thresholds below C cannot be had: smaller changes left
-    no event.
+    :func:`~robustbench_snn.event.simulation.simulated` gives with the threshold f C and no refractory time, but for
+    changes that it takes for equal to a threshold; else the course is known to C only, and a report comes late by
+    less. What stays is always some of the recorded events, so that it holds for recordings of a camera as well.
+    Thresholds below C cannot be had: smaller changes left no event.
 
     Thresholds differ between pixels as in v2e (Hu et al., 2021, arXiv:2006.07722); every recording draws its own. The
     values are this project's choice.

@@ -17,10 +17,10 @@ from robustbench_snn.randomness import SampleRandom
     severities=((1000.0,), (5000.0,), (10_000.0,), (25_000.0,), (50_000.0,)),
 )
 def time_jitter(events: Events, random: SampleRandom, deviation: float) -> Events:
-    """Adds Gaussian noise to each event's time, as tonic's ``time_jitter`` with ``sort_timestamps``.
+    """Adds Gaussian noise to each event's time.
 
-    No event is lost; the recording grows longer by what the noise adds at its ends. The deviations are this project's
-    choice.
+    As tonic's ``time_jitter`` with ``sort_timestamps``. No event is lost; the recording grows longer by what the noise
+    adds at its ends. The deviations are this project's choice.
 
     Args:
         events: a recording.
