@@ -12,7 +12,6 @@ from torch import Tensor
 from robustbench_snn.corruption.contract import SEVERITIES
 from robustbench_snn.corruption.event_samples import CorruptedEvents, corrupt_recording
 from robustbench_snn.dataset.event_frames import MOST, EventFrames
-from robustbench_snn.errors import UserError
 from robustbench_snn.event.simulation import Saccades, simulated
 from robustbench_snn.event.stream import Events, frames_of
 from robustbench_snn.registry import event_corruptions
@@ -140,16 +139,6 @@ class EventCorruptionConformance:
         if self.rising:
             rises = all(a < b for a, b in pairwise(distances))
             require(rises, f"mean absolute distances by severity do not rise: {words}")
-
-    def test_other_kind_is_refused(self) -> None:
-        """Frames where raw events are needed, and raw events where frames are, get a message."""
-        events = recordings(1)[0]
-        given: Any = frames_of(events, FRAMES) if self.on_events else events
-        try:
-            corrupt_recording(given, self.component, 1)
-        except UserError:
-            return
-        require(False, f"takes {'frames' if self.on_events else 'events'} too; it declares the other kind")
 
 
 def recordings(count: int, height: int = 16, width: int = 16) -> list[Events]:
