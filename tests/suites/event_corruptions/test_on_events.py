@@ -30,9 +30,8 @@ def row(name: str, severity: int) -> Any:
 
 
 def made(t: Any, x: Any, y: Any, p: Any, height: int = 20, width: int = 30) -> Events:
-    kinds = (torch.int64, torch.int16, torch.int16, torch.int8)
-    columns = [torch.as_tensor(np.asarray(c)).to(kind) for c, kind in zip((t, x, y, p), kinds, strict=True)]
-    return Events(*columns, height, width)
+    at = [torch.as_tensor(np.asarray(column)) for column in (t, x, y, p)]
+    return Events(at[0].long(), at[1].short(), at[2].short(), at[3].to(torch.int8), height, width)
 
 
 def uniform(count: int = 6000, duration: int = 1_000_000, seed: int = 0) -> Events:
@@ -121,9 +120,10 @@ def test_time_jitter_has_the_stated_deviation_and_loses_nothing(severity: int) -
 def test_refractory_is_tonics_loop(severity: int) -> None:
     (period,) = row("refractory", severity)
     before = uniform(20_000)
-    wanted, last = [], {}
+    wanted: Rows = []
+    last: dict[tuple[int, int], int] = {}
     for event in rows_of(before):
-        if event[0] - last.get(event[1:3], -math.inf) > period:
+        if event[0] - last.get(event[1:3], -period - 1) > period:
             wanted.append(event)
         last[event[1:3]] = event[0]
     after = corrupt_recording(before, "refractory", severity)
