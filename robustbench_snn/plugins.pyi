@@ -6,6 +6,7 @@ from .attack.ball import Norm as Norm
 from .attack.contract import Attack as Attack
 from .attack.contract import register_attack as register_attack
 from .corruption.contract import register_corruption as register_corruption
+from .corruption.event_contract import register_event_corruption as register_event_corruption
 from .dataset.contract import Dataset as Dataset
 from .dataset.contract import Limit as Limit
 from .dataset.contract import Share as Share
@@ -30,6 +31,7 @@ from .evaluation.contract import accuracy_outcome as accuracy_outcome
 from .evaluation.contract import register_evaluation as register_evaluation
 from .evaluation.correctness import correct as correct
 from .evaluation.correctness import margin as margin
+from .event.stream import Events as Events
 from .model.backbone import Backbone as Backbone
 from .model.backbone import register_backbone as register_backbone
 from .model.classifier import Classifier as Classifier

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -12,9 +13,9 @@ from pydantic import Field
 from torch import Tensor
 
 from robustbench_snn.conditions.condition import Condition, ConditionSpec
-from robustbench_snn.conditions.judging import probe_of, shares_right
+from robustbench_snn.conditions.judging import probe_of
 from robustbench_snn.corruption.contract import EXTRA, SEVERITIES, STANDARD
-from robustbench_snn.corruption.outcome import corruption_metrics, corruption_outcome
+from robustbench_snn.corruption.outcome import corruption_outcome
 from robustbench_snn.corruption.published import Kind, PublishedCorruptions
 from robustbench_snn.corruption.samples import CorruptedSamples, PublishedSamples
 from robustbench_snn.corruption.scores import Reference
@@ -23,12 +24,12 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Count
 from robustbench_snn.registry import corruptions
+from robustbench_snn.suites._by_type import Severity, cells_by_type, scores_of_all, shares_by_type
 from robustbench_snn.timesteps.sweep import Sweep, as_trained, overruns, plan_sweep, trained_timesteps
 
 if TYPE_CHECKING:
     from robustbench_snn.store.records import Record
 
-Severity = Annotated[int, Field(ge=1, le=5)]
 Steps = Annotated[int, Field(ge=1, le=1024)]
 SETS: Mapping[str, Sequence[str]] = {"standard": STANDARD, "all": (*STANDARD, *EXTRA)}
 
@@ -102,48 +103,19 @@ class Corruptions(Evaluation):
 
     @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """One cell a type: a run that is killed loses one type."""
-        clean = parameters.get("clean", True)
-        names = type_names(parameters.get("types", "standard"))
-        return [{**parameters, "types": [name], "clean": clean and number == 0} for number, name in enumerate(names)]
+        """One cell a type."""
+        return cells_by_type(parameters, type_names(parameters.get("types", "standard")))
 
     @classmethod
     def combine(cls, parts: Sequence[Record]) -> Mapping[str, float]:
         """All scores over all types of one model."""
-        table = {
-            name: {int(severity): share for severity, share in row.items()}
-            for part in parts
-            for name, row in part.details["accuracy"].items()
-        }
-        clean = next((part.metrics["clean_accuracy"] for part in parts if "clean_accuracy" in part.metrics), None)
-        given = parts[0].details["reference"]
-        by_timesteps = {
-            name: sum(part.metrics[name] for part in parts) / len(parts)
-            for name in sorted(set.intersection(*(set(part.metrics) for part in parts)))
-            if name.startswith("accuracy_T")
-        }
-        return corruption_metrics(table, clean, Reference(**given) if given else None) | by_timesteps
+        return scores_of_all(parts)
 
     def run(self, subject: Subject) -> Outcome:
         """Fetches, corrupts and judges batch by batch."""
         sweep = self._sweep(subject)
-        pairs = list(product(self.names, self.severities))
-        done, total = 0, (len(pairs) + self.clean) * len(subject.samples)
-
-        def report(samples: int) -> None:
-            nonlocal done
-            done += samples
-            subject.progress(done, total)
-
-        shares = {
-            pair: shares_right(
-                replace(subject, samples=self._corrupted(subject, *pair)), sweep, self.under, self.draws, report
-            )
-            for pair in pairs
-        }
-        clean = None
-        if self.clean:
-            clean = shares_right(subject, as_trained(subject.target), Condition(), self.draws, report)[0]
+        sets = {pair: partial(self._corrupted, subject, *pair) for pair in product(self.names, self.severities)}
+        shares, clean = shares_by_type(subject, sets, sweep, clean=self.clean, draws=self.draws, under=self.under)
         trained = sweep.timesteps.index(subject.target.timesteps or 0)
         outcome = corruption_outcome(
             {pair: rows[trained] for pair, rows in shares.items()},

@@ -27,6 +27,7 @@ COMPONENTS = {
     "evaluation": "suites",
     "attack": "suites/attacks",
     "corruption": "suites/corruptions",
+    "event_corruption": "suites/event_corruptions",
     "estimator": "suites/estimators",
     "dataset": "robustbench_snn/datasets",
 }
@@ -69,7 +70,10 @@ def digits(count: int) -> tuple[torch.Tensor, torch.Tensor]:
         ("README.md", "encoder"),
         ("CONTRIBUTING.md", "encoder"),
         ("docs/newcomer.md", "encoder"),
-        *((f"{COMPONENTS[kind]}/README.md", kind) for kind in ("encoder", "backbone", "evaluation")),
+        *(
+            (f"{COMPONENTS[kind]}/README.md", kind)
+            for kind in ("encoder", "backbone", "evaluation", "event_corruption")
+        ),
     ],
 )
 def test_a_shown_component_passes_the_conformance_kit(tmp_path: Path, page: str, kind: str) -> None:
@@ -148,6 +152,7 @@ def test_pages_name_every_encoder_backbone_and_attack() -> None:
         ("encoders", "docs/encoders.md"),
         ("backbones", "docs/backbones.md"),
         ("attacks", "docs/attacks.md"),
+        ("event_corruptions", "docs/event-corruptions.md"),
     ):
         text = (ROOT / page).read_text()
         for name in KINDS[kind]:

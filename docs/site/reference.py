@@ -28,6 +28,7 @@ COMPONENTS = {
     "suites": "evaluations",
     "suites.attacks": "attacks",
     "suites.corruptions": "corruptions",
+    "suites.event_corruptions": "event_corruptions",
     "suites.estimators": "estimators",
     "datasets": "datasets",
 }

@@ -20,6 +20,7 @@ _OF_EVALUATION: Mapping[str, Group] = {
     **dict.fromkeys(("graz_ensemble", "stf_paper", "diagnostics", "event_l0", "event_linf"), "attacks"),
     "corruption": "corruptions",
     "corruptions": "corruptions",
+    "event_corruptions": "corruptions",
     "timesteps": "timesteps",
     "step_faults": "timesteps",
     "event_timesteps": "timesteps",

@@ -24,6 +24,7 @@ from robustbench_snn.registry.traits import (
     DatasetTraits,
     EncoderTraits,
     EvaluationTraits,
+    EventCorruptionTraits,
     ModelTraits,
     NoTraits,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "encoders",
     "estimators",
     "evaluations",
+    "event_corruptions",
     "explain",
     "load_plugin",
     "models",
@@ -71,12 +73,25 @@ datasets: Registry[Callable[..., Dataset], DatasetTraits] = Registry(
 corruptions: Registry[Callable[..., Tensor], CorruptionTraits] = Registry(
     "corruption", "robustbench_snn.suites.corruptions", CorruptionTraits
 )
+event_corruptions: Registry[Callable[..., Any], EventCorruptionTraits] = Registry(
+    "event_corruption", "robustbench_snn.suites.event_corruptions", EventCorruptionTraits
+)
 estimators: Registry[type[Estimator], NoTraits] = Registry("estimator", "robustbench_snn.suites.estimators", NoTraits)
 attacks: Registry[type[Attack], AttackTraits] = Registry("attack", "robustbench_snn.suites.attacks", AttackTraits)
 
 KINDS: Mapping[str, Registry[Any, Any]] = MappingProxyType(
     {
         f"{registry.kind}s": registry
-        for registry in (encoders, backbones, models, evaluations, datasets, corruptions, estimators, attacks)
+        for registry in (
+            encoders,
+            backbones,
+            models,
+            evaluations,
+            datasets,
+            corruptions,
+            event_corruptions,
+            estimators,
+            attacks,
+        )
     }
 )

@@ -13,6 +13,7 @@ from typing import Literal
 Gradient = Literal["exact", "surrogate", "straight-through", "bpda", "none"]
 Takes = Literal["images", "events", "both"]
 CorruptionGroup = Literal["noise", "blur", "weather", "digital"]
+On = Literal["frames", "events"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,21 @@ class CorruptionTraits:
     stochastic: bool = False
     cifar: Sequence[Sequence[float]] = ()
     imagenet: Sequence[Sequence[float]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventCorruptionTraits:
+    """What a corruption of event data declares.
+
+    Attributes:
+        on: ``frames``, or the raw ``events`` that frames are cut of, where times or their order matter.
+        stochastic: it draws random numbers.
+        severities: its parameters, one row a severity.
+    """
+
+    on: On = "frames"
+    stochastic: bool = False
+    severities: Sequence[Sequence[float]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from robustbench_snn.testing.dataset import DatasetConformance, check_dataset
 from robustbench_snn.testing.encoder import EncoderConformance, check_encoder
 from robustbench_snn.testing.estimator import EstimatorConformance, check_estimator
 from robustbench_snn.testing.evaluation import EvaluationConformance, check_evaluation
+from robustbench_snn.testing.event_corruption import EventCorruptionConformance, check_event_corruption
 from robustbench_snn.testing.files import CHECKS, check_file
 from robustbench_snn.testing.results import CheckResult
 
@@ -31,6 +32,7 @@ __all__ = [
     "EncoderConformance",
     "EstimatorConformance",
     "EvaluationConformance",
+    "EventCorruptionConformance",
     "check_attack",
     "check_backbone",
     "check_corruption",
@@ -38,5 +40,6 @@ __all__ = [
     "check_encoder",
     "check_estimator",
     "check_evaluation",
+    "check_event_corruption",
     "check_file",
 ]

@@ -17,6 +17,7 @@ from robustbench_snn.testing.dataset import check_dataset
 from robustbench_snn.testing.encoder import check_encoder
 from robustbench_snn.testing.estimator import check_estimator
 from robustbench_snn.testing.evaluation import check_evaluation
+from robustbench_snn.testing.event_corruption import check_event_corruption
 from robustbench_snn.testing.results import CheckResult
 
 CHECKS: Mapping[str, Callable[..., list[CheckResult]]] = MappingProxyType(
@@ -27,6 +28,7 @@ CHECKS: Mapping[str, Callable[..., list[CheckResult]]] = MappingProxyType(
         "attack": check_attack,
         "estimator": check_estimator,
         "corruption": check_corruption,
+        "event_corruption": check_event_corruption,
         "dataset": check_dataset,
     }
 )
@@ -73,7 +75,7 @@ def check_file(path: str | Path, kind: str | None = None, **parameters: Any) -> 
 def _require_known(kind: str, name: str, parameters: Mapping[str, Any]) -> None:
     """Refuses parameters that neither the component nor its kit takes."""
     settings = [p.name for p in signature(CHECKS[kind]).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    component = [] if kind == "corruption" else KINDS[f"{kind}s"].get(name).parameters.model_fields
+    component = [] if kind.endswith("corruption") else KINDS[f"{kind}s"].get(name).parameters.model_fields
     known = sorted({*settings, *component})
     for parameter in parameters:
         if parameter not in known:

@@ -10,7 +10,7 @@ from string import Template
 from robustbench_snn.errors import UserError
 from robustbench_snn.registry import KINDS
 
-TEMPLATES = ("encoder", "backbone", "evaluation", "attack", "estimator", "corruption", "dataset")
+TEMPLATES = ("encoder", "backbone", "evaluation", "attack", "estimator", "corruption", "event_corruption", "dataset")
 """The kinds that ``rbsnn new`` writes: those that have a conformance kit."""
 
 _TEST = Template('''"""Conformance of $name; add what only its author knows: a test of its formula."""
@@ -90,11 +90,11 @@ def new_component(kind: str, name: str, folder: str | Path) -> list[Path]:
     component, test = place / f"{name}.py", place / f"test_{name}.py"
     if taken := [str(file) for file in (component, test) if file.exists()]:
         raise UserError(f"{', '.join(taken)} exists already; remove it or choose another name or folder")
-    cls = "".join(part.capitalize() for part in name.split("_"))
+    cls, kit = ("".join(part.capitalize() for part in words.split("_")) for words in (name, kind))
     template = _FORMULA if kind == "encoder" else _TEST
     texts = {
         component: _component(kind, name, cls),
-        test: template.substitute(kind=kind, name=name, cls=cls, kit=f"{kind.capitalize()}Conformance"),
+        test: template.substitute(kind=kind, name=name, cls=cls, kit=f"{kit}Conformance"),
     }
     try:
         place.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,9 @@ def test_an_evaluation_declares_what_it_runs(
     few: dict[str, Any] = {
         key: 2 for key in ("draws", "judging_draws") if key in evaluations.get(name).parameters.model_fields
     }
-    kit = type("Kit", (EvaluationConformance,), {"component": name, "parameters": {**few, **parameters}})()
+    events = evaluations.declaration(name).traits.takes == "events"
+    facts = {"component": name, "parameters": {**few, **parameters}, "events": events}
+    kit = type("Kit", (EvaluationConformance,), facts)()
     evaluation = kit.build()
     declared = set(evaluation.components())
     with monkeypatch.context() as patch:

@@ -22,6 +22,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "corruptions": {"types": ["gaussian_noise", "fog"], "severities": [1, 3], "timesteps": "auto"},
     "diagnostics": {"eps": 0.1, "steps": 2, "queries": 5},
     "epsilon_curve": {"eps": [0.05], "tier": "quick"},
+    "event_corruptions": {"types": "frames", "severities": [1, 3]},
     "graz_ensemble": {"eps": ALL_FALL, "attack": "fgsm"},
     "hardware_faults": {"faults": ["random"], "rates": [0.01, 0.1]},
     "pgd": {"steps": 3},

@@ -171,6 +171,7 @@ def test_verify_tells_what_was_changed(rbsnn: RunCommand, suite: Path, tmp_path:
 
 
 KINDS = ["encoders", "backbones", "evaluations", "datasets", "recipes", "suites", "attacks", "corruptions"]
+KINDS += ["event_corruptions"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -32,7 +32,7 @@ def test_new_files_pass_their_own_tests(written: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(written)]
     done = subprocess.run(command, cwd=written, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    kits = {kind: getattr(testing, f"{kind.capitalize()}Conformance") for kind in TEMPLATES}
+    kits = {kind: getattr(testing, f"{kind.title().replace('_', '')}Conformance") for kind in TEMPLATES}
     checks = sum(name.startswith("test_") for kit in kits.values() for name in dir(kit))
     assert f"{checks + 1} passed" in done.stdout  # and the encoder's formula
 
