@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -29,15 +30,44 @@ def show_sections(found: Sequence[Section], heading: str) -> RenderableType:
     parts: list[RenderableType] = []
     for section in found:
         title = visible(section.title or heading)
-        parts.append(Text(f"\n{title}", style="bold") if section.grid is None else _grid(section.grid, title))
+        parts.append(Text(f"\n{title}", style="bold") if section.grid is None else _Folded(section.grid, title))
         parts += [Text(f"· {visible(line)}", style="dim" if section.grid else "") for line in section.lines]
     return Group(*parts)
 
 
-def _grid(grid: Grid, title: str) -> RichTable:
-    shown = RichTable(title=Text(title, style="bold"), title_justify="left", header_style="bold")
-    for index, heading in enumerate(grid.headings):
-        shown.add_column(Text(visible(heading)), justify="left" if index == 0 else "right", overflow="fold")
-    for row in grid.rows:
-        shown.add_row(*(Text(visible(text)) for text in row))
-    return shown
+class _Folded:
+    """A grid as one table; on a narrow screen several, below each other, each with the first column."""
+
+    def __init__(self, grid: Grid, title: str) -> None:
+        self.grid, self.title = grid, title
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for number, columns in enumerate(self._parts(options.max_width)):
+            yield self._table(columns, self.title if number == 0 else None)
+
+    def _parts(self, room: int) -> Iterator[list[int]]:
+        """The columns of each table; one at least beside the first, however narrow the screen is."""
+        first, *others = (self._width(column) for column in range(len(self.grid.headings)))
+        columns, taken = [0], first + 1
+        for column, width in enumerate(others, 1):
+            if len(columns) > 1 and taken + width > room:
+                yield columns
+                columns, taken = [0], first + 1
+            columns.append(column)
+            taken += width
+        yield columns
+
+    def _width(self, column: int) -> int:
+        """What a column needs, with its line and its margins; headings fold between words."""
+        words = [*visible(self.grid.headings[column]).split(), *(visible(row[column]) for row in self.grid.rows)]
+        return max((cell_len(word) for word in words), default=0) + 3
+
+    def _table(self, columns: Sequence[int], title: str | None) -> RichTable:
+        heading = None if title is None else Text(title, style="bold")
+        shown = RichTable(title=heading, title_justify="left", header_style="bold")
+        for column in columns:
+            text = Text(visible(self.grid.headings[column]))
+            shown.add_column(text, justify="left" if column == 0 else "right", overflow="fold")
+        for row in self.grid.rows:
+            shown.add_row(*(Text(visible(row[column])) for column in columns))
+        return shown

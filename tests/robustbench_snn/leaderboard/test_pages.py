@@ -5,10 +5,14 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.pages import render_html, render_markdown, render_terminal
+from robustbench_snn.leaderboard.pages.grid import Grid
+from robustbench_snn.leaderboard.pages.sections import Section
+from robustbench_snn.leaderboard.pages.terminal import show_sections
 from robustbench_snn.leaderboard.spread import spread
 from robustbench_snn.leaderboard.statistics import wilson
 from robustbench_snn.leaderboard.table import Measure
@@ -87,3 +91,18 @@ def test_a_row_from_elsewhere_says_so() -> None:
 def test_names_are_escaped_in_html(tmp_path: Path) -> None:
     folder = publish(table(row("<script>alert(1)</script>")), outcomes(), tmp_path)
     assert "<script>" not in (folder / "leaderboard.html").read_text()
+
+
+@pytest.mark.parametrize("width", [24, 40, 80, 400])
+def test_a_wide_grid_folds_into_tables_that_fit(width: int) -> None:
+    """Every cell is shown whole, once, and the first column in each table."""
+    grid = Grid(("model", *(f"measure {n}" for n in range(20))), (("one", *(f"{n}.25 [0, 1]" for n in range(20))),))
+    console = Console(file=StringIO(), width=width, record=True)
+    console.print(show_sections([Section("", grid)], "heading"))
+    text = console.export_text()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert [text.count(f" {n}.25 [0, 1] ") for n in range(20)] == [1] * 20
+    assert text.count("heading") == 1
+    tables = text.count("┏")
+    assert text.count(" one ") == text.count(" model ") == tables
+    assert (tables == 1) == (width == 400)

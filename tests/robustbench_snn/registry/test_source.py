@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import multiprocessing
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from robustbench_snn.registry import attacks, encoders
+from robustbench_snn.registry import KINDS, attacks, encoders, load_plugin
 
 ROOT = Path(__file__).resolve().parents[3]
 DISTRIBUTION = ROOT / "tests" / "plugin_distribution" / "src" / "rbsnn_example_plugin"
@@ -27,18 +25,21 @@ def mine(images, random, strength: float):
 
 
 def source(name: str, kind: str, plugin: Path | None, *places: Path) -> Mapping[str, str]:
-    """Source of a component as a process of its own finds it."""
-    code = (
-        "import json, sys\nfrom robustbench_snn.registry import KINDS, load_plugin\n"
-        "if sys.argv[3]: load_plugin(sys.argv[3])\n"
-        "print(json.dumps(dict(KINDS[sys.argv[1]].get(sys.argv[2]).source)))"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*places, ROOT))), "OMP_NUM_THREADS": "1"}
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # two versions within a second would be taken for one
-    command = [sys.executable, "-c", code, kind, name, str(plugin or "")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    found: Mapping[str, str] = json.loads(done.stdout)
+    """Source of a component as a process of its own finds it, which has imported no plug-in yet."""
+    receiver, sender = multiprocessing.get_context("fork").Pipe(duplex=False)
+
+    def find() -> None:
+        sys.dont_write_bytecode = True  # two versions within a second would be taken for one
+        sys.path[:0] = map(str, places)
+        if plugin:
+            load_plugin(str(plugin))
+        sender.send(dict(KINDS[kind].get(name).source))
+
+    child = multiprocessing.get_context("fork").Process(target=find)
+    child.start()
+    child.join(300)
+    assert child.exitcode == 0
+    found: Mapping[str, str] = receiver.recv()
     return found
 
 
