@@ -1,7 +1,8 @@
 # Everything happens in a local virtual environment; nothing but Python >= 3.11 and make is needed.
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 2
+# One more than two cores have: some tests wait, for Slurm and browsers.
+JOBS ?= 3
 BIN := $(VENV)/bin
 # Frost needs this package's photographs, and none of the code that it would otherwise bring along.
 TEXTURES := $(BIN)/python -m pip install --quiet --no-deps imagecorruptions-imaug==1.1.5
@@ -16,7 +17,7 @@ quickstart: $(VENV)/.installed  ## install and take the quickstart suite to a dr
 	$(BIN)/rbsnn run suites/quickstart.yaml --draft --jobs 2
 
 test: $(VENV)/.installed-test  ## install and run all tests that this machine can run
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev  ## style, types, and who may import whom
 	$(BIN)/ruff check .
