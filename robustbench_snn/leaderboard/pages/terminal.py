@@ -43,7 +43,7 @@ class _Folded:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for number, columns in enumerate(self._parts(options.max_width)):
-            yield self._table(columns, self.title if number == 0 else None)
+            yield self._table(columns, self.title if number == 0 else None, options.max_width)
 
     def _parts(self, room: int) -> Iterator[list[int]]:
         """The columns of each table; one at least beside the first, however narrow the screen is."""
@@ -62,12 +62,13 @@ class _Folded:
         words = [*visible(self.grid.headings[column]).split(), *(visible(row[column]) for row in self.grid.rows)]
         return max((cell_len(word) for word in words), default=0) + 3
 
-    def _table(self, columns: Sequence[int], title: str | None) -> RichTable:
+    def _table(self, columns: Sequence[int], title: str | None, room: int) -> RichTable:
         heading = None if title is None else Text(title, style="bold")
         shown = RichTable(title=heading, title_justify="left", header_style="bold")
         for column in columns:
             text = Text(visible(self.grid.headings[column]))
-            shown.add_column(text, justify="left" if column == 0 else "right", overflow="fold")
+            least = min(self._width(column) - 3, room // 2 - 4)  # else wide neighbours would break its words
+            shown.add_column(text, justify="left" if column == 0 else "right", overflow="fold", min_width=least)
         for row in self.grid.rows:
             shown.add_row(*(Text(visible(row[column])) for column in columns))
         return shown
