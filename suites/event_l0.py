@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, ClassVar
 
+import numpy as np
 import torch
-from pydantic import Field
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt
 
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.evaluation.correctness import tie_flags
-from robustbench_snn.event_attack.attacking import AttackName, EventAttack, attack_events
+from robustbench_snn.event_attack.attacking import Attacked, AttackName, EventAttack, attack_events
 from robustbench_snn.event_attack.event_set import NONE
 from robustbench_snn.event_attack.space import Space, Values
 from robustbench_snn.parameters import Count
@@ -40,6 +42,7 @@ class EventL0(Evaluation):
         cap: of SDA: a sample with more selected changes than this, before they are reduced, is given up; no bound if
             None, as in the authors' code.
         estimator: the backward pass used.
+        keep_images: adversarial frames to keep, of the first so many samples.
     """
 
     table_metrics: ClassVar[Mapping[str, str]] = {
@@ -58,6 +61,7 @@ class EventL0(Evaluation):
     candidates: Count = 10
     cap: Count | None = None
     estimator: EstimatorSpec = TRAINING
+    keep_images: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         self.budgets = sorted(set(self.budgets))
@@ -74,7 +78,7 @@ class EventL0(Evaluation):
             estimator=self.estimator,
         )
         with subject.target.frozen():
-            found = attack_events(subject, attack)
+            found = attack_events(subject, attack, self.keep_images)
         rows = torch.stack([found.withstands(budget) for budget in self.budgets])
         fooled = found.clean & (found.changes != NONE)
         clean = float(found.clean.double().mean())
@@ -107,4 +111,14 @@ class EventL0(Evaluation):
                 "accuracies": [clean, *curve.values()],
             },
             flags=tie_flags(found.tied),
+            arrays=self._kept(subject, found),
         )
+
+    def _kept(self, subject: Subject, found: Attacked) -> dict[str, NDArray[np.float32]]:
+        """Clean and adversarial frames of the first samples, those that nothing fools as they are."""
+        kept = torch.arange(min(self.keep_images, len(subject.samples)))
+        if not len(kept):
+            return {}
+        clean = Space(self.values).frames(subject.samples.images(kept))
+        adversarial = [found.frames.get(position, clean[position]) for position in kept.tolist()]
+        return {"clean": clean.numpy(), "adversarial": torch.stack(adversarial).numpy()}

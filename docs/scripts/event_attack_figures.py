@@ -16,13 +16,13 @@ from torch import Tensor
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.event.colours import coloured
 from robustbench_snn.event_attack.attacking import Attacked, AttackName, EventAttack, attack_batch, attack_events
 from robustbench_snn.execution.rebuild import rebuild
 from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.pipeline import run_plan
 from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import make_plan
-from robustbench_snn.plotting.events import coloured
 from robustbench_snn.plotting.saving import save_figure
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.store import Store
@@ -92,7 +92,7 @@ def draw(rows: dict[str, Tensor], found: dict[AttackName, Attacked]) -> Figure:
 
 
 def _show(panel: Axes, counts: Tensor, most: float) -> None:
-    panel.imshow(coloured(counts, most), interpolation="nearest")
+    panel.imshow(coloured(counts, most).movedim(0, -1).numpy(), interpolation="nearest")
     panel.set_xticks([])
     panel.set_yticks([])
 

@@ -14,7 +14,8 @@ from robustbench_snn.corruption.event_contract import ALL
 from robustbench_snn.corruption.event_samples import CorruptedEvents
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.dataset.samples import Samples
-from robustbench_snn.plotting.events import coloured, draw_event_frames
+from robustbench_snn.event.colours import coloured
+from robustbench_snn.plotting.events import draw_event_frames
 from robustbench_snn.plotting.saving import save_figure
 
 FOLDER = Path(__file__).resolve().parents[1] / "figures"
@@ -46,7 +47,7 @@ def draw_corruptions(samples: Samples) -> Figure:
         made = [CorruptedEvents(samples, name, severity, seed=0).images(where)[0].sum(0) for severity in SHOWN]
         titles = ["clean", *(f"severity {severity}" for severity in SHOWN)]
         for panel, counts, title in zip(panels[number], [clean, *made], titles, strict=True):
-            panel.imshow(coloured(counts, most), interpolation="nearest")
+            panel.imshow(coloured(counts, most).movedim(0, -1).numpy(), interpolation="nearest")
             panel.set_xticks([])
             panel.set_yticks([])
             panel.set_title("" if number else title, fontsize="small")

@@ -172,6 +172,8 @@ def attack(
         drawn["breakdown"] = pictures.draw_breakdown(found.details["stages"])
     if found.details.get("curve"):
         drawn["curve"] = pictures.draw_curve(found.details["curve"])
+    if found.details.get("changes"):
+        drawn["curve"] = pictures.draw_changes(found.details["changes"], found.details["accuracies"])
     arrays = records.arrays(found.key)
     if {"clean", "adversarial"} <= set(arrays):
         clean, adversarial = arrays["clean"], arrays["adversarial"]

@@ -67,6 +67,7 @@ class Attacked:
         queries: forward passes, int64.
         gradients: backward passes, int64.
         tied: wrong by a tie alone, on the frames that fool; bool.
+        frames: adversarial frames (F, 2, H, W) by position, where they were to be kept and the model was right before.
     """
 
     clean: Tensor
@@ -74,6 +75,7 @@ class Attacked:
     queries: Tensor
     gradients: Tensor
     tied: Tensor
+    frames: dict[int, Tensor] = field(default_factory=dict)
 
     def withstands(self, budget: int) -> Tensor:
         """Whether more than so many changes are needed, bool (N,)."""
@@ -106,8 +108,13 @@ def attack_batch(subject: Subject, batch: Batch, attack: EventAttack) -> EventSe
     return active
 
 
-def attack_events(subject: Subject, attack: EventAttack) -> Attacked:
+def attack_events(subject: Subject, attack: EventAttack, keep: int = 0) -> Attacked:
     """Attacks all samples that the model is right about, and examines what fools it.
+
+    Args:
+        subject: model and samples.
+        attack: what to do.
+        keep: of how many samples, the first ones, adversarial frames are kept.
 
     Raises:
         UserError: of a stochastic model.
@@ -142,6 +149,9 @@ def attack_events(subject: Subject, attack: EventAttack) -> Attacked:
             for name in ("changes", "queries", "gradients"):
                 getattr(found, name)[part.positions] = getattr(active, name).cpu()
             found.tied[part.positions] = examined(active, part, judge, subject.batch_size)
+            for row, position in enumerate(part.positions.tolist()):
+                if position < keep:
+                    found.frames[position] = active.best[row].cpu()
         done += len(batch)
         subject.progress(done, count)
     return found

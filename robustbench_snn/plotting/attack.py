@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robustbench_snn.errors import UserError
+from robustbench_snn.event.colours import attacked
 from robustbench_snn.model.target import Target
 from robustbench_snn.spikes.distance import Recorded, SpikeDistance
 from robustbench_snn.spikes.recording import watched
@@ -22,21 +23,26 @@ Images = NDArray[np.float32]
 def draw_images(clean: Images, adversarial: Images, *, rows: int = 6) -> Figure:
     """Clean image, adversarial image and their difference, amplified until its largest value is visible.
 
+    Event frames are shown added up, with the changed events for a difference.
+
     Args:
-        clean: (M, C, H, W) in [0, 1].
+        clean: (M, C, H, W) in [0, 1], or event frames (M, F, 2, H, W).
         adversarial: the same shape.
         rows: how many of them.
     """
     count = min(rows, len(clean))
+    events = clean.ndim == 5
+    if events:
+        pair = torch.from_numpy(clean[:count]), torch.from_numpy(adversarial[:count])
+        clean, adversarial, changed = (part.numpy() for part in attacked(*pair))
     figure = Figure(figsize=(6.0, 2.0 * count), layout="constrained")
     axes = figure.subplots(count, 3, squeeze=False)
     for row in range(count):
         delta = adversarial[row] - clean[row]
         largest = float(np.abs(delta).max()) or 1.0
-        titles = ("clean", "adversarial", f"difference x {0.5 / largest:.0f}")
-        for axis, image, title in zip(
-            axes[row], (clean[row], adversarial[row], 0.5 + delta * 0.5 / largest), titles, strict=True
-        ):
+        titles = ("clean", "adversarial", "changed events" if events else f"difference x {0.5 / largest:.0f}")
+        last = changed[row] if events else 0.5 + delta * 0.5 / largest
+        for axis, image, title in zip(axes[row], (clean[row], adversarial[row], last), titles, strict=True):
             shown = image[0] if len(image) == 1 else np.moveaxis(image[:3], 0, -1)
             axis.imshow(np.clip(shown, 0.0, 1.0), cmap="gray", vmin=0.0, vmax=1.0)
             axis.set_title(title, fontsize=8)
@@ -84,6 +90,17 @@ def draw_curve(points: Sequence[Mapping[str, float]]) -> Figure:
     axis = figure.subplots()
     axis.plot([p["eps"] for p in points], [100.0 * p["accuracy"] for p in points], marker="o")
     axis.set(xlabel="eps, in pixel units", ylabel="robust accuracy, %", ylim=(0.0, 101.0))
+    axis.grid(alpha=0.3)
+    return figure
+
+
+def draw_changes(changes: Sequence[int], accuracies: Sequence[float]) -> Figure:
+    """Robust accuracy over the number of changed events, from an ``event_l0`` record."""
+    figure = Figure(figsize=(5.0, 3.5), layout="constrained")
+    axis = figure.subplots()
+    axis.step(changes, [100.0 * accuracy for accuracy in accuracies], where="post", marker="o")
+    axis.set_xscale("symlog", linthresh=1.0)
+    axis.set(xlabel="changed events", ylabel="robust accuracy, %", ylim=(0.0, 101.0))
     axis.grid(alpha=0.3)
     return figure
 

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-
-def coloured(counts: Tensor, most: float) -> npt.NDArray[np.float32]:
-    """Counts (2, H, W) as colours (H, W, 3) on white: ON takes green and blue away, OFF takes red and green.
-
-    Args:
-        counts: events by polarity and pixel, ON before OFF.
-        most: the count of full colour.
-    """
-    on, off = (counts.to(torch.float32) / max(most, 1.0)).clamp(0.0, 1.0)
-    return torch.stack([1.0 - off, (1.0 - on) * (1.0 - off), 1.0 - on], -1).numpy()
+from robustbench_snn.event.colours import coloured
 
 
 def draw_event_frames(samples: Mapping[str, Tensor]) -> Figure:
@@ -47,8 +35,8 @@ def draw_event_frames(samples: Mapping[str, Tensor]) -> Figure:
     return figure
 
 
-def _show(panel: Axes, colours: npt.NDArray[np.float32], title: str) -> None:
-    panel.imshow(colours, interpolation="nearest")
+def _show(panel: Axes, colours: Tensor, title: str) -> None:
+    panel.imshow(colours.movedim(0, -1).numpy(), interpolation="nearest")
     panel.set_xticks([])
     panel.set_yticks([])
     panel.set_title(title, fontsize="small")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
+from robustbench_snn.corruption.event_samples import CorruptedEvents
 from robustbench_snn.corruption.samples import CorruptedSamples
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
+from robustbench_snn.event.colours import coloured
 from robustbench_snn.leaderboard.table import Table
 from robustbench_snn.publishing.png import png
-from robustbench_snn.registry import corruptions
+from robustbench_snn.registry import corruptions, event_corruptions
+from robustbench_snn.registry.registry import Registry
+
+_KINDS: Mapping[str, Registry[Any, Any]] = {"corruptions": corruptions, "event_corruptions": event_corruptions}
+"""Registries by their own name, which is that of the evaluation too."""
 
 KINDS = 6
 """Corruptions shown of one table at most, taken evenly from all of its own."""
@@ -21,38 +28,41 @@ SHOWN = (1, 3, 5)
 """Severities."""
 
 
-def corrupted_names(table: Table) -> tuple[str, ...]:
-    """The corruptions whose pictures stand for those that the table's evaluations generate.
+def corrupted_names(table: Table) -> tuple[tuple[str, str], ...]:
+    """Kind and name of the corruptions whose pictures stand for those that the table's evaluations generate.
 
     Raises:
         UserError: if there are none.
     """
-    names: dict[str, None] = {}
+    found: dict[tuple[str, str], None] = {}
     for evaluation in table.protocol.get("evaluations", ()):
-        if evaluation.get("name") == "corruptions":
+        if evaluation.get("name") in _KINDS:
             for component, (version, *_) in evaluation.get("components", {}).items():
                 kind, _, name = component.partition("/")
-                if kind == "corruptions" and name in corruptions and _version(name) == version:
-                    names[name] = None
-    if not names:
-        raise UserError("no evaluation of this table corrupts images in a way that this program knows")
-    step = max(1, -(-len(names) // KINDS))
-    return tuple(names)[::step]
+                known = _KINDS.get(kind)
+                if known is not None and name in known and known.get(name).declaration.version == version:
+                    found[kind, name] = None
+    if not found:
+        raise UserError("no evaluation of this table corrupts samples in a way that this program knows")
+    step = max(1, -(-len(found) // KINDS))
+    return tuple(found)[::step]
 
 
 def corrupted_pictures(table: Table, sample: Samples) -> Iterator[tuple[str, bytes]]:
-    """Corruption and PNG: a sample clean, then by severity, as an evaluation generates it.
+    """Corruption and PNG: a sample clean, then by severity, as an evaluation generates it; event frames added up.
 
     Args:
         table: whose protocol names the corruptions and their seed.
         sample: one sample of the table.
     """
-    where = torch.tensor([0])
-    clean = sample.images(where).numpy()
-    for name in corrupted_names(table):
-        sets = [CorruptedSamples(sample, name, severity, table.protocol["seed"]) for severity in SHOWN]
-        yield name, png([np.concatenate([clean, *(found.images(where).numpy() for found in sets)])], gap=1)
-
-
-def _version(name: str) -> int:
-    return corruptions.get(name).declaration.version
+    where, seed = torch.tensor([0]), table.protocol["seed"]
+    clean = sample.images(where)
+    for kind, name in corrupted_names(table):
+        if kind == "corruptions":
+            sets: list[Samples] = [CorruptedSamples(sample, name, severity, seed) for severity in SHOWN]
+            images = [clean, *(found.images(where) for found in sets)]
+        else:
+            sets = [CorruptedEvents(sample, name, severity, seed) for severity in SHOWN]
+            counts = [frames.sum(-4) for frames in (clean, *(found.images(where) for found in sets))]
+            images = [coloured(each, float(counts[0].max())) for each in counts]
+        yield name, png([np.concatenate([image.numpy() for image in images])], gap=1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
+from robustbench_snn.event.colours import attacked
 from robustbench_snn.leaderboard.table import Row
 from robustbench_snn.publishing.png import png
 from robustbench_snn.publishing.version_page import Published
@@ -37,8 +39,13 @@ def pictures(store: Store, one: Published, row: Row) -> Mapping[str, bytes]:
 
 
 def _png(clean: Column, adversarial: Column) -> bytes:
-    """Three rows of images (N, C, H, W) in [0, 1]: clean, attacked, and the change around grey, made visible."""
+    """Three rows of images (N, C, H, W) in [0, 1]: clean, attacked, and the change around grey, made visible.
+
+    Event frames (N, F, 2, H, W) are shown added up, and the changed events in the third row.
+    """
     clean, adversarial = clean[:MOST], adversarial[:MOST]
+    if clean.ndim == 5:
+        return png([part.numpy() for part in attacked(torch.from_numpy(clean), torch.from_numpy(adversarial))], gap=1)
     change = adversarial - clean
     largest = float(np.abs(change).max()) or 1.0
     return png([clean, adversarial, 0.5 + change / (2 * largest)])

@@ -61,6 +61,18 @@ def test_the_curve_is_read_off_the_fewest_changes(target: Target) -> None:
     assert heights[0] == outcome.metrics["clean_accuracy"] == 0.75
 
 
+def test_frames_are_kept_of_the_first_samples(target: Target) -> None:
+    """Those that the model is wrong about anyway, and those that nothing fools, as they are."""
+    outcome = run("event_l0", target, budgets=[2, 5], keep_images=6)
+    clean, adversarial = (torch.from_numpy(outcome.arrays[name]) for name in ("clean", "adversarial"))
+    assert torch.equal(clean, samples_for(target, 16, wrong=4).images(torch.arange(6)))
+    changed = (adversarial - clean).abs().flatten(1).sum(1)
+    claimed = torch.from_numpy(outcome.columns["changes"][:6])
+    assert torch.equal(changed[:4], torch.zeros(4))
+    assert torch.equal(changed[claimed.isfinite()].double(), claimed[claimed.isfinite()])
+    assert not run("event_l0", target, budgets=[2, 5]).arrays
+
+
 def test_binary_frames_have_a_clean_accuracy_of_their_own(target: Target) -> None:
     samples = samples_for(target, 16, wrong=4)
     outcome = run("event_l0", target, values="binary", attack="random")

@@ -16,16 +16,22 @@ from PIL import Image
 from robustbench_snn import corrupt
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
+from robustbench_snn.event.colours import coloured
+from robustbench_snn.execution import RunSettings
 from robustbench_snn.execution.rebuild import rebuild
 from robustbench_snn.leaderboard.versions import load_table
+from robustbench_snn.pipeline import run_plan
+from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.publishing import first_sample, gallery
 from robustbench_snn.publishing.gallery import Gallery
 from robustbench_snn.publishing.site import site_files
 from robustbench_snn.publishing.writing import write_files
 from robustbench_snn.reported import load_reported
+from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.store import Store
 from tests.robustbench_snn.leaderboard.conftest import Place
 from tests.robustbench_snn.publishing.parsed import parse
+from tests.tiny_suite import TINY
 
 TABLE = "tiny/v1.0/index.html"
 
@@ -157,3 +163,35 @@ def test_another_dataset_of_the_same_name_is_not_drawn(
     assert "No pictures of corruptions: the dataset digits as it is loaded here is not the table's" in (
         parse(site(pictured, made, tmp_path / "site") / TABLE).text
     )
+
+
+@pytest.mark.slow
+def test_events_are_drawn_added_up_in_colours(tmp_path: Path) -> None:
+    written = TINY | {
+        "dataset": {"name": "digits_events", "limit": 8, "train_limit": 32},
+        "backbone": {"spikformer": {"depth": 1, "width": 128, "heads": 4, "pooling": "1110"}},
+        "models": [{"name": "frames", "encoder": "events"}],
+        "evaluations": [
+            "clean",
+            {"event_corruptions": {"types": ["polarity_flip", "time_jitter"], "severities": [5]}},
+            {"event_l0": {"budgets": [2, 10], "steps": 2, "keep_images": 2}},
+        ],
+    }
+    spec = parse_suite(written, "suite.yaml")
+    dataset = load_dataset(spec.dataset.name, **spec.dataset.parameters)
+    store, results = tmp_path / "runs", tmp_path / "results"
+    run_plan(make_plan(spec, dataset), store, results, RunSettings(), mode="publish")
+    made = Gallery(Store(store))
+    folder = tmp_path / "site"
+    write_files(dict(site_files(results, made)), folder)
+    assert not [line for line in made.missing if "spikes" not in line]
+
+    flipped = np.asarray(Image.open(folder / "tiny/v1.0/corrupted-1.png"))[2::4, 2::4] / 255
+    frames = dataset.test.images(torch.tensor([0])).sum(1)
+    most = float(frames.max())
+    assert flipped.shape == (16, 4 * 17 - 1, 3)
+    assert np.abs(flipped[:, :16] - coloured(frames[0], most).movedim(0, -1).numpy()).max() < 0.003
+    mixed = np.asarray(Image.open(folder / "tiny/v1.0/corrupted-2.png"))
+    assert mixed.shape == (64, 4 * 68 - 4, 3)
+    attacked = np.asarray(Image.open(folder / "tiny/v1.0/entries/frames-pictures-3.png"))
+    assert attacked.shape[0] == 3 * 64
