@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.execution import RunSettings
+from robustbench_snn.model.building import build_classifier
+from robustbench_snn.model.task import Task
 from robustbench_snn.pipeline import run_plan
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.registry.spec import component_spec
+from robustbench_snn.spec.entry import ClassifierEntry
 from robustbench_snn.spec.files import load_suite, parse_suite
 from robustbench_snn.training import resolve_recipe
 from tests.event_files import write_cifar10_dvs
@@ -80,6 +84,19 @@ def test_every_cell_of_the_suite_of_recorded_events_runs(tmp_path: Path, monkeyp
     assert "root" not in parameters  # people name it by the environment
     small = {"frames": 2, "size": 16, "limit": 2, "train_limit": 8}
     run_all("cifar10-dvs", {"cifar10_dvs": {**parameters, **small}}, tmp_path)
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_its_models_take_two_polarities_at_the_sizes_of_event_cameras(side: int) -> None:
+    sizes: dict[str, Any] = {"channels": 2, "height": side, "width": side, "classes": 10}
+    task = Task(**sizes, timesteps=2, mean=(0.0, 0.0), std=(1.0, 1.0), frames=2)
+    for entry in load_suite("cifar10-dvs").entries():
+        assert isinstance(entry, ClassifierEntry)
+        model = build_classifier(entry.encoder, entry.backbone, task).eval()
+        with torch.no_grad():
+            answers = model(torch.ones(2, 2, 2, side, side))
+        assert answers.shape == (2, 10)
+        assert answers.isfinite().all()
 
 
 def run_all(name: str, dataset: dict[str, Any], tmp_path: Path) -> None:
