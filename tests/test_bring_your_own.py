@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from torch import nn
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.flags import FLAGS
+from tests.forked import run_forked
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/bring-your-own.md").read_text()
@@ -58,15 +57,8 @@ def test_the_suite_runs(tmp_path: Path) -> None:
     (tmp_path / "my_models.py").write_text(plugin)
     (tmp_path / "mine.yaml").write_text(suite)
     (command,) = re.findall(r"^rbsnn (.*)$", PAGE, re.MULTILINE)
-    done = subprocess.run(
-        [sys.executable, "-m", "robustbench_snn.cli", *command.split()],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = run_forked(command.split(), tmp_path, environment, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "mine" in done.stdout
 

@@ -1,17 +1,15 @@
-"""Running the command in a process of its own, as a user does."""
+"""Running the command in a process of its own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.fixture_types import RunCommand
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.forked import ROOT, run_forked
 
 
 @pytest.fixture
@@ -19,14 +17,7 @@ def rbsnn(tmp_path: Path) -> RunCommand:
     """Runs ``rbsnn`` in the test's folder; returns what ``subprocess.run`` does."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "robustbench_snn.cli", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        return run_forked(arguments, tmp_path, {**os.environ, **own, **environment})
 
     return run
