@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
-from robustbench_snn.registry import KINDS, attacks, encoders, load_plugin
+from robustbench_snn.registry import attacks, encoders
+from tests.forked import server
 
 ROOT = Path(__file__).resolve().parents[3]
 DISTRIBUTION = ROOT / "tests" / "plugin_distribution" / "src" / "rbsnn_example_plugin"
@@ -25,22 +26,24 @@ def mine(images, random, strength: float):
 
 
 def source(name: str, kind: str, plugin: Path | None, *places: Path) -> Mapping[str, str]:
-    """Source of a component as a process of its own finds it, which has imported no plug-in yet."""
-    receiver, sender = multiprocessing.get_context("fork").Pipe(duplex=False)
-
-    def find() -> None:
-        sys.dont_write_bytecode = True  # two versions within a second would be taken for one
-        sys.path[:0] = map(str, places)
-        if plugin:
-            load_plugin(str(plugin))
-        sender.send(dict(KINDS[kind].get(name).source))
-
-    child = multiprocessing.get_context("fork").Process(target=find)
+    """Source of a component as a process of its own finds it, which has imported nothing of ours yet."""
+    receiver, sender = server().Pipe(duplex=False)
+    child = server().Process(target=_find, args=(sender, name, kind, plugin, [str(place) for place in places]))
     child.start()
     child.join(300)
     assert child.exitcode == 0
     found: Mapping[str, str] = receiver.recv()
     return found
+
+
+def _find(sender: Connection, name: str, kind: str, plugin: Path | None, places: list[str]) -> None:
+    sys.dont_write_bytecode = True  # two versions within a second would be taken for one
+    sys.path[:0] = places
+    from robustbench_snn.registry import KINDS, load_plugin
+
+    if plugin:
+        load_plugin(str(plugin))
+    sender.send(dict(KINDS[kind].get(name).source))
 
 
 @pytest.fixture
