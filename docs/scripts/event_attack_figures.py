@@ -23,7 +23,6 @@ from robustbench_snn.execution.settings import RunSettings
 from robustbench_snn.pipeline import run_plan
 from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import make_plan
-from robustbench_snn.plotting.saving import save_figure
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.store import Store
 
@@ -98,7 +97,7 @@ def _show(panel: Axes, counts: Tensor, most: float) -> None:
 
 
 def main() -> None:
-    """Prints the curves, and writes docs/figures/event_l0.png and .svg."""
+    """Prints the curves, and writes docs/figures/event_l0.png."""
     of = subject()
     found: dict[AttackName, Attacked] = {}
     for name in get_args(AttackName):
@@ -115,8 +114,7 @@ def main() -> None:
             f"backward {one.gradients[one.clean].double().mean():.1f} a sample, {took:.0f} s of processor time",
         )
     rows = example(of, found["sda"], EventAttack(BUDGETS))
-    for path in save_figure(draw(rows, found), FIGURES / "event_l0"):
-        print(path)
+    draw(rows, found).savefig(FIGURES / "event_l0.png", dpi=150)
 
 
 if __name__ == "__main__":

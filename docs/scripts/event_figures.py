@@ -16,14 +16,13 @@ from robustbench_snn.dataset import load_dataset
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.event.colours import coloured
 from robustbench_snn.plotting.events import draw_event_frames
-from robustbench_snn.plotting.saving import save_figure
 
 FOLDER = Path(__file__).resolve().parents[1] / "figures"
 SHOWN = (1, 3, 5)
 
 
 def main() -> None:
-    """Writes docs/figures/digits_events and docs/figures/event_corruptions, as PNG and SVG."""
+    """Writes docs/figures/digits_events.png and docs/figures/event_corruptions.png."""
     samples = load_dataset("digits_events", limit=3).test
     frames = samples.images(torch.arange(3))
     titles = [f"digit {label}" for label in samples.labels.tolist()]
@@ -32,8 +31,7 @@ def main() -> None:
         "event_corruptions": draw_corruptions(samples),
     }
     for name, figure in figures.items():
-        for path in save_figure(figure, FOLDER / name):
-            print(path)
+        figure.savefig(FOLDER / f"{name}.png", dpi=150)
 
 
 def draw_corruptions(samples: Samples) -> Figure:
