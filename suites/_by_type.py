@@ -15,6 +15,7 @@ from robustbench_snn.corruption.outcome import corruption_metrics
 from robustbench_snn.corruption.scores import Reference
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.registry.registry import Registry
 from robustbench_snn.timesteps.sweep import Sweep, as_trained
 
 if TYPE_CHECKING:
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
 
 Severity = Annotated[int, Field(ge=1, le=5)]
 CLEAN = Condition()
+
+
+def names_of(types: Sequence[str] | str, sets: Mapping[str, Sequence[str]], known: Registry[Any, Any]) -> list[str]:
+    """The names that a suite file's ``types`` stands for, each once.
+
+    Args:
+        types: names, or the name of a set.
+        sets: names by set.
+        known: where they are registered.
+
+    Raises:
+        UserError: if a name is unknown.
+    """
+    names = list(sets[types]) if isinstance(types, str) else list(dict.fromkeys(types))
+    for name in names:
+        known.declaration(name)
+    return names
 
 
 def cells_by_type(parameters: Mapping[str, Any], names: Sequence[str]) -> list[Mapping[str, Any]]:

@@ -24,7 +24,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Count
 from robustbench_snn.registry import corruptions
-from robustbench_snn.suites._by_type import Severity, cells_by_type, scores_of_all, shares_by_type
+from robustbench_snn.suites._by_type import Severity, cells_by_type, names_of, scores_of_all, shares_by_type
 from robustbench_snn.timesteps.sweep import Sweep, as_trained, overruns, plan_sweep, trained_timesteps
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Corruptions(Evaluation):
     draws: Count = 5
 
     def __post_init__(self) -> None:
-        self.names = type_names(self.types)
+        self.names = names_of(self.types, SETS, corruptions)
         self.severities = sorted(set(self.severities))
         self.set: PublishedCorruptions | None = None
         if (self.source == "published") != (self.root is not None):
@@ -104,7 +104,7 @@ class Corruptions(Evaluation):
     @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """One cell a type."""
-        return cells_by_type(parameters, type_names(parameters.get("types", "standard")))
+        return cells_by_type(parameters, names_of(parameters.get("types", "standard"), SETS, corruptions))
 
     @classmethod
     def combine(cls, parts: Sequence[Record]) -> Mapping[str, float]:
@@ -155,18 +155,3 @@ class Corruptions(Evaluation):
         everything = torch.stack(list(shares.values())).double().mean((0, 2)).tolist()
         metrics = {f"accuracy_T{steps}": share for steps, share in zip(sweep.timesteps, everything, strict=True)}
         return replace(outcome, metrics={**outcome.metrics, **metrics}, details={**outcome.details, **details})
-
-
-def type_names(types: Sequence[str] | str) -> list[str]:
-    """The corruption types that a suite file's ``types`` stands for.
-
-    Args:
-        types: names, or the name of a set, ``standard`` or ``all``.
-
-    Raises:
-        UserError: if a name is unknown.
-    """
-    names = list(SETS[types]) if isinstance(types, str) else list(dict.fromkeys(types))
-    for name in names:
-        corruptions.declaration(name)
-    return names

@@ -18,7 +18,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.parameters import Count
 from robustbench_snn.registry import event_corruptions
-from robustbench_snn.suites._by_type import Severity, cells_by_type, scores_of_all, shares_by_type
+from robustbench_snn.suites._by_type import Severity, cells_by_type, names_of, scores_of_all, shares_by_type
 from robustbench_snn.timesteps.sweep import as_trained
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class EventCorruptions(Evaluation):
     draws: Count = 5
 
     def __post_init__(self) -> None:
-        self.names = event_type_names(self.types)
+        self.names = names_of(self.types, SETS, event_corruptions)
         self.severities = sorted(set(self.severities))
 
     def components(self) -> Iterable[tuple[str, str]]:
@@ -63,7 +63,7 @@ class EventCorruptions(Evaluation):
     @classmethod
     def split(cls, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """One cell a type."""
-        return cells_by_type(parameters, event_type_names(parameters.get("types", "all")))
+        return cells_by_type(parameters, names_of(parameters.get("types", "all"), SETS, event_corruptions))
 
     @classmethod
     def combine(cls, parts: Sequence[Record]) -> Mapping[str, float]:
@@ -86,18 +86,3 @@ class EventCorruptions(Evaluation):
         outcome = corruption_outcome(rows, clean, None, source="generated", under="clean")
         on = {name: "events" if needed else "frames" for name, needed in raw.items()}
         return replace(outcome, details={**outcome.details, "on": on})
-
-
-def event_type_names(types: Sequence[str] | str) -> list[str]:
-    """The event corruptions that a suite file's ``types`` stands for.
-
-    Args:
-        types: names, or the name of a set, ``all`` or ``frames``.
-
-    Raises:
-        UserError: if a name is unknown.
-    """
-    names = list(SETS[types]) if isinstance(types, str) else list(dict.fromkeys(types))
-    for name in names:
-        event_corruptions.declaration(name)
-    return names

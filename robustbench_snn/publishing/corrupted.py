@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from robustbench_snn.corruption.event_samples import CorruptedEvents
@@ -56,13 +55,11 @@ def corrupted_pictures(table: Table, sample: Samples) -> Iterator[tuple[str, byt
         sample: one sample of the table.
     """
     where, seed = torch.tensor([0]), table.protocol["seed"]
-    clean = sample.images(where)
     for kind, name in corrupted_names(table):
-        if kind == "corruptions":
-            sets: list[Samples] = [CorruptedSamples(sample, name, severity, seed) for severity in SHOWN]
-            images = [clean, *(found.images(where) for found in sets)]
-        else:
-            sets = [CorruptedEvents(sample, name, severity, seed) for severity in SHOWN]
-            counts = [frames.sum(-4) for frames in (clean, *(found.images(where) for found in sets))]
-            images = [coloured(each, float(counts[0].max())) for each in counts]
-        yield name, png([np.concatenate([image.numpy() for image in images])], gap=1)
+        made = CorruptedSamples if kind == "corruptions" else CorruptedEvents
+        shown = [sample, *(made(sample, name, severity, seed) for severity in SHOWN)]
+        images = torch.cat([samples.images(where) for samples in shown])
+        if kind == "event_corruptions":
+            counts = images.sum(-4)
+            images = coloured(counts, float(counts[0].max()))
+        yield name, png([images.numpy()], gap=1)
