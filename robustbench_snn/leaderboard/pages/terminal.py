@@ -57,18 +57,20 @@ class _Folded:
             taken += width
         yield columns
 
-    def _width(self, column: int) -> int:
-        """What a column needs, with its line and its margins; headings fold between words."""
-        words = [*visible(self.grid.headings[column]).split(), *(visible(row[column]) for row in self.grid.rows)]
+    def _width(self, column: int, *, whole: bool = False) -> int:
+        """What a column needs, with its line and its margins; headings fold between words unless ``whole``."""
+        heading = visible(self.grid.headings[column])
+        words = [*([heading] if whole else heading.split()), *(visible(row[column]) for row in self.grid.rows)]
         return max((cell_len(word) for word in words), default=0) + 3
 
     def _table(self, columns: Sequence[int], title: str | None, room: int) -> RichTable:
         heading = None if title is None else Text(title, style="bold")
         shown = RichTable(title=heading, title_justify="left", header_style="bold")
+        free = sum(self._width(column, whole=True) for column in columns) < room
         for column in columns:
+            width = None if free else min(self._width(column) - 3, room // 2 - 4)  # rich would break words
             text = Text(visible(self.grid.headings[column]))
-            least = min(self._width(column) - 3, room // 2 - 4)  # else wide neighbours would break its words
-            shown.add_column(text, justify="left" if column == 0 else "right", overflow="fold", min_width=least)
+            shown.add_column(text, justify="left" if column == 0 else "right", overflow="fold", width=width)
         for row in self.grid.rows:
             shown.add_row(*(Text(visible(row[column])) for column in columns))
         return shown

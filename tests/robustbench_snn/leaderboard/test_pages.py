@@ -96,14 +96,15 @@ def test_names_are_escaped_in_html(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [44, 60, 80, 120, 700])
 def test_a_wide_grid_folds_into_tables_that_fit(width: int) -> None:
     """Every cell is shown whole, once, and the first column in each table."""
-    headings = [f"{'of a long long list ' * (n % 2)}measurement {n}" for n in range(20)]
+    headings = [f"{('one_long_word:', 'many short words of a long list:')[n % 2]} measure" for n in range(20)]
     grid = Grid(("model", *headings), (("one", *(f"{n}.25 [0, 1]" for n in range(20))),))
     console = Console(file=StringIO(), width=width, record=True)
     console.print(show_sections([Section("", grid)], "heading"))
     text = console.export_text()
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
     assert [text.count(f" {n}.25 [0, 1] ") for n in range(20)] == [1] * 20
-    assert text.count("measurement") == 20
+    assert text.count("one_long_word:") == 10, "no word is broken"
+    assert text.count("measure ") == 20
     assert text.count("heading") == 1
     tables = text.count("┏")
     assert text.count(" one ") == text.count(" model ") == tables
