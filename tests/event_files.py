@@ -73,7 +73,10 @@ def write_n_caltech101(root: Path, names: Sequence[str] = ("BACKGROUND_Google", 
 
 
 def write_gestures(root: Path, people: Sequence[int] = (1, 2, 24)) -> None:
-    """One recording a person, people from 24 on for testing, of all 11 gestures in turn, the eighth twice."""
+    """One recording a person, people from 24 on for testing, of all 11 gestures in turn, the eighth twice.
+
+    There is an event at the first and at the last microsecond of each, and one just before and one just after.
+    """
     for name, chosen in (
         ("train", [person for person in people if person < 24]),
         ("test", [person for person in people if person >= 24]),
@@ -85,7 +88,10 @@ def write_gestures(root: Path, people: Sequence[int] = (1, 2, 24)) -> None:
         table, packets = ["class,startTime_usec,endTime_usec"], []
         for turn, label in enumerate((*range(1, 9), 8, 9, 10, 11)):
             start = 10_000 * turn
-            packets.append(packet(recording(f"{person} {turn}", first=start)))
+            before = [(start - 1, 7, 7, 1)] if turn else []
+            inside = [event for event in recording(f"{person} {turn}", first=start) if event[0] < start + 5_999]
+            last = [(start + 5_999, 3, 4, 0), (start + 6_000, 5, 6, 1)]
+            packets.append(packet([*before, (start, 1, 2, 1), *inside, *last]))
             table.append(f"{label},{start},{start + 6_000}")
         write_aedat3(root / f"user{person:02d}_led.aedat", *packets)
         (root / f"user{person:02d}_led_labels.csv").write_text("\n".join(table) + "\n")

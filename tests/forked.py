@@ -10,6 +10,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -41,16 +42,15 @@ def run_forked(
         timeout: seconds after which it is killed.
     """
     words = [str(argument) for argument in arguments]
-    files = [cwd / f".{os.getpid()}.{name}" for name in ("stdout", "stderr")]
-    child = server().Process(target=_command, args=(words, str(cwd), dict(environment), [str(file) for file in files]))
-    child.start()
-    child.join(timeout)
-    if child.exitcode is None:
-        child.kill()
-        raise subprocess.TimeoutExpired(["rbsnn", *words], timeout)
-    outputs = [file.read_text(encoding="utf-8") for file in files]
-    for file in files:
-        file.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("stdout", "stderr")]
+        child = server().Process(target=_command, args=(words, str(cwd), dict(environment), list(map(str, files))))
+        child.start()
+        child.join(timeout)
+        if child.exitcode is None:
+            child.kill()
+            raise subprocess.TimeoutExpired(["rbsnn", *words], timeout)
+        outputs = [file.read_text(encoding="utf-8") for file in files]
     return subprocess.CompletedProcess(["rbsnn", *words], child.exitcode, *outputs)
 
 

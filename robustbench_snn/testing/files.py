@@ -75,7 +75,9 @@ def check_file(path: str | Path, kind: str | None = None, **parameters: Any) -> 
 def _require_known(kind: str, name: str, parameters: Mapping[str, Any]) -> None:
     """Refuses parameters that neither the component nor its kit takes."""
     settings = [p.name for p in signature(CHECKS[kind]).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    component = [] if kind.endswith("corruption") else KINDS[f"{kind}s"].get(name).parameters.model_fields
+    component = (
+        [] if kind in ("corruption", "event_corruption") else KINDS[f"{kind}s"].get(name).parameters.model_fields
+    )
     known = sorted({*settings, *component})
     for parameter in parameters:
         if parameter not in known:

@@ -212,6 +212,7 @@ def test_gestures_are_cut_as_spikingjelly_cuts_them_by_the_authors_split(tmp_pat
     inside = (events["t"] >= 40_000) & (events["t"] < 46_000)
     found = data.test.events(row)
     assert found.t.tolist() == events["t"][inside].tolist()
+    assert (int(found.t[0]), int(found.t[-1])) == (40_000, 45_999)
     assert found.x.tolist() == events["x"][inside].tolist()
     assert "12 recordings (published: 1176 + 288)" in data.source
 

@@ -169,6 +169,19 @@ def test_a_claimed_cell_is_left_alone(store: Store, cells: tuple[Record, Record]
     assert len(list(leftovers(store.root))) == 2
 
 
+def test_a_sweep_leaves_a_cell_that_is_claimed_while_it_looks(
+    store: Store, cells: tuple[Record, Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with --fresh begins to train a finished cell anew just after its claim was looked for."""
+    training, _ = cells
+    begun = store.work_folder(training.key) / "epoch-00001.safetensors"
+    begun.write_text("x")
+    with store.claim(training.key):  # type: ignore[union-attr]
+        monkeypatch.setattr("robustbench_snn.store.leftovers.is_stale", lambda path: True)
+        sweep(store.root)
+        assert begun.is_file()
+
+
 def test_a_claim_that_was_taken_over_meanwhile_is_not_removed(store: Store) -> None:
     path = store.root / "claims" / f"{'a' * 64}.json"
     with store.claim("a" * 64):  # type: ignore[union-attr]
