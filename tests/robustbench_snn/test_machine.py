@@ -39,8 +39,8 @@ def test_freed_memory_is_kept() -> None:
     taken, kept = faults(True)
     _, given_back = faults(False)
     assert taken == "True"
-    assert given_back > 5 * PAGES
-    assert kept < PAGES / 10
+    assert given_back > 20 * PAGES  # of the forty tensors that the twenty steps make
+    assert kept < given_back / 5  # the heap may still grow by a tensor or two where its free pieces lie badly
 
 
 def test_an_allocator_that_the_user_set_is_left_alone() -> None:
