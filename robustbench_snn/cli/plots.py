@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from robustbench_snn.store.records import Record
 
-plot = typer.Typer(help="Draw pictures: an encoder at work, attacks, timesteps, faults.", no_args_is_help=True)
+plot = typer.Typer(
+    help="Draw pictures: an encoder at work, columns of a table, attacks, timesteps, faults.", no_args_is_help=True
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -82,6 +84,22 @@ def timesteps(
     from robustbench_snn.plotting.timesteps import plot_timesteps
 
     _tell(plot_timesteps(load_table(results, table), to or Path(f"timesteps_{table}"), evaluation))
+
+
+@plot.command()
+def columns(
+    table: Annotated[str, typer.Argument(help="A published table.")],
+    column: Annotated[
+        list[str] | None, typer.Option(help="Label of a column; all that have an accuracy without it. Repeatable.")
+    ] = None,
+    results: Results = Path("results"),
+    to: Target = None,
+) -> None:
+    """Draw columns of a table side by side: what each evaluation leaves of each model."""
+    from robustbench_snn.leaderboard.versions import load_table
+    from robustbench_snn.plotting.columns import plot_columns
+
+    _tell(plot_columns(load_table(results, table), to or Path(f"columns_{table}"), column or ()))
 
 
 @plot.command()

@@ -1,0 +1,68 @@
+"""Pictures of columns show the numbers of the table, and no others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from robustbench_snn.errors import UserError
+from robustbench_snn.plotting.columns import draw_columns, plot_columns
+from tests.tables import row, score, table
+
+ROWS = (
+    row("direct", clean=score(0.8, low=0.7, high=0.9), fgsm=score(0.25), profile=score(None, metrics={})),
+    row("stf", clean=score(0.6, low=0.5, high=0.65)),
+)
+TABLE = table(*ROWS, columns=("clean", "fgsm", "profile"))
+
+
+def drawn(axes: Axes) -> tuple[list[float], list[list[float]]]:
+    """Shares of the marks, and ends of the intervals, without the lines between columns and the legend's handles."""
+    found = [np.asarray(line.get_xdata(), dtype=float).tolist() for line in axes.lines]
+    marks = [values[0] for values in found if len(values) == 1]
+    ends = [values for values in found if len(values) == 2 and values != [0, 1]]
+    return marks, ends
+
+
+def test_marks_and_intervals_are_the_table_s() -> None:
+    (axes,) = draw_columns(TABLE).axes
+    marks, ends = drawn(axes)
+    assert marks == [pytest.approx(share) for share in (80, 25, 60)]
+    assert ends == [pytest.approx([70, 90]), pytest.approx([50, 65])]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["clean\n200 samples", "fgsm\n200 samples"]
+    heights = [
+        np.asarray(line.get_ydata(), dtype=float) for line in axes.lines if len(np.asarray(line.get_xdata())) == 1
+    ]
+    assert [round(float(height[0])) for height in heights] == [0, 1, 0]
+
+
+def test_columns_are_drawn_in_the_order_that_is_asked_for() -> None:
+    (axes,) = draw_columns(TABLE, ["fgsm", "clean"]).axes
+    assert [label.get_text().split("\n")[0] for label in axes.get_yticklabels()] == ["fgsm", "clean"]
+    (axes,) = draw_columns(TABLE, ["fgsm"]).axes
+    marks, ends = drawn(axes)
+    assert marks == [pytest.approx(25)]
+    assert ends == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["pgd"], "tab has no column 'pgd'; it has clean, fgsm, profile"),
+        (["profile"], "tab has no accuracy in the columns profile; name others with --column"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(columns: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        draw_columns(TABLE, columns)
+
+
+def test_both_files_are_written_and_name_the_models(tmp_path: Path) -> None:
+    png, svg = plot_columns(TABLE, tmp_path / "columns")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert ">direct<" in svg.read_text()
