@@ -123,11 +123,10 @@ class _Step(torch.autograd.Function):
 
 @dataclass
 class _Walk:
-    """One pass in step mode s."""
+    """One pass in step mode s; no tensor of the graph, whose nodes hold it: nothing would ever free such a circle."""
 
     rule: TemporalBackward
     record: TimeRecord
-    token: Tensor
     later: list[Tensor] = field(default_factory=list)
 
 
@@ -137,6 +136,7 @@ def replaced_backward(neuron: nn.Module, rule: TemporalBackward) -> Iterator[Non
     forward: Callable[..., Tensor] = neuron.forward
     reset: Callable[[], None] = neuron.reset  # type: ignore[assignment]
     walk: _Walk | None = None
+    token: Tensor | None = None
 
     def run(current: Tensor, record: TimeRecord) -> Tensor:
         with torch._C.DisableTorchFunction(), torch.no_grad(), ExitStack() as stack:
@@ -145,7 +145,7 @@ def replaced_backward(neuron: nn.Module, rule: TemporalBackward) -> Iterator[Non
             return forward(current.detach())
 
     def replaced(current: Tensor) -> Tensor:
-        nonlocal walk
+        nonlocal walk, token
         if getattr(neuron, "step_mode", "m") == "m":
             record = TimeRecord.of(neuron)
             spikes = run(current, record)
@@ -153,17 +153,17 @@ def replaced_backward(neuron: nn.Module, rule: TemporalBackward) -> Iterator[Non
             whole: Tensor = _Whole.apply(current, spikes, rule, record)
             return whole
         if walk is None:
-            walk = _Walk(rule, TimeRecord.of(neuron), current.new_zeros(()).requires_grad_())
+            walk, token = _Walk(rule, TimeRecord.of(neuron)), current.new_zeros(()).requires_grad_()
         spikes = run(current, walk.record)
         step = walk.record.steps
         walk.record.add(current.detach()[None], spikes[None])
         one: Tensor
-        one, walk.token = _Step.apply(current, walk.token, spikes, walk, step)
+        one, token = _Step.apply(current, token, spikes, walk, step)
         return one
 
     def rest() -> None:
-        nonlocal walk
-        walk = None
+        nonlocal walk, token
+        walk = token = None
         reset()
 
     with swapped(neuron, "forward", replaced), swapped(neuron, "reset", rest):

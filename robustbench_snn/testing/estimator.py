@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -116,6 +117,21 @@ class EstimatorConformance:
             same = torch.equal(gradients[0][[3, 5]], gradients[1])
             require(same, f"{case}: the gradient of a sample changes with the other samples of its batch")
 
+    def test_keeps_nothing(self) -> None:
+        """Gradients that are done leave no tensors behind: attacks ask for thousands of them."""
+        for case, target, samples in self.cases():
+            if not case.startswith("LIF"):
+                continue
+            with estimating(target, self.build()) as estimator:
+                kept = []
+                for uses in (2, 3):  # what is made once, for whatever comes, is there after two
+                    for _ in range(uses):
+                        answer(target, samples, estimator, frozen=False)
+                    kept.append(_tensors())
+            require(
+                kept[1] <= kept[0], f"{case}: {kept[1] - kept[0]} more tensors are alive after three more gradients"
+            )
+
 
 class _StopError(Exception):
     """Raised inside on purpose."""
@@ -135,6 +151,12 @@ def answer(
         loss = F.cross_entropy(logits, samples.labels, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, leaf)
     return logits.detach(), gradient
+
+
+def _tensors() -> int:
+    """Tensors that live, but for those in circles that are about to be freed."""
+    gc.collect()
+    return sum(issubclass(type(each), Tensor) for each in gc.get_objects())
 
 
 def check_estimator(component: str, **parameters: Any) -> list[CheckResult]:
