@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 LIBRARIES = (
-    *("torch", "torchvision", "spikingjelly.activation_based.neuron", "numba", "scipy.stats", "sklearn.datasets"),
+    *("torch", "torchvision", "spikingjelly.activation_based.neuron", "numba", "scipy.stats"),
     *("pandas", "pyarrow.parquet", "pydantic", "rich.console", "typer", "yaml", "safetensors.torch", "PIL.Image"),
 )
 """None that looks at variables of the environment as it is imported, such as timm, which imports the hub's client."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from robustbench_snn.dataset.contract import Dataset, Limit, build, register_dataset
 from robustbench_snn.dataset.fingerprint import fingerprint
@@ -25,11 +30,9 @@ def digits(*, limit: Limit = None, train_limit: Limit = None) -> Dataset:
         limit: use this many test samples.
         train_limit: use this many training samples.
     """
-    from sklearn.datasets import load_digits  # a second to import: only when digits are wanted
-
-    data = load_digits()
-    pixels = torch.from_numpy(data.images).to(torch.float32).div(16.0).unsqueeze(1)
-    everything = ArraySamples(pixels, torch.from_numpy(data.target))
+    images, labels = _digits()
+    pixels = torch.from_numpy(images).to(torch.float32).div(16.0).unsqueeze(1)
+    everything = ArraySamples(pixels, torch.from_numpy(labels))
     rest, test = hold_out(everything, TEST)
     train, validation = hold_out(rest, VALIDATION)
     return build(
@@ -45,3 +48,19 @@ def digits(*, limit: Limit = None, train_limit: Limit = None) -> Dataset:
         class_names=[str(digit) for digit in range(10)],
         source="scikit-learn",
     )
+
+
+def _digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What ``load_digits`` returns, images (N, 8, 8) and labels (N,), from the file that it reads.
+
+    To import it takes longer than all else that is done with digits.
+    """
+    package = find_spec("sklearn")
+    for folder in (package and package.submodule_search_locations) or ():
+        if (path := Path(folder, "datasets", "data", "digits.csv.gz")).is_file():
+            rows = np.loadtxt(path, delimiter=",")
+            return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
+    from sklearn.datasets import load_digits  # another version of the package keeps them elsewhere
+
+    data = load_digits()
+    return data.images, data.target

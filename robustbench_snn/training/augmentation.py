@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
-from timm.data.mixup import Mixup, mixup_target
-from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
 from robustbench_snn.randomness import Share
 from robustbench_snn.training.randaugment import RandAugment
 from robustbench_snn.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from timm.data.mixup import Mixup
 
 
 class Augmentation:
@@ -30,13 +33,16 @@ class Augmentation:
     def __init__(
         self, recipe: Recipe, classes: int, mean: Sequence[float], *, mixing: bool, share: Share | None = None
     ) -> None:
+        from timm.data.mixup import Mixup, mixup_target  # seconds to import: only where something is trained
+        from timm.data.random_erasing import RandomErasing
+
         self.recipe, self.share = recipe, share
         self.mean = mean
-        self.smoothing, self.classes = recipe.label_smoothing, classes
         self.mix: Mixup | None = None
         if mixing and recipe.mixes:
             self.mix = Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.label_smoothing, num_classes=classes)
         self.randaugment = None if recipe.randaugment is None else RandAugment(recipe.randaugment, mean)
+        self._targets = partial(mixup_target, num_classes=classes, smoothing=recipe.label_smoothing)
         self.erase = RandomErasing(probability=recipe.random_erasing, mode="const", device="cpu")
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,7 +64,7 @@ class Augmentation:
         if self.randaugment is not None:
             images = self.randaugment(images, self.share)
         if self.mix is None:
-            return self._erase(images), mixup_target(labels, self.classes, smoothing=self.smoothing)
+            return self._erase(images), self._targets(labels)
         mixed, targets = self.mix(images.clone(), labels)  # in place, each image with its mirror in the batch
         return self._erase(mixed), targets
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.optim._param_groups import param_groups_weight_decay
-from timm.scheduler.cosine_lr import CosineLRScheduler
-from timm.scheduler.scheduler import Scheduler
-from timm.scheduler.step_lr import StepLRScheduler
 from torch import nn
 
 from robustbench_snn.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from timm.scheduler.scheduler import Scheduler
+
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer; parameters of one dimension are in a group without weight decay."""
+    from timm.optim._param_groups import param_groups_weight_decay  # seconds to import: only where something is trained
+
     groups = param_groups_weight_decay(model, recipe.weight_decay)
     match recipe.optimizer:
         case "adamw":
@@ -36,6 +37,9 @@ class LearningRate:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe, batches: int) -> None:
+        from timm.scheduler.cosine_lr import CosineLRScheduler
+        from timm.scheduler.step_lr import StepLRScheduler
+
         self.optimizer = optimizer
         self.by_epoch = recipe.schedule_by == "epoch"
         self.batches = batches

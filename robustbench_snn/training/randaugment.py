@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from timm.data.auto_augment import rand_augment_transform
 from torch import Tensor
 
 from robustbench_snn.randomness import Share
@@ -48,6 +47,8 @@ class RandAugment:
         return stacked.to(torch.float32).div(255.0).contiguous()
 
     def _transform(self, side: int) -> Any:
+        from timm.data.auto_augment import rand_augment_transform  # seconds to import
+
         if side not in self._transforms:
             hparams = {"translate_const": int(side * 0.45), "img_mean": self._fill}  # as timm's ImageNet transform
             transform = rand_augment_transform(self.notation, hparams)
