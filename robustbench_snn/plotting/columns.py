@@ -55,12 +55,15 @@ def draw_columns(table: AnyTable, columns: Sequence[str] = ()) -> Figure:
         axes.plot([], [], marker=_MARKERS[number % len(_MARKERS)], color=f"C{number % 10}", linestyle="")[0]
         for number in range(len(models))
     ]
-    axes.set_yticks(range(len(shown)), [_title(table, label) for label in shown])
+    counts = {label: sorted({score.samples for score in scores[label].values()}) for label in shown}
+    alike = all(count == counts[shown[0]] for count in counts.values())
+    axes.set_yticks(range(len(shown)), shown if alike else [f"{label}\n{_words(counts[label])}" for label in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     for place in range(1, len(shown)):
         axes.axhline(place - 0.5, color="0.85", linewidth=0.8)
     axes.set_xlim(0, 100)
-    axes.set_xlabel(f"accuracy (%), with its {100 * table.confidence:g} % interval")
+    of = f" of {_words(counts[shown[0]])}" if alike else ""
+    axes.set_xlabel(f"accuracy (%){of}, with its {100 * table.confidence:g} % interval")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(handles, models, loc="outside upper center", ncols=min(len(models), 4), frameon=False)
     return figure
@@ -71,9 +74,8 @@ def plot_columns(table: AnyTable, path: Path, columns: Sequence[str] = ()) -> tu
     return save_figure(draw_columns(table, columns), path)
 
 
-def _title(table: AnyTable, label: str) -> str:
-    counts = {row.cells[label].samples for row in table.rows if label in row.cells}
-    return f"{label}\n{' or '.join(str(count) for count in sorted(counts))} samples"
+def _words(counts: Sequence[int]) -> str:
+    return f"{' or '.join(map(str, counts))} samples"
 
 
 def _bounds(score: Score | FirstScore) -> tuple[float, float] | None:

@@ -34,7 +34,8 @@ def test_marks_and_intervals_are_the_table_s() -> None:
     assert marks == [pytest.approx(share) for share in (80, 25, 60)]
     assert ends == [pytest.approx([70, 90]), pytest.approx([50, 65])]
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels == ["clean\n200 samples", "fgsm\n200 samples"]
+    assert labels == ["clean", "fgsm"]
+    assert axes.get_xlabel() == "accuracy (%) of 200 samples, with its 95 % interval"
     heights = [
         np.asarray(line.get_ydata(), dtype=float) for line in axes.lines if len(np.asarray(line.get_xdata())) == 1
     ]
@@ -43,11 +44,19 @@ def test_marks_and_intervals_are_the_table_s() -> None:
 
 def test_columns_are_drawn_in_the_order_that_is_asked_for() -> None:
     (axes,) = draw_columns(TABLE, ["fgsm", "clean"]).axes
-    assert [label.get_text().split("\n")[0] for label in axes.get_yticklabels()] == ["fgsm", "clean"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["fgsm", "clean"]
     (axes,) = draw_columns(TABLE, ["fgsm"]).axes
     marks, ends = drawn(axes)
     assert marks == [pytest.approx(25)]
     assert ends == []
+
+
+def test_columns_of_other_samples_say_how_many() -> None:
+    few = row("imp", fgsm=score(0.5, samples=64))
+    (axes,) = draw_columns(table(*ROWS, few, columns=("clean", "fgsm"))).axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["clean\n200 samples", "fgsm\n64 or 200 samples"]
+    assert axes.get_xlabel() == "accuracy (%), with its 95 % interval"
 
 
 @pytest.mark.parametrize(
