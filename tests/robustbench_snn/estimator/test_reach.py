@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -159,6 +160,21 @@ def test_what_is_cut_off_is_named_and_reached_through_the_cut(name: str) -> None
     found = gradient(model, Slope(), through=Through.ALL)
     assert float((found * EXPECTED).sum() / found.norm() / EXPECTED.norm()) > 0.5  # the reset has a gradient now, too
     assert not gradient(model, Slope()).any(), "all is restored"
+
+
+@pytest.mark.parametrize("name", [*FIRE, *CUT])
+def test_gradients_that_are_done_leave_nothing_behind(name: str) -> None:
+    target = Target(Net((FIRE | CUT)[name]).eval())
+    target.through = Through.ALL if name in CUT else Through.NO
+    kept = []
+    with estimating(target, Slope(), IMAGES):
+        for uses in (2, 3):
+            for _ in range(uses):
+                leaf = IMAGES.clone().requires_grad_()
+                input_gradient(target(leaf).sum(), leaf)
+            gc.collect()
+            kept.append(sum(issubclass(type(each), Tensor) for each in gc.get_objects()))
+    assert kept[1] <= kept[0]
 
 
 def test_the_model_s_own_gradient_is_helped_where_it_has_none() -> None:
