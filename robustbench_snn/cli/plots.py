@@ -109,14 +109,14 @@ def matrix(
     results: Results = Path("results"),
     to: Target = None,
 ) -> None:
-    """Draw accuracy by T at training and T at inference, one heat map a model."""
+    """Draw accuracy by T at training and T at inference, one heat map a model, whose name ends the files' names."""
     from robustbench_snn.leaderboard.timestep_matrix import timestep_matrices
     from robustbench_snn.leaderboard.versions import load_table
     from robustbench_snn.plotting.timesteps import plot_timestep_matrix
 
+    base = to or Path(f"matrix_{table}")
     for found in timestep_matrices(load_table(results, table), evaluation):
-        name = found.name.replace(" ", "_")
-        _tell(plot_timestep_matrix(found, (to or Path(f"matrix_{table}")).with_name(f"matrix_{table}_{name}")))
+        _tell(plot_timestep_matrix(found, base.with_name(f"{base.name}_{found.name.replace(' ', '_')}")))
 
 
 @plot.command()

@@ -48,10 +48,16 @@ def test_records_become_pictures_and_outside_images_only_lower_a_score(
     assert refused.returncode == 2
     assert "(pgd of " in refused.stderr
     assert "has no firing rates" in " ".join(refused.stderr.split())
-    for arguments in (("columns", "tiny"), ("timesteps", "tiny"), ("matrix", "tiny"), ("spikes", run["profile"])):
+    for arguments in (
+        ("columns", "tiny"),
+        ("timesteps", "tiny"),
+        ("matrix", "tiny", "--to", "heat"),
+        ("spikes", run["profile"]),
+    ):
         drawn = rbsnn("plot", *arguments)
         assert drawn.returncode == 0, drawn.stderr
         assert "wrote" in drawn.stdout
+    assert list(tmp_path.glob("heat_*.png"))
 
     arrays = np.load(tmp_path / "runs" / "cells" / run["pgd"] / "arrays.npz")
     ids = json.loads(rbsnn("leaderboard", "tiny", "--record", run["pgd"][:16]).stdout)["samples"]
