@@ -16,7 +16,9 @@ from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.contract import Attack
 from robustbench_snn.attack.judge import Judge, Verdict
 from robustbench_snn.dataset.samples import Batch
+from robustbench_snn.digests import json_digest, tensor_digest
 from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.evaluation.journal import Step
 from robustbench_snn.model.target import Target
 
 CLEAN = 0
@@ -27,6 +29,9 @@ SELECTING = 5
 """Selecting draws for each reporting draw of a stochastic model, where several attacks compete."""
 WINDOW = 16
 """Batches of samples under one attack at once: as samples fall, those left are packed into full batches again."""
+
+_STATE = ("_select", "share", "argmax_share", "tied", "broken_by", "queries")
+"""What a stage changes in a cascade, but for images and reports."""
 
 Backward = Callable[[Target, Tensor], AbstractContextManager[RowState | None]]
 """Puts a gradient estimator in force for a model while inside; the images are a probe of its logits."""
@@ -153,9 +158,29 @@ class Cascade:
         self._judge = replace(self._judge, ball=ball)
 
     def attack(self, stage: Stage) -> StageReport:
-        """Runs one stage on the samples still standing and verifies what it claims."""
-        begun, left = time.perf_counter(), self.standing
-        number, unverified, repaired, queries = len(self.reports) + 1, 0, 0, int(self.queries.sum())
+        """Runs one stage on the samples still standing and verifies what it claims.
+
+        Where the journal knows what the stage finds, it is not run.
+        """
+        target = self.subject.target
+        answers = target.non_finite
+        found = self.subject.journal.step(lambda: self._digest(stage), lambda: self._attack(stage))
+        for name in _STATE:
+            setattr(self, name, found.tensors[name].clone())
+        self.images |= {int(name): image for name, image in found.tensors.items() if name.isdecimal()}
+        target.count_non_finite(answers + found.facts["non_finite"] - target.non_finite)
+        report = StageReport(**found.facts["report"], seconds=found.seconds)
+        self.reports.append(report)
+        return report
+
+    def _digest(self, stage: Stage) -> str:
+        how = (stage.name, stage.seed_label, repr(self.ball), self.draws, self.judging_draws, self.selecting)
+        return json_digest([*how, len(self.reports), tensor_digest({name: getattr(self, name) for name in _STATE})])
+
+    def _attack(self, stage: Stage) -> Step:
+        begun, left, images = time.perf_counter(), self.standing, dict(self.images)
+        answers, queries = self.subject.target.non_finite, int(self.queries.sum())
+        number, unverified, repaired = len(self.reports) + 1, 0, 0
         done = len(self.subject.samples) - len(left)
         for batch in self._batches(left, 1 if stage.stateful else WINDOW):
             active = self._run(stage, batch)
@@ -173,8 +198,10 @@ class Cascade:
             unverified=unverified,
             repaired=repaired,
         )
-        self.reports.append(report)
-        return report
+        state = {name: getattr(self, name) for name in _STATE}
+        changed = {str(row): image for row, image in self.images.items() if images.get(row) is not image}
+        facts = {"report": report.row(), "non_finite": self.subject.target.non_finite - answers}
+        return Step(state | changed, facts, report.seconds)
 
     def joined(self, other: Cascade) -> Cascade:
         """The union of two cascades of the same samples: each sample at its worst; takes over this one."""

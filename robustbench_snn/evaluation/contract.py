@@ -14,6 +14,7 @@ import numpy as np
 from robustbench_snn.columns import Column
 from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
+from robustbench_snn.evaluation.journal import Journal
 from robustbench_snn.model.target import Target
 from robustbench_snn.parameters import Parameterized
 from robustbench_snn.registry import evaluations
@@ -39,6 +40,7 @@ class Subject:
         progress: called with (samples done, samples in all) now and then.
         peers: the suite's other models by name and seed, ``model@seed``, loaded when called: for transfer attacks.
         name: of the model itself, as its peers know it; empty outside a suite.
+        journal: takes the long steps, and may know what they find from a run that was killed.
     """
 
     target: Target
@@ -49,6 +51,7 @@ class Subject:
     progress: Callable[[int, int], None] = lambda done, total: None
     peers: Mapping[str, Callable[[], Target]] = field(default_factory=dict)
     name: str = ""
+    journal: Journal = field(default_factory=Journal)
 
 
 @dataclass(frozen=True)

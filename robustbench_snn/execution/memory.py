@@ -31,4 +31,4 @@ def run_in_memory(evaluation: Evaluation, subject: Subject) -> tuple[Outcome, in
                     "or a device with more memory (--device)"
                 ) from None
             torch.cuda.empty_cache()
-            subject = replace(subject, batch_size=subject.batch_size // 2)
+            subject = replace(subject, batch_size=subject.batch_size // 2, journal=subject.journal.again())

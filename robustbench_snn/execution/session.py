@@ -13,6 +13,7 @@ from torch import nn
 
 from robustbench_snn.errors import Stopped, StoreWriteError
 from robustbench_snn.evaluation.contract import Subject
+from robustbench_snn.execution.journal import FileJournal
 from robustbench_snn.execution.memory import run_in_memory
 from robustbench_snn.execution.models import TrainedModels, weights_of
 from robustbench_snn.execution.provenance import measured
@@ -118,7 +119,7 @@ class Session:
                 self.store.clear_work(key)
             elif (record := self.store.get(key)) is not None:  # finished by whoever had the claim before
                 return record
-            record = self._train(cell, key) if isinstance(cell, TrainCell) else self._evaluate(cell, weights)
+            record = self._train(cell, key) if isinstance(cell, TrainCell) else self._evaluate(cell, weights, key)
             if record.status == "failed":
                 self.store.write_failure(record)
         return record
@@ -202,7 +203,7 @@ class Session:
         history = [epoch.model_dump(mode="json") for epoch in result.history]
         return {"history": history, "images_per_second": result.images_per_second}
 
-    def _evaluate(self, cell: EvaluateCell, weights: dict[str, str]) -> Record:
+    def _evaluate(self, cell: EvaluateCell, weights: dict[str, str], key: str) -> Record:
         told = self.progress.evaluating(cell) if self.progress else lambda done, total: None
         peers = [peer for peer in self.plan.peers_of(cell) if self.store.has(key_of(peer))]
         samples = self.plan.samples_of(cell)
@@ -220,12 +221,14 @@ class Session:
                     progress=told,
                     peers={peer.peer_name: partial(self._models.target, peer) for peer in peers},
                     name=cell.train.peer_name,
+                    journal=FileJournal(self.store.work_path(key)),
                 )
                 outcome, batch_size = run_in_memory(cell.evaluation(), subject)
                 record = self._recorder.evaluated(cell, weights, model, watch, outcome, batch_size)
                 record = self.store.write(
                     record, lambda folder: write_outcome(folder, samples, outcome), replace=self.settings.fresh
                 )
+                self.store.clear_work(key)
             except (Stopped, KeyboardInterrupt, StoreWriteError):
                 raise
             except BaseException as error:  # a plug-in may raise anything, sys.exit included

@@ -114,6 +114,10 @@ class Target:
         """How many answers so far held a logit that is not finite."""
         return int(self._tally.non_finite)
 
+    def count_non_finite(self, answers: int) -> None:
+        """Counts answers that the model gave in an earlier run."""
+        self._tally.non_finite = self._tally.non_finite + answers
+
     @property
     def device(self) -> torch.device:
         """Where the model's parameters are."""

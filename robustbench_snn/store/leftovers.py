@@ -166,7 +166,7 @@ def _of_finished_cells(store: Path) -> Iterator[Leftover]:
     """What is kept of cells only until they are finished; the stems of the names are their keys."""
     failures = [file for file in _entries(store / "failed") if file.suffix == ".json"]
     whys = dict.fromkeys(failures, "the failure of a cell that is finished now")
-    whys |= dict.fromkeys(_folders(store / "work"), "the checkpoints of a training that is finished")
+    whys |= dict.fromkeys(_folders(store / "work"), "what a cell kept until it was finished")
     for path, why in whys.items():
         cell = store / "cells" / path.stem
         free = (cell / RECORD).is_file() and is_stale(store / "claims" / f"{path.stem}.json")

@@ -74,9 +74,13 @@ class Store:
         """Where a cell's files are, or will be."""
         return self.root / "cells" / key
 
+    def work_path(self, key: str) -> Path:
+        """Where a cell keeps what it would take long to compute again, until it is done; there or not."""
+        return self.root / "work" / key
+
     def work_folder(self, key: str) -> Path:
-        """Where a training keeps its checkpoints until it is done."""
-        folder = self.root / "work" / key
+        """The same, made if it is not there."""
+        folder = self.work_path(key)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -293,7 +297,7 @@ class Store:
         self.clear_work(key)
 
     def clear_work(self, key: str) -> None:
-        """Removes the checkpoints of a finished training."""
-        folder = self.root / "work" / key
+        """Removes what a cell kept until it was done."""
+        folder = self.work_path(key)
         with writing(folder):
             discard(folder)
