@@ -80,7 +80,7 @@ def planted(store: Store, cells: tuple[Record, Record]) -> dict[Path, str]:
     file(root / "failed" / f".{'a' * 64}.json.{HEX}.tmp", "not touched for an hour")
     file(root / "failed" / f"{evaluation.key}.json", "the failure of a cell that is finished", "{}")
     file(root / "work" / training.key / "epoch-00001.safetensors", "")
-    found[root / "work" / training.key] = "the checkpoints of a training that is finished"
+    found[root / "work" / training.key] = "what a cell kept until it was finished"
     del found[root / "work" / training.key / "epoch-00001.safetensors"]
     file(root / "work" / ("b" * 64) / f".epoch-00001.safetensors.{tag}.01234567.tmp", "process that is gone")
     file(root / "work" / ("c" * 64) / "epoch-00001.safetensors.77.part", "not touched for an hour")
