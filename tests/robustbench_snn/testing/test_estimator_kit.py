@@ -79,6 +79,18 @@ class ByBatchMates(Sound):
         return (-membrane.abs() / membrane.std()).exp()
 
 
+class Hoards(Sound):
+    """Keeps every membrane that it is asked about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def derivative(self, membrane: Tensor) -> Tensor:
+        self.seen.append(membrane)
+        return super().derivative(membrane)
+
+
 BROKEN: list[tuple[type[Estimator], set[str]]] = [
     (ChangesLogits, {"same logits"}),
     (NotANumber, {"gradient"}),
@@ -89,6 +101,7 @@ BROKEN: list[tuple[type[Estimator], set[str]]] = [
     (ClaimsState, {"stateful trait"}),
     (HiddenState, {"stateful trait"}),
     (ByBatchMates, {"independent of batch mates"}),
+    (Hoards, {"keeps nothing"}),
 ]
 
 
