@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from robustbench_snn.attack import examination
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.execution import RunSettings
 from robustbench_snn.model.building import build_classifier
@@ -82,7 +83,14 @@ def at_one_radius(evaluations: list[Any]) -> list[Any]:
     return found
 
 
+@pytest.fixture
+def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examinations compare the gradient with one step of random signs, not eight: half the time goes there."""
+    monkeypatch.setattr(examination, "NOISES", 1)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_looks")
 @pytest.mark.parametrize("name", SUITES)
 def test_every_cell_of_a_large_suite_runs(name: str, tmp_path: Path) -> None:
     assert unfinished(name, {"digits": {"limit": 2, "train_limit": 8}}, tmp_path) == {}
