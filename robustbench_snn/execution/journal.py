@@ -11,7 +11,7 @@ from robustbench_snn.errors import StoreError
 from robustbench_snn.evaluation.journal import Journal, Step
 from robustbench_snn.weights.tensors import read_tensors, write_tensors
 
-WORTH_KEEPING = 10.0
+WORTH_KEEPING = 2.0
 """Seconds that a step must have taken: shorter ones are taken again."""
 
 _log = logging.getLogger(__name__)
