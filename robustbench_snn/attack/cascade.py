@@ -166,7 +166,7 @@ class Cascade:
         answers = target.non_finite
         found = self.subject.journal.step(lambda: self._digest(stage), lambda: self._attack(stage))
         for name in _STATE:
-            setattr(self, name, found.tensors[name].clone())
+            setattr(self, name, found.tensors[name])
         self.images |= {int(name): image for name, image in found.tensors.items() if name.isdecimal()}
         target.count_non_finite(answers + found.facts["non_finite"] - target.non_finite)
         report = StageReport(**found.facts["report"], seconds=found.seconds)

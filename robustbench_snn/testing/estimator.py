@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -17,6 +17,7 @@ from robustbench_snn.model.target import Target
 from robustbench_snn.registry import estimators
 from robustbench_snn.testing.results import CheckResult, check_component, require
 from robustbench_snn.testing.subject import NEURON, samples_for, small_target, untouched
+from robustbench_snn.testing.watching import living_tensors
 
 NEURONS: Mapping[str, NeuronConfig] = {
     "LIF": NEURON,
@@ -119,15 +120,13 @@ class EstimatorConformance:
 
     def test_keeps_nothing(self) -> None:
         """Gradients that are done leave no tensors behind: attacks ask for thousands of them."""
-        for case, target, samples in self.cases():
-            if not case.startswith("LIF"):
-                continue
+        for case, target, samples in islice(self.cases(), 2):  # one kind of neuron, in both step modes
             with estimating(target, self.build()) as estimator:
                 kept = []
                 for uses in (2, 3):  # what is made once, for whatever comes, is there after two
                     for _ in range(uses):
                         answer(target, samples, estimator, frozen=False)
-                    kept.append(_tensors())
+                    kept.append(living_tensors())
             require(
                 kept[1] <= kept[0], f"{case}: {kept[1] - kept[0]} more tensors are alive after three more gradients"
             )
@@ -151,12 +150,6 @@ def answer(
         loss = F.cross_entropy(logits, samples.labels, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, leaf)
     return logits.detach(), gradient
-
-
-def _tensors() -> int:
-    """Tensors that live, but for those in circles that are about to be freed."""
-    gc.collect()
-    return sum(issubclass(type(each), Tensor) for each in gc.get_objects())
 
 
 def check_estimator(component: str, **parameters: Any) -> list[CheckResult]:

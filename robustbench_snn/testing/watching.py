@@ -1,7 +1,8 @@
-"""Stand-ins that note what an attack does, or give it nothing to go by."""
+"""Stand-ins that note what an attack does, or give it nothing to go by; what passes leave behind."""
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import torch
@@ -11,6 +12,12 @@ from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.model.target import Target
 from robustbench_snn.randomness import SampleRandom
+
+
+def living_tensors() -> int:
+    """How many tensors live, but for those in circles that Python is about to free."""
+    gc.collect()
+    return sum(issubclass(type(each), Tensor) for each in gc.get_objects())
 
 
 class WatchedSet(ActiveSet):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -20,6 +19,7 @@ from robustbench_snn.estimator.firing import Firing, firings
 from robustbench_snn.estimator.spike_functions import functions
 from robustbench_snn.model.input_gradient import input_gradient
 from robustbench_snn.model.target import Target, Through
+from robustbench_snn.testing.watching import living_tensors
 
 STEPS = 3
 IMAGES = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -172,8 +172,7 @@ def test_gradients_that_are_done_leave_nothing_behind(name: str) -> None:
             for _ in range(uses):
                 leaf = IMAGES.clone().requires_grad_()
                 input_gradient(target(leaf).sum(), leaf)
-            gc.collect()
-            kept.append(sum(issubclass(type(each), Tensor) for each in gc.get_objects()))
+            kept.append(living_tensors())
     assert kept[1] <= kept[0]
 
 

@@ -21,7 +21,6 @@ print(*sorted({"timm", "torchvision", "sklearn", "matplotlib", "torch._dynamo", 
 
 
 def test_a_plan_needs_no_library_of_trainings() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(TINY)], capture_output=True, text=True, check=True
-    )  # fmt: skip
+    command = [sys.executable, "-c", PROGRAM, json.dumps(TINY)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
