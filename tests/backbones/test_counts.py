@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import itertools
 
+import pytest
+import torch
+from spikingjelly.activation_based.model import spiking_vgg
+from spikingjelly.activation_based.neuron import LIFNode
+
+from robustbench_snn.errors import UserError
 from robustbench_snn.model.counting import describe_backbone
+from robustbench_snn.model.task import Task
 from robustbench_snn.registry import backbones
 
 OFFICIAL_32 = [  # name, 10 classes, 100 classes; counted from the authors' code
@@ -104,6 +111,35 @@ def test_leaks_are_those_of_all_plif_layers() -> None:
 def test_ann_twin_has_the_parameters_of_spikformer() -> None:
     twin = describe_backbone("spikformer_ann_4_384", {})
     assert twin["parameters"] == twin["parameters_used"] == 9_324_730
+
+
+def test_narrow_vgg_counted_by_hand() -> None:
+    widths = (16, 32, 64, 64, 128, 128, 128, 128)
+    first = 9 * 3 * 16
+    convolutions = sum(9 * before * after + after for before, after in itertools.pairwise(widths))
+    found = describe_backbone("spiking_vgg11", {"width": 16})
+    assert found["parameters"] == first + convolutions + 2 * sum(widths) + 128 * 10 + 10 == 579_770
+
+
+def test_vgg_of_the_zoo_s_width_is_the_zoo_s() -> None:
+    task = Task(3, 32, 32, 10, 1, (0.5,) * 3, (0.5,) * 3)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        ours = backbones.create("spiking_vgg11", task)
+        torch.manual_seed(0)
+        zoo = spiking_vgg.spiking_vgg11_bn(spiking_neuron=LIFNode, num_classes=10)
+    of_zoo = dict(zoo.features.named_parameters())
+    found = dict(ours.features.named_parameters())
+    assert len(found) == len(of_zoo) - 4  # the first convolution and its norm, which the encoder has
+    for name, weights in found.items():
+        layer, part = name.split(".")
+        assert torch.equal(weights, of_zoo[f"{int(layer) + 3}.{part}"])
+
+
+def test_vgg_refuses_another_width_before_the_zoo_s_large_head() -> None:
+    with pytest.raises(UserError, match="take form: cifar for width 16"):
+        describe_backbone("spiking_vgg11", {"width": 16}, image_size=64)
+    assert describe_backbone("spiking_vgg11", {"width": 16, "form": "cifar"}, image_size=64)["parameters"] == 579_770
 
 
 def test_description_is_plain_data() -> None:
