@@ -17,7 +17,7 @@ from robustbench_snn.leaderboard.manifest import link_to, read_manifest, version
 from robustbench_snn.leaderboard.origins import marked
 from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.table import LAYOUT, Table
-from robustbench_snn.leaderboard.versions import Version, load_table, versions
+from robustbench_snn.leaderboard.versions import Version, load_table, versions, weights_before
 from robustbench_snn.leaderboard.withdrawal import FILE as WITHDRAWN
 from robustbench_snn.leaderboard.withdrawal import withdrawals
 from robustbench_snn.store.claims import locked
@@ -181,7 +181,7 @@ def publish_prepared(prepared: Prepared, results: Path) -> Path:
         if prepared.source is not None:
             _adopt(prepared.source, results / name)
         with scratch_folder(folder) as scratch:
-            write_content(prepared.content, version, scratch)
+            write_content(prepared.content, version, scratch, weights_before(folder))
             write_manifest(scratch, name, version, results / name / str(prepared.last) if prepared.last else None)
             if not place(scratch, folder):
                 raise StoreError(f"another process has published {folder} by now; every record is kept: run again")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from robustbench_snn.digests import file_digest
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.schema1.table import FirstTable
 from robustbench_snn.leaderboard.table import AnyTable, Table
@@ -113,6 +114,24 @@ def weights_beside(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted((folder / "weights").glob("*.safetensors"))}
 
 
+def weights_before(folder: Path) -> dict[str, Path]:
+    """The files of weights that earlier versions of the same major number hold; of a key's, the newest."""
+    version, found = parse_version(folder.name), dict[str, Path]()
+    for earlier in versions(folder.parent.parent, folder.parent.name) if version else ():
+        if version and earlier < version and earlier.major == version.major:
+            found |= weights_beside(folder.parent / str(earlier))
+    return found
+
+
+def weights_of(folder: Path) -> dict[str, Path]:
+    """The files of weights of a version: those beside it, and of earlier versions those that its records name."""
+    ours, earlier, lines = weights_beside(folder), weights_before(folder), lines_of(folder)
+    for key, path in earlier.items():
+        if key not in ours and key in lines and _digest_of_weights(lines[key]) == file_digest(path):
+            ours[key] = path
+    return ours
+
+
 def record_lines(results: Path, table: str, version: Version) -> dict[str, str]:
     """The records behind a published table, as lines of JSON by key; raises what :func:`lines_of` does."""
     return lines_of(results / table / str(version))
@@ -132,3 +151,9 @@ def lines_of(folder: Path) -> dict[str, str]:
         return lines
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise unreadable(path, error, RESTORE) from None
+
+
+def _digest_of_weights(line: str) -> str | None:
+    """Of the file that the record of a training names."""
+    found: str | None = json.loads(line)["files"].get("weights.safetensors")
+    return found

@@ -11,6 +11,7 @@ from robustbench_snn.dataset.samples import Samples
 from robustbench_snn.errors import UserError
 from robustbench_snn.execution.rebuild import restored
 from robustbench_snn.leaderboard.table import Row
+from robustbench_snn.leaderboard.versions import weights_of
 from robustbench_snn.model.target import Target
 from robustbench_snn.publishing.png import png
 from robustbench_snn.publishing.version_page import Published
@@ -71,11 +72,11 @@ def spikes_of(one: Published, row: Row, sample: Samples, store: Store | None) ->
 
 def _network(one: Published, row: Row, store: Store | None) -> tuple[int, Target]:
     """The entry's first network whose weights are to be had, with its training seed."""
+    published = weights_of(one.folder)
     for key in row.training:
         if record := one.records.get(key):
-            beside = one.folder / "weights" / f"{key}.safetensors"
-            if beside.is_file():
-                return record.seed, restored(record, beside)
+            if key in published:
+                return record.seed, restored(record, published[key])
             if store is not None and store.has(key):
                 return record.seed, restored(record, store.weights(key))
     raise UserError("no weights of it are in this version" + ("" if store is None else f" or in {store.root.name}"))
