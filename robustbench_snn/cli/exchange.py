@@ -120,6 +120,7 @@ def reproduce(
             retrain=retrain,
             tolerance=tolerance,
             dataset=stated,
+            results=results,
         )
     evaluated = record.identity.get("evaluation", {}).get("name", "training")
     _print(f"{published.title}: {evaluated} of {record.model}, seed {record.seed} ({record.key[:12]})")

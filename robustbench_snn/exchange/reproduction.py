@@ -16,6 +16,7 @@ from robustbench_snn.execution import RunSettings
 from robustbench_snn.execution.session import Progress, Session
 from robustbench_snn.leaderboard.findings import differences
 from robustbench_snn.leaderboard.outcomes import aligned
+from robustbench_snn.leaderboard.versions import weights_anywhere
 from robustbench_snn.registry.spec import ComponentSpec
 from robustbench_snn.store.checks import SAMPLES, of_model
 from robustbench_snn.store.records import Record
@@ -64,6 +65,7 @@ def reproduce(
     retrain: bool = False,
     tolerance: float = TOLERANCE,
     dataset: ComponentSpec | None = None,
+    results: Path | None = None,
 ) -> Reproduced:
     """Computes a published cell again, from published weights if there are any, else from the recorded training.
 
@@ -76,12 +78,15 @@ def reproduce(
         retrain: whether to train even where weights are published.
         tolerance: largest share of samples whose outcome may differ.
         dataset: its parameters, where they cannot be found by its hashes.
+        results: folder of other tables, one of which may have the weights that this version lacks.
 
     Raises:
         UserError: if it cannot be computed here, see :func:`~robustbench_snn.exchange.replan.replan`.
     """
     replanned = replan(published, record, dataset)
     training, weights = replanned.training, published.content.weights.get(replanned.training.key)
+    if weights is None and results is not None:
+        weights = weights_anywhere(results, training)
     store = Store(folder)
     if replanned.evaluate is not None and weights is not None and not retrain:
         store.write(

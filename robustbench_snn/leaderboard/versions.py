@@ -132,6 +132,16 @@ def weights_of(folder: Path) -> dict[str, Path]:
     return ours
 
 
+def weights_anywhere(results: Path, training: Record) -> Path | None:
+    """The weights of a training in any version of any table: tables share rows."""
+    for table in tables(results):
+        for version in versions(results, table):
+            path = weights_beside(results / table / str(version)).get(training.key)
+            if path is not None and file_digest(path) == training.files.get("weights.safetensors"):
+                return path
+    return None
+
+
 def record_lines(results: Path, table: str, version: Version) -> dict[str, str]:
     """The records behind a published table, as lines of JSON by key; raises what :func:`lines_of` does."""
     return lines_of(results / table / str(version))

@@ -56,6 +56,25 @@ def test_without_weights_the_training_is_repeated(published: Place, tmp_path: Pa
     assert (trained.verdict, trained.said) == ("equal", "every weight is the same")
 
 
+def test_weights_that_another_table_holds_are_taken(published: Place, weighty: Place, tmp_path: Path) -> None:
+    version = read_version(published.results / "tiny" / "v1.0")
+    record = next(record for record in cells(version, "evaluate", "clean") if record.seed == 0)
+    found = again(version, record, tmp_path / "runs", results=weighty.results)
+    assert (found.verdict, found.weights) == ("equal", "published weights")
+
+
+def test_weights_of_another_table_are_taken_only_if_they_are_those_of_the_record(
+    published: Place, weighty: Place, tmp_path: Path
+) -> None:
+    version = read_version(published.results / "tiny" / "v1.0")
+    record = next(record for record in cells(version, "evaluate", "clean") if record.seed == 0)
+    shutil.copytree(weighty.results, tmp_path / "results")
+    for path in (tmp_path / "results" / "tiny" / "v1.0" / "weights").iterdir():
+        path.write_bytes(b"another training's")
+    found = again(version, record, tmp_path / "runs", results=tmp_path / "results")
+    assert found.weights == "a new training, which made the same weights"
+
+
 def write_digits(root: Path) -> None:
     """Some of the digits as Parquet files, a dataset with a validation share and a folder of its own."""
     digits = load_dataset("digits", limit=100)
