@@ -125,9 +125,11 @@ def weights_before(folder: Path) -> dict[str, Path]:
 
 def weights_of(folder: Path) -> dict[str, Path]:
     """The files of weights of a version: those beside it, and of earlier versions those that its records name."""
-    ours, earlier, lines = weights_beside(folder), weights_before(folder), lines_of(folder)
+    ours = weights_beside(folder)
+    earlier = {key: path for key, path in weights_before(folder).items() if key not in ours}
+    lines = lines_of(folder) if earlier else {}
     for key, path in earlier.items():
-        if key not in ours and key in lines and _digest_of_weights(lines[key]) == file_digest(path):
+        if key in lines and _digest_of_weights(lines[key]) == file_digest(path):
             ours[key] = path
     return ours
 
