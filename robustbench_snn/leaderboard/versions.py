@@ -116,11 +116,11 @@ def weights_beside(folder: Path) -> dict[str, Path]:
 
 def weights_before(folder: Path) -> dict[str, Path]:
     """The files of weights that earlier versions of the same major number hold; of a key's, the newest."""
-    version, found = parse_version(folder.name), dict[str, Path]()
-    for earlier in versions(folder.parent.parent, folder.parent.name) if version else ():
-        if version and earlier < version and earlier.major == version.major:
-            found |= weights_beside(folder.parent / str(earlier))
-    return found
+    if (version := parse_version(folder.name)) is None:
+        return {}
+    known = versions(folder.parent.parent, folder.parent.name)
+    earlier = [folder.parent / str(one) for one in known if one.major == version.major and one < version]
+    return {key: path for one in earlier for key, path in weights_beside(one).items()}
 
 
 def weights_of(folder: Path) -> dict[str, Path]:
