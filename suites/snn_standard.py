@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -17,6 +17,7 @@ from robustbench_snn.attack.standard_set import (
     SET_VERSION,
     Member,
     Tier,
+    again,
     doubled,
     last,
     members,
@@ -31,16 +32,18 @@ from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
 from robustbench_snn.suites.attacks.transfer import Transfer
 
 FALL = 0.01
-"""A doubling is quiet when it lowers robust accuracy by no more than this; of under 100 samples, by none."""
+"""A turn is quiet when it lowers robust accuracy by no more than this; of under 100 samples, by none."""
 QUIET = 2
-"""Quiet doublings in a row that end the search: after a single one, later ones still broke samples."""
+"""Quiet turns in a row that end a search: after a single one, later ones still broke samples."""
+MOST_STARTS = 8
+"""Where starting a black box again gives up."""
 BLIND_SHARE = 0.02
 """Share of the samples that a black box may break after all white-box members, before the gradients are doubted."""
 
 
 @register_evaluation(
     "snn_standard",
-    version=3,  # 2 had the members of set version 1, and took every gradient as it came
+    version=4,  # see the changelog
     presets={
         "snn_quick": {"tier": "quick"},
         "snn_fast": {"tier": "fast"},
@@ -48,13 +51,13 @@ BLIND_SHARE = 0.02
     },
 )
 class SNNStandard(AttackEvaluation):
-    """Robust accuracy under the standard SNN attack set, version 2.
+    """Robust accuracy under the standard SNN attack set, version 3.
 
     PGD-10; SA-PGD-100 under ASSG(0.45) with CE, two starts, and with the margin loss; under ASSG(0.425) with CE; under
     ATan(10) with the margin loss; SA-PGD-50 under ASSG(0.45) towards each of the nine likeliest wrong classes;
-    APGD-CE-100 under the training surrogate; the convergence rule; Square with 5,000 queries; transfer from the models
-    in ``transfer_from``. Each attacks only what all before it left standing. On a model without spikes all follow its
-    own gradient, and members that would be the same run once.
+    APGD-CE-100 under the training surrogate; the convergence rule; Square with 5,000 queries, from one random stream
+    after another; transfer from the models in ``transfer_from``. Each attacks only what all before it left standing.
+    On a model without spikes all follow its own gradient, and members that would be the same run once.
 
     Before it attacks, it examines: whether steps along the gradient beat steps of random signs, where the model makes
     its spikes, and whether it cuts its gradient off. Where passing through such a cut (BPDA, Athalye et al., 2018,
@@ -65,8 +68,9 @@ class SNNStandard(AttackEvaluation):
 
     Convergence rule: SA-PGD under ASSG with twice the steps of the run before, 200 to begin with, by turns of two
     losses and levels, until two doublings in a row lower robust accuracy by no more than a point each, or
-    ``most_steps``. ``details.convergence`` says where it stopped, and the flag ``not_converged`` that
-    it had to.
+    ``most_steps``. Where Square lowers it by more, it starts again until two starts in a row do not, eight at most;
+    so it does where no gradient leads anywhere. ``details.convergence`` and ``details.square`` say where they stopped,
+    and the flag ``not_converged`` that one of them had to.
 
     Tiers: ``quick`` (PGD-10) and ``fast`` are for development and never a claim; ``extended`` adds 1,000-step
     attacks under all estimators.
@@ -116,7 +120,8 @@ class SNNStandard(AttackEvaluation):
                 for member in first:
                     cascade.attack(member.stage())
                 convergence = self._converge(cascade, spiking=found.census.spiking) if full else None
-                blind = sum(self._blind(cascade, member) for member in last(self.tier)) if not useless else 0
+                square = [self._start_again(cascade, member, done=int(useless)) for member in last(self.tier)]
+                blind = sum(sum(one["broken"]) for one in square) if not useless else 0
                 suspect = blind > max(1, BLIND_SHARE * len(subject.samples))
                 if suspect and full:
                     self._gradient_free(cascade, subject, but=len(last(self.tier)))
@@ -128,9 +133,14 @@ class SNNStandard(AttackEvaluation):
                 "set_version": SET_VERSION,
                 "examination": found.row(),
                 "convergence": convergence,
+                "square": square[0] if square else None,
                 "broken_by_black_box_only": blind,
             },
-            flags=[*found.flags, *(["black_box_beats_white_box"] if suspect else []), *self._flags(convergence)],
+            flags=[
+                *found.flags,
+                *(["black_box_beats_white_box"] if suspect else []),
+                *self._flags([search for search in (convergence, *square) if search]),
+            ],
         )
 
     def _gradient_free(self, cascade: Cascade, subject: Subject, but: int = 0) -> None:
@@ -138,10 +148,19 @@ class SNNStandard(AttackEvaluation):
             cascade.attack(one)
 
     @staticmethod
-    def _blind(cascade: Cascade, member: Member) -> int:
-        """How many samples a black box breaks that nothing before it has."""
-        report = cascade.attack(member.stage())
-        return report.broken if member.blind else 0
+    def _start_again(cascade: Cascade, member: Member, *, done: int) -> dict[str, Any]:
+        """A black box from one random stream after another, ``done`` of which have run; see the class."""
+        broken: list[int] = []
+        quiet, enough = 0, QUIET if done else 1
+        while quiet < enough and done + len(broken) < MOST_STARTS and len(cascade.standing):
+            before = cascade.robust_accuracy
+            broken.append(cascade.attack(again(member, done + len(broken) + 1).stage()).broken)
+            if before - cascade.robust_accuracy <= FALL + 1e-9:
+                quiet += 1
+            else:
+                quiet, enough = 0, QUIET
+        converged = quiet == enough or not len(cascade.standing)
+        return {"starts": done + len(broken), "broken": broken, "converged": converged}
 
     def _converge(self, cascade: Cascade, *, spiking: bool) -> dict[str, Any]:
         """The convergence rule; see the class."""
@@ -172,6 +191,6 @@ class SNNStandard(AttackEvaluation):
                     f"transfer_from: this suite has no other model '{name}'.{did_you_mean(name, subject.peers)}"
                 )
 
-    def _flags(self, convergence: dict[str, Any] | None) -> Sequence[str]:
+    def _flags(self, searches: Iterable[Mapping[str, Any]]) -> Sequence[str]:
         flags = ["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else []
-        return [*flags, "not_converged"] if convergence and not convergence["converged"] else flags
+        return flags if all(search["converged"] for search in searches) else [*flags, "not_converged"]

@@ -12,7 +12,7 @@ from robustbench_snn.registry import attacks, estimators
 from robustbench_snn.registry.spec import component_spec
 
 Tier = Literal["quick", "fast", "standard", "extended"]
-SET_VERSION = 2
+SET_VERSION = 3
 """Raised whenever the members of ``standard``, or when they run, change."""
 NOT_FOR_PUBLICATION: tuple[Tier, ...] = ("quick", "fast")
 
@@ -114,7 +114,7 @@ _MORE: tuple[tuple[str, str | Mapping[str, Any]], ...] = (
 def members(tier: Tier, *, spiking: bool = True, lif: bool = True) -> tuple[Member, ...]:
     """The cascade of a tier, without the convergence rule and what follows it.
 
-    ``standard`` is frozen as version 2 of the set: a change makes a new version.
+    ``standard`` is frozen as version 3 of the set: a change makes a new version.
 
     Args:
         tier: which.
@@ -139,6 +139,11 @@ def members(tier: Tier, *, spiking: bool = True, lif: bool = True) -> tuple[Memb
 def last(tier: Tier) -> tuple[Member, ...]:
     """What follows the convergence rule: Square, the slowest, on what nothing else broke."""
     return (_SQUARE,) if tier in ("standard", "extended") else ()
+
+
+def again(member: Member, start: int) -> Member:
+    """The same member from another random stream; starts count from 1, the first of which is the member itself."""
+    return member if start == 1 else replace(member, seed_label=f"{member.seed_label}, restart {start}")
 
 
 def _fitted(member: Member, spiking: bool) -> Member:

@@ -118,9 +118,9 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "as survivors. A deterministic model must not do this: look for state that reset does not clear."
         ),
         "not_converged": (
-            "The convergence rule of snn_standard stopped at its limit before two doublings of steps in a row had "
-            "lowered robust accuracy by no more than a point each. The true number is lower; raise "
-            "most_steps."
+            "A search of snn_standard, the doubling of steps (details.convergence) or the starts of Square "
+            "(details.square), stopped at its limit before two turns in a row had lowered robust accuracy by no more "
+            "than a point each. The true number is lower; for the doubling, raise most_steps."
         ),
         "not_for_publication": (
             "A quick form of the attack set, for development. Its number is an upper bound that may be far too high; "

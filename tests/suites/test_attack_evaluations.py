@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from robustbench_snn import evaluate
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.external import ExternalSet, score
-from robustbench_snn.attack.standard_set import members
+from robustbench_snn.attack.standard_set import last, members
 from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Subject
@@ -77,7 +77,49 @@ def test_convergence_rule_doubles_while_accuracy_falls() -> None:
     capped = SNNStandard(eps=0.1, most_steps=400)
     stopped = capped._converge(cascade, spiking=True)  # type: ignore[arg-type]
     assert not stopped["converged"]
-    assert capped._flags(stopped) == ["not_converged"]
+    assert capped._flags([stopped]) == ["not_converged"]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "done", "broken", "converged"),
+    [
+        ([0.3, 0.3], 0, [0], True),
+        ([0.3, 0.25, 0.245, 0.24], 0, [50, 5, 5], True),
+        ([0.3, 0.25, 0.25, 0.2, 0.2, 0.2], 0, [50, 0, 50, 0, 0], True),
+        ([0.3, 0.3, 0.3], 1, [0, 0], True),
+        ([0.3, 0.0], 0, [300], True),
+        ([0.9 - 0.1 * turn for turn in range(9)], 0, [100] * 8, False),
+        ([0.9 - 0.1 * turn for turn in range(9)], 1, [100] * 7, False),
+    ],
+    ids=["quiet at once", "a point", "two in a row", "one before", "nobody left", "limit", "limit, one before"],
+)
+def test_square_starts_again_from_other_streams_until_starts_are_quiet(
+    accuracies: list[float], done: int, broken: list[int], converged: bool
+) -> None:
+    class Falling:
+        def __init__(self) -> None:
+            self.starts = list[str]()
+
+        @property
+        def robust_accuracy(self) -> float:
+            return accuracies[len(self.starts)]
+
+        @property
+        def standing(self) -> list[int]:
+            return [0] * round(1000 * self.robust_accuracy)
+
+        def attack(self, stage: Any) -> SimpleNamespace:
+            before = len(self.standing)
+            self.starts.append(stage.seed_label)
+            return SimpleNamespace(broken=before - len(self.standing))
+
+    cascade, (square,) = Falling(), last("standard")
+    evaluation = SNNStandard(eps=0.1)
+    found = evaluation._start_again(cascade, square, done=done)  # type: ignore[arg-type]
+    assert found == {"starts": done + len(broken), "broken": broken, "converged": converged}
+    names = ["square-5000", *(f"square-5000, restart {start}" for start in range(2, 9))]
+    assert cascade.starts == names[done : done + len(broken)]
+    assert evaluation._flags([{"converged": True}, found]) == ([] if converged else ["not_converged"])
 
 
 def test_epsilon_curve_falls_and_its_area_is_the_trapezoids() -> None:

@@ -26,7 +26,10 @@ class ByHand(nn.Module):
         return logits
 
 
-@pytest.mark.parametrize(("model", "names"), [(ByHand(), ["blind", "pgd-10"]), (trained(), ["pgd-10", "square"])])
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [(ByHand(), ["blind", "pgd-10", "square, restart 2", "square, restart 3"]), (trained(), ["pgd-10", "square"])],
+)
 def test_the_order_follows_from_the_examination(
     monkeypatch: pytest.MonkeyPatch, model: nn.Module, names: list[str]
 ) -> None:
