@@ -27,11 +27,14 @@ class ByHand(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("model", "names"),
-    [(ByHand(), ["blind", "pgd-10", "square, restart 2", "square, restart 3"]), (trained(), ["pgd-10", "square"])],
+    ("model", "names", "starts"),
+    [
+        (ByHand(), ["blind", "pgd-10", "square, restart 2", "square, restart 3"], 3),  # the first is among the blind
+        (trained(), ["pgd-10", "square"], 1),
+    ],
 )
 def test_the_order_follows_from_the_examination(
-    monkeypatch: pytest.MonkeyPatch, model: nn.Module, names: list[str]
+    monkeypatch: pytest.MonkeyPatch, model: nn.Module, names: list[str], starts: int
 ) -> None:
     monkeypatch.setattr(snn_standard, "members", lambda tier, **_: members("quick"))
     monkeypatch.setattr(snn_standard, "last", lambda tier: (Member("square", "square", {"queries": 2}),))
@@ -39,3 +42,4 @@ def test_the_order_follows_from_the_examination(
     (found,) = evaluate(model.eval(), *held_out(16), [{"snn_standard": {"eps": 0.05, "most_steps": 100}}])
     assert [one["name"] for one in found.details["stages"]] == names
     assert ("useless_gradients" in found.flags) == (names[0] == "blind")
+    assert found.details["square"]["starts"] == starts
