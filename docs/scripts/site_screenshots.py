@@ -25,7 +25,7 @@ from robustbench_snn.spec.files import parse_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 TO = ROOT / "docs/figures/site"
-TABLE = "site/quickstart/v4.0"
+TABLE = "site/quickstart/v5.0"
 SHOTS = {
     "index": ("site/index.html", 1280, 480, "light"),
     "table": (f"{TABLE}/index.html", 1280, 900, "light"),
@@ -33,7 +33,7 @@ SHOTS = {
     "dark": (f"{TABLE}/index.html", 1280, 900, "dark"),
     "phone": (f"{TABLE}/index.html", 390, 780, "light"),
     "entry": (f"{TABLE}/entries/direct.html", 1280, 900, "light"),
-    "photographs": ("site/cifar10-encoders/v1.0/index.html", 1280, 900, "light"),
+    "photographs": ("site/cifar10-encoders/v1.3/index.html", 1280, 1080, "light"),
     "reported": ("example/example/v1.0/index.html", 1280, 780, "light"),
     "spikes": ("example/example/v1.0/entries/direct.html", 1280, 640, "light"),
 }
