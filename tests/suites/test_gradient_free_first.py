@@ -43,3 +43,21 @@ def test_the_order_follows_from_the_examination(
     assert [one["name"] for one in found.details["stages"]] == names
     assert ("useless_gradients" in found.flags) == (names[0] == "blind")
     assert found.details["square"]["starts"] == starts
+
+
+@pytest.mark.parametrize(("most", "converged"), [(8, True), (1, False)])
+def test_what_all_starts_of_the_black_box_break_is_counted_and_doubted(
+    monkeypatch: pytest.MonkeyPatch, most: int, converged: bool
+) -> None:
+    monkeypatch.setattr(snn_standard, "MOST_STARTS", most)
+    monkeypatch.setattr(snn_standard, "members", lambda tier, **_: ())
+    monkeypatch.setattr(snn_standard, "last", lambda tier: (Member("square", "square", {"queries": 20}),))
+    monkeypatch.setattr(snn_standard, "gradient_free_stages", lambda *_: [])
+    monkeypatch.setattr(snn_standard.SNNStandard, "_converge", lambda *_, **__: {"converged": True})
+    (found,) = evaluate(trained(), *held_out(24), [{"snn_standard": {"eps": 0.15}}])
+    broken = found.details["square"]["broken"]
+    assert (sum(broken[1:]) > 0) == converged, "or a single start finds all"
+    assert broken == [stage["broken"] for stage in found.details["stages"]]
+    assert found.details["broken_by_black_box_only"] == sum(broken)
+    assert "black_box_beats_white_box" in found.flags
+    assert ("not_converged" in found.flags) != converged
