@@ -123,7 +123,7 @@ def run_plan(
         progress: who is told.
         mode: where the table goes, see :func:`robustbench_snn.leaderboard.release.release`.
         doubts: reasons of the caller to make it a draft.
-        base: the published version that the suite's rows are added to.
+        base: the published version that the suite's rows are added to; it stands where the plan is empty.
 
     Raises:
         UserError: if a model cannot run: all of these are named, and nothing was trained. If nothing at all could be
@@ -132,6 +132,8 @@ def run_plan(
     """
     if base is not None:
         check_latest(base, results)
+        if not plan.cells:
+            return Finished(Released("stands", base.folder, str(base.version), base.content.table), (), False, ())
     computed = compute_plan(plan, store, settings, progress)
     done, records = computed.done, computed.store
     if not any(record.kind == "evaluate" and record.status == "done" for _, record in done):

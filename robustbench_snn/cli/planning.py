@@ -67,7 +67,8 @@ def show_plan(plan: Plan, store: Path, device: str, jobs: int, fresh: bool) -> N
             table.add_row("train", f"{one.cell.model.name}, seed {one.cell.seed}", key, state)
         else:
             table.add_row(f"  {one.cell.component.title} {one.cell.detail}", "", key, state)
-    output.print(table)
+    if plan.cells:
+        output.print(table)
     for line in plan_lines(Outlook(plan, standings, records, device, jobs, fresh)):
         output.print(line, highlight=False, soft_wrap=True)
     output.print(f"protocol {plan.protocol_hash[:12]}, {len(plan.dataset.test)} samples of {plan.dataset.name}")

@@ -77,7 +77,8 @@ def status(
             }
         )
         return
-    _show(plan, rows)
+    if rows:
+        _show(plan, rows)
     for line in [*plan_lines(outlook), *([onto_line(base)] if base else [])]:
         output.print(line, highlight=False, soft_wrap=True)
     output.print(f"{duration(spent)} of computing so far", highlight=False)

@@ -37,9 +37,11 @@ def time_left(found: Forecast) -> str:
 
 
 def plan_lines(outlook: Outlook) -> list[str]:
-    """What a run is going to do, in two lines."""
+    """What a run is going to do, in two lines, or that there is nothing to do."""
     plan, counts = outlook.plan, outlook.counts
     entries = plan.suite.entries()
+    if not entries:
+        return [f"plan of {plan.suite.name}: nothing is left to compute"]
     trainings = sum("recipe" in cell.identity for cell in plan.train)
     seeds = sorted({len(entry.seeds) for entry in entries})
     each = f"{number(seeds[-1], 'seed')} each" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds each"
@@ -64,7 +66,7 @@ def onto_line(base: Base) -> str:
     table = base.content.table
     return (
         f"onto {table.name} {base.version}: {number(len(table.rows), 'model')} with "
-        f"{number(len(base.content.records), 'record')} stand as published, nothing of them is computed"
+        f"{number(len(base.content.records), 'record')} stand as published and are not computed"
     )
 
 

@@ -21,6 +21,7 @@ def merge_tables(
     """Publishes the rows of several versions, drafts or submissions as one table, named after the first.
 
     Where ``results`` has this table, the rows are added to its latest version. Statistics of all rows are made anew.
+    Of two rows of one name, one of which holds all records of the other and more seeds, it is that one.
 
     Args:
         sources: with equal protocols.
@@ -81,7 +82,10 @@ def _united(sources: Sequence[Published], prefer: Path | None) -> dict[str, Publ
     for source in sources:
         for row in source.table.rows:
             before = chosen.setdefault(row.model, source)
-            if before is source or _same_row(before, source, row.model):
+            if before is source or _holds(before, source, row.model):
+                continue
+            if _holds(source, before, row.model):
+                chosen[row.model] = source
                 continue
             if prefer is None:
                 conflicts.append(f"'{row.model}' of {before.folder} and of {source.folder}")
@@ -94,6 +98,7 @@ def _united(sources: Sequence[Published], prefer: Path | None) -> dict[str, Publ
     return chosen
 
 
-def _same_row(one: Published, other: Published, model: str) -> bool:
+def _holds(one: Published, other: Published, model: str) -> bool:
+    """Whether a row has all records of another one, with the same results."""
     ours, theirs = ({record.key: record for record in found.records_of(model)} for found in (one, other))
-    return ours.keys() == theirs.keys() and all(same_result(ours[key], theirs[key]) for key in ours)
+    return theirs.keys() <= ours.keys() and all(same_result(ours[key], theirs[key]) for key in theirs)

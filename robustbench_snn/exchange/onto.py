@@ -1,4 +1,4 @@
-"""A suite file that names new models only, completed by the protocol of the table that they are added to."""
+"""A suite file of new models, or of more seeds, completed by the protocol of the table that they are added to."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from robustbench_snn.digests import canonical
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.borrowed import borrowed
 from robustbench_snn.exchange.data import rebuilt_dataset
+from robustbench_snn.exchange.growth import without_published
 from robustbench_snn.exchange.protocol import check_computable, resolved_here, written
 from robustbench_snn.exchange.published import Published
 from robustbench_snn.leaderboard.findings import differences
-from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import Plan, make_plan
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, evaluation_spec
 from robustbench_snn.spec.files import SuiteError, parse_suite
@@ -26,10 +26,10 @@ Problem = tuple[str, str]
 
 
 def complete_suite(data: Mapping[str, Any], source: str, published: Published) -> SuiteSpec:
-    """The suite of new models under a published protocol.
+    """The suite of new models, or of more seeds, under a published protocol.
 
     Dataset, samples, evaluations, evaluation seed, heading and baseline are the table's. Training seeds, recipe, T
-    and backbone are those that all of its rows share, unless a model states its own.
+    and backbone are those that all of its rows share, unless a model states its own; the suite may state more seeds.
 
     Args:
         data: the suite file; what it states must be what the table has.
@@ -67,25 +67,16 @@ def complete_suite(data: Mapping[str, Any], source: str, published: Published) -
 
 
 def plan_onto(suite: SuiteSpec, published: Published, dataset: Any) -> Plan:
-    """The plan of new rows.
+    """The plan of what the table lacks: new rows, and new seeds of its own.
 
     Raises:
-        UserError: if its protocol is not the table's after all, or a row of the table has a model's name already.
+        UserError: if its protocol is not the table's after all, or a row of the table has the name of another model.
     """
     plan = make_plan(suite, dataset)
     found = next(differences("protocol", "", canonical(published.table.protocol), canonical(plan.protocol)), None)
     if found is not None:
         raise UserError(f"the protocol of {published.title} cannot be rebuilt here: {found}")
-    rows = {row.model: row for row in published.table.rows}
-    for entry in suite.entries():
-        keys = tuple(sorted(key_of(cell) for cell in plan.train if cell.model.name == entry.name))
-        if entry.name in rows and keys != tuple(rows[entry.name].training):
-            raise UserError(
-                f"{published.title} has a model '{entry.name}' already, and it is another one (trainings "
-                f"{', '.join(key[:12] for key in rows[entry.name].training)}, here {', '.join(k[:12] for k in keys)}); "
-                "give yours another name"
-            )
-    return plan
+    return without_published(plan, published)
 
 
 def _evaluations(
@@ -161,6 +152,8 @@ def _agrees(name: str, stated: Any, value: Any) -> bool:
             return bool(resolve_recipe(stated).model_dump(mode="json") == value)
         except UserError:
             return True  # whoever validates the suite says what is wrong
+    if name == "seeds" and isinstance(stated, list | tuple):
+        return set(value) <= set(stated)
     return bool(stated == value)
 
 

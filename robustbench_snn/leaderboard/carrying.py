@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from robustbench_snn.leaderboard.aggregation import score_of
 from robustbench_snn.leaderboard.content import Content
 from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.table import Row, Table
 from robustbench_snn.plan.keys import content_key
+from robustbench_snn.store.records import Record
 
 
 def extended(before: Content, new: Content) -> Content:
-    """A published table with rows of the same protocol added after its own; what the table says stays as it was."""
+    """A published table with rows of the same protocol added after its own; what the table says stays as it was.
+
+    A row that both have is one of all trainings, if they have none in common, and else the new one.
+    """
+    new = _grown(before, new)
     whole = carried_over(before, new)
     rows = {row.model: row for row in (*before.table.rows, *new.table.rows)}
     ours = {"protocol": new.table.protocol, "protocol_hash": new.table.protocol_hash, "rows": tuple(rows.values())}
@@ -49,6 +55,52 @@ def carried_over(before: Content, new: Content) -> Content:
         {**before.records, **new.records},
         {**before.weights, **new.weights},
     )
+
+
+def _grown(before: Content, new: Content) -> Content:
+    """The new content, to whose rows the seeds are added that the version before has of them."""
+    theirs = {row.model: row for row in before.table.rows}
+    pairs = {row.model: (theirs[row.model], row) for row in new.table.rows if row.model in theirs}
+    apart = {model: pair for model, pair in pairs.items() if set(pair[0].training).isdisjoint(pair[1].training)}
+    lines = {**before.records, **new.records}
+    rows = [_of_all_seeds(*apart[row.model], lines) if row.model in apart else row for row in new.table.rows]
+    joined = {
+        place: {**before.outcomes.in_order_of(new.outcomes.samples, place), **of_seed}
+        for place, of_seed in new.outcomes.by_seed.items()
+        if place[0] in apart
+    }
+    outcomes = Outcomes(new.outcomes.samples, {**new.outcomes.by_seed, **joined})
+    return replace(new, table=new.table.model_copy(update={"rows": tuple(rows)}), outcomes=outcomes)
+
+
+def _of_all_seeds(before: Row, new: Row, lines: Mapping[str, str]) -> Row:
+    """One row of the trainings of two, the first of which lacks nothing."""
+    cells = {}
+    for label, score in new.cells.items():
+        keys = (*before.cells[label].records, *score.records)
+        cells[label] = score_of(_in_order([Record.model_validate_json(lines[key]) for key in keys]))
+    there = len(before.seeds)
+    gaps = {
+        label: gap.model_copy(update={"complete": gap.complete + there, "wanted": gap.wanted + there})
+        for label, gap in new.gaps.items()
+    }
+    changes = {
+        "seeds": tuple(sorted((*before.seeds, *new.seeds))),
+        "training": tuple(sorted((*before.training, *new.training))),
+        "cells": cells,
+        "gaps": gaps,
+    }
+    return new.model_copy(update=changes)
+
+
+def _in_order(records: Sequence[Record]) -> list[Record]:
+    """Parts in order, and within each the seeds, of records whose parts are in order within each seed."""
+    part: Counter[int] = Counter()
+    places = []
+    for record in records:
+        places.append((part[record.seed], record.seed))
+        part[record.seed] += 1
+    return [record for _, record in sorted(zip(places, records, strict=True), key=lambda item: item[0])]
 
 
 def _same_evaluations(before: Table, new: Table) -> dict[str, str]:

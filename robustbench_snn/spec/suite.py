@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -192,7 +192,16 @@ class SuiteSpec(Strict):
 
     def entries(self) -> list[Entry]:
         """All models, with the suite's settings filled in where a model says nothing."""
-        return [self._filled(model) for model in (*self.models, *(self.grid.models() if self.grid else ()))]
+        return [self._filled(model) for model in self._listed()]
+
+    def with_seeds(self, seeds: Mapping[str, Sequence[int]]) -> SuiteSpec:
+        """The suite with these training seeds by model; a model without any is left out, even if none remains."""
+        own = [(model, tuple(seeds.get(model.name, ()))) for model in self._listed()]
+        models = tuple(model.model_copy(update={"seeds": wanted}) for model, wanted in own if wanted)
+        return self.model_copy(update={"models": models, "grid": None})
+
+    def _listed(self) -> tuple[ModelSpec, ...]:
+        return (*self.models, *(self.grid.models() if self.grid else ()))
 
     def _filled(self, model: ModelSpec) -> Entry:
         timesteps, seeds = model.timesteps or self.timesteps, model.seeds or self.seeds

@@ -42,7 +42,7 @@ def test_an_entry_goes_from_a_file_into_the_table(run: Run) -> None:
     run("run", "tiny.yaml", "--publish", "--with-weights")
     added = run("run", "mine.yaml", "--onto", "tiny", "--store", "other", "--draft")
     assert "draft, not published" in added
-    assert "onto tiny v1.0: 1 model with 2 records stand as published, nothing of them is computed" in added
+    assert "onto tiny v1.0: 1 model with 2 records stand as published and are not computed" in added
     assert len(list(Path("other").glob("cells/*"))) == 2
     assert "1 files of weights" in run("submit", "mine", "--from", "other", "-o", "mine.zip", "--with-weights")
     said = run("verify", "mine.zip", "--onto", "tiny", "--rerun", "1")
@@ -68,3 +68,15 @@ def test_limits_and_unknown_tables_are_refused(run: Run) -> None:
     assert "index.json" in run("leaderboard", "verify", code=1)
     run("leaderboard", "index")
     run("leaderboard", "verify")
+
+
+def test_a_suite_that_stands_as_published_has_nothing_left(run: Run) -> None:
+    run("run", "tiny.yaml", "--publish")
+    stands = "onto tiny v1.0: 1 model with 2 records stand as published and are not computed"
+    for command in (["run", "--dry-run"], ["status"], ["run"]):
+        said = run(*command[:1], "tiny.yaml", "--onto", "tiny", "--store", "none", *command[1:])
+        assert stands in said
+        assert "plan of tiny: nothing is left to compute" in said or command == ["run"]
+        assert "model ┃" not in said or command == ["run"]  # no table of no cells
+    assert "v1.0 stands: nothing new" in said
+    assert "1 model, 1 seed each" in run("run", "tiny.yaml", "--onto", "tiny", "--dry-run", "--set", "seeds=[0, 4]")
