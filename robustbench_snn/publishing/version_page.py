@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from robustbench_snn.errors import StoreError
 from robustbench_snn.leaderboard.manifest import Manifest, read_manifest
 from robustbench_snn.leaderboard.pages.grid import Grid
-from robustbench_snn.leaderboard.pages.sections import Section, sections
+from robustbench_snn.leaderboard.pages.sections import REPORTED, Section, sections
 from robustbench_snn.leaderboard.schema1.pages import first_sections
 from robustbench_snn.leaderboard.table import AnyTable, Row, Table
 from robustbench_snn.leaderboard.versions import Version, load_table, record_lines
@@ -85,7 +85,7 @@ def _records(results: Path, name: str, version: Version) -> dict[str, Record]:
         raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
 
 
-_SHOWN_OTHERWISE = ("Ranks", "Besides accuracy", "Reported elsewhere (not measured here)")
+_SHOWN_OTHERWISE = ("Ranks", "Besides accuracy", REPORTED)
 
 
 def told(published: Published) -> list[Section]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from robustbench_snn.leaderboard.pages.escaping import code, markdown, markdown_line, visible
 from robustbench_snn.leaderboard.pages.grid import Grid, accuracy_columns, best_first, models_grid, row_flags
 from robustbench_snn.leaderboard.pages.markdown import render_grid, render_sections
-from robustbench_snn.leaderboard.pages.sections import Section, sections, verdicts
+from robustbench_snn.leaderboard.pages.sections import REPORTED, Section, sections, verdicts
 from robustbench_snn.leaderboard.schema1.pages import render_first_markdown
 from robustbench_snn.leaderboard.table import AnyTable, Row, Score, Table
 
-KEPT = ("Besides accuracy", "Reported elsewhere (not measured here)")
+KEPT = ("Besides accuracy", REPORTED)
 """Sections that are shown as on other pages."""
 
 

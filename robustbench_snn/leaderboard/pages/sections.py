@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robustbench_snn.leaderboard.pages.grid import Grid, comparisons, make_grid, measures, ranks, reported
-from robustbench_snn.leaderboard.table import Table
+from robustbench_snn.leaderboard.table import Against, Table
 from robustbench_snn.leaderboard.verdict import verdict
 
 
@@ -28,7 +28,7 @@ def sections(table: Table) -> list[Section]:
     """All parts of the page of a table."""
     found = [Section("", make_grid(table), tuple(_notes(table)))]
     if said := verdicts(table):
-        found.append(Section("What this says", None, tuple(said)))
+        found.append(Section(SAID, None, tuple(said)))
     if compared := comparisons(table):
         found.append(Section("Against the baseline", compared, tuple(_comparison_notes(table))))
     if ranked := ranks(table):
@@ -36,10 +36,12 @@ def sections(table: Table) -> list[Section]:
     if measured := measures(table):
         found.append(Section("Besides accuracy", measured))
     if elsewhere := reported(table):
-        found.append(Section("Reported elsewhere (not measured here)", elsewhere, (REPORTED_NOTE,)))
+        found.append(Section(REPORTED, elsewhere, (REPORTED_NOTE,)))
     return found
 
 
+SAID = "What this says"
+REPORTED = "Reported elsewhere (not measured here)"
 REPORTED_NOTE = (
     "Numbers as their authors state them, each by its own protocol: they are neither ranked nor compared with those "
     "measured here. ±: standard deviation over training seeds."
@@ -63,6 +65,39 @@ def verdicts(table: Table) -> list[str]:
         for row in table.rows
         if label in row.cells and (found := row.cells[label].against)
     ]
+
+
+def verdicts_in_short(table: Table) -> list[str]:
+    """The same with one line a column for all models that no difference was found of."""
+    alpha = round(1 - table.confidence, 12)
+    lines: list[str] = []
+    found = {(label, row.model): score.against for row in table.rows for label, score in row.cells.items()}
+    said = iter(verdicts(table))
+    for label in table.columns:
+        none: dict[str, list[tuple[str, Against]]] = {}
+        for row in table.rows:
+            against = found.get((label, row.model))
+            if against is None:
+                continue
+            sentence = next(said)
+            if against.adjusted_p_value >= alpha:
+                none.setdefault(against.scope, []).append((row.model, against))
+            else:
+                lines.append(sentence)
+        lines += [f"{label}: {_none_found(scope, models)}" for scope, models in none.items()]
+    return lines
+
+
+def _none_found(scope: str, models: list[tuple[str, Against]]) -> str:
+    names, compared = [name for name, _ in models], [against for _, against in models]
+    effects = sorted(100 * against.minimum_detectable_effect for against in compared)
+    unseen = " to ".join(dict.fromkeys(f"{effect:.1f}" for effect in (effects[0], effects[-1])))
+    least = min(against.adjusted_p_value for against in compared)
+    whose = "these trained networks of " if scope == "networks" else ""
+    return (
+        f"No difference found between {whose}{compared[0].baseline} and {', '.join(names)} (p = {least:.2g} at the "
+        f"least); true differences below {unseen} points could not be seen reliably."
+    )
 
 
 def _notes(table: Table) -> list[str]:

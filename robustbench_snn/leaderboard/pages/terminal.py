@@ -11,7 +11,7 @@ from rich.text import Text
 
 from robustbench_snn.leaderboard.pages.escaping import visible
 from robustbench_snn.leaderboard.pages.grid import Grid
-from robustbench_snn.leaderboard.pages.sections import Section, sections
+from robustbench_snn.leaderboard.pages.sections import REPORTED, SAID, Section, sections, verdicts_in_short
 from robustbench_snn.leaderboard.schema1.pages import first_sections
 from robustbench_snn.leaderboard.table import AnyTable, Table
 
@@ -19,10 +19,20 @@ from robustbench_snn.leaderboard.table import AnyTable, Table
 def render_terminal(table: AnyTable, version: str) -> RenderableType:
     """What ``rbsnn run`` and ``rbsnn leaderboard`` show, of a table of any schema."""
     if isinstance(table, Table):
-        found = sections(table)
+        found = [_for_the_screen(section, table) for section in sections(table)]
     else:
         found = [Section(title, Grid(*grid), lines) for title, grid, lines in first_sections(table)]
     return show_sections(found, f"{table.title} {version}")
+
+
+def _for_the_screen(section: Section, table: Table) -> Section:
+    """What a section says, shorter where a page has the rest."""
+    if section.title == SAID:
+        return Section(SAID, None, tuple(verdicts_in_short(table)))
+    if section.title == REPORTED and section.grid is not None:
+        count = f"{len(section.grid.rows)} numbers of papers stand in the table's leaderboard.md and leaderboard.html"
+        return Section(REPORTED, None, (f"{count}; they are neither ranked nor compared with those measured here.",))
+    return section
 
 
 def show_sections(found: Sequence[Section], heading: str) -> RenderableType:

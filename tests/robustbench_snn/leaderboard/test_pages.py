@@ -62,6 +62,35 @@ def test_the_page_shows_spread_scope_interval_and_what_may_be_said(tmp_path: Pat
     assert "td.text { text-align: left; white-space: normal;" in html
 
 
+def test_the_screen_says_once_a_column_what_was_not_found(tmp_path: Path) -> None:
+    seeds = {name: 1 if name == "alone" else 3 for name in ("direct", "alike", "too", "better", "alone")}
+    several = outcomes(direct=0.5, alike=0.5, too=0.5, better=0.8)
+    shown = Outcomes(several.samples, {**several.by_seed, **outcomes(seeds=1, alone=0.5).by_seed})
+    rows = [row(name).model_copy(update={"seeds": tuple(range(count))}) for name, count in seeds.items()]
+    publish(table(*rows, baseline="direct"), shown, tmp_path)
+    found = published(tmp_path)
+    against = {one.model: one.cells["clean"].against for one in found.rows}
+    console = Console(width=400, file=StringIO(), record=True)
+    console.print(render_terminal(found, "v1.0"))
+    said = console.export_text().split("What this says")[1].split("Against the baseline")[0]
+    lines = [line.rstrip() for line in said.splitlines() if line.startswith("· ")]
+    compared = [against[name] for name in ("alike", "too")]
+    least = min(one.adjusted_p_value for one in compared if one)
+    low, high = sorted(100 * one.minimum_detectable_effect for one in compared if one)
+    alone = against["alone"]
+    assert alone is not None
+    assert lines[0].startswith("· clean: better is more accurate than direct: ")
+    assert lines[1:] == [
+        f"· clean: No difference found between direct and alike, too (p = {least:.2g} at the least); true differences "
+        f"below {low:.1f} to {high:.1f} points could not be seen reliably.",
+        f"· clean: No difference found between these trained networks of direct and alone (p = "
+        f"{alone.adjusted_p_value:.2g} at the least); true differences below "
+        f"{100 * alone.minimum_detectable_effect:.1f} points could not be seen reliably.",
+    ]
+    page = render_markdown(found, "v1.0")
+    assert page.count("No difference found between") == 3
+
+
 def test_a_protocol_that_does_not_compare_has_a_dagger(tmp_path: Path) -> None:
     publish(table(row("paper", clean=score(comparable=False))), outcomes(paper=0.9), tmp_path)
     assert "] † |" in render_markdown(published(tmp_path), "v1.0")

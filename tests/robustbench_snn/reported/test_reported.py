@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
-from robustbench_snn.leaderboard.pages import render_html, render_markdown
+from robustbench_snn.leaderboard.pages import render_html, render_markdown, render_terminal
+from robustbench_snn.leaderboard.pages.grid import reported_grid
 from robustbench_snn.leaderboard.table import Table
 from robustbench_snn.plan.keys import key_of
 from robustbench_snn.plan.plan import make_plan
@@ -74,6 +77,11 @@ def test_pages_show_them_as_not_measured_and_nothing_ranks_them(tmp_path: Path) 
         for text in ("theirs", "99.90 ± 0.1 %", "Somebody, 2024, arXiv:2401.00001, table 3", "neither ranked"):
             assert text in section
         assert "theirs" not in page.split("Reported elsewhere")[0]
+    console = Console(width=300, file=StringIO(), record=True)
+    console.print(render_terminal(found, "v1.0"))
+    _, section = console.export_text().split("Reported elsewhere (not measured here)")
+    assert f"{len(reported_grid(found.reported).rows)} numbers of papers stand in the table's leaderboard.md" in section
+    assert "theirs" not in section
     publish(plain, outcomes(direct=0.4, stf=0.7), tmp_path / "without")
     without = published(tmp_path / "without")
     assert found.model_copy(update={"reported": ()}) == without
