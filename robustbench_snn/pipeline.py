@@ -14,6 +14,7 @@ from robustbench_snn.execution.session import Progress, Session
 from robustbench_snn.execution.standing import standing
 from robustbench_snn.execution.trial import check_models
 from robustbench_snn.leaderboard.aggregation import make_table
+from robustbench_snn.leaderboard.carrying import grown
 from robustbench_snn.leaderboard.content import Base
 from robustbench_snn.leaderboard.publication import check_latest
 from robustbench_snn.leaderboard.release import Mode, Released, release
@@ -123,7 +124,8 @@ def run_plan(
         progress: who is told.
         mode: where the table goes, see :func:`robustbench_snn.leaderboard.release.release`.
         doubts: reasons of the caller to make it a draft.
-        base: the published version that the suite's rows are added to; it stands where the plan is empty.
+        base: the published version that the suite's rows, and new seeds of its own, are added to; it stands where the
+            plan is empty.
 
     Raises:
         UserError: if a model cannot run: all of these are named, and nothing was trained. If nothing at all could be
@@ -141,6 +143,8 @@ def run_plan(
         raise UserError(f"no evaluation succeeded:\n{reasons}")
     table, outcomes = make_table(plan, done, records)
     of_cells = [record for _, record in done]
+    if base is not None:
+        table, outcomes = grown(base.content, table, outcomes, of_cells)
     weights = {record.key: records.weights(record.key) for record in of_cells if _trained(record)}
     released = release(
         table,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from robustbench_snn.leaderboard.aggregation import score_of
@@ -15,11 +15,7 @@ from robustbench_snn.store.records import Record
 
 
 def extended(before: Content, new: Content) -> Content:
-    """A published table with rows of the same protocol added after its own; what the table says stays as it was.
-
-    A row that both have is one of all trainings, if they have none in common, and else the new one.
-    """
-    new = _grown(before, new)
+    """A published table with rows of the same protocol added after its own; what the table says stays as it was."""
     whole = carried_over(before, new)
     rows = {row.model: row for row in (*before.table.rows, *new.table.rows)}
     ours = {"protocol": new.table.protocol, "protocol_hash": new.table.protocol_hash, "rows": tuple(rows.values())}
@@ -57,28 +53,42 @@ def carried_over(before: Content, new: Content) -> Content:
     )
 
 
-def _grown(before: Content, new: Content) -> Content:
-    """The new content, to whose rows the seeds are added that the version before has of them."""
+def grown(before: Content, table: Table, outcomes: Outcomes, made: Iterable[Record]) -> tuple[Table, Outcomes]:
+    """A table of new trainings, with those that the version before has of the same models in the same rows.
+
+    A row with a training that the one before has too stays as it is: it was computed as a whole.
+
+    Args:
+        before: the published version; its rows are of the same models where they have the same names.
+        table: of the same protocol.
+        outcomes: of the table.
+        made: the records of the table.
+    """
     theirs = {row.model: row for row in before.table.rows}
-    pairs = {row.model: (theirs[row.model], row) for row in new.table.rows if row.model in theirs}
-    apart = {model: pair for model, pair in pairs.items() if set(pair[0].training).isdisjoint(pair[1].training)}
-    lines = {**before.records, **new.records}
-    rows = [_of_all_seeds(*apart[row.model], lines) if row.model in apart else row for row in new.table.rows]
+    apart = {
+        row.model: theirs[row.model]
+        for row in table.rows
+        if row.model in theirs and set(theirs[row.model].training).isdisjoint(row.training)
+    }
+    needed = {key for row in apart.values() for score in row.cells.values() for key in score.records}
+    records = {key: Record.model_validate_json(before.records[key]) for key in needed}
+    records |= {record.key: record for record in made}
+    rows = [_of_all_seeds(apart[row.model], row, records) if row.model in apart else row for row in table.rows]
     joined = {
-        place: {**before.outcomes.in_order_of(new.outcomes.samples, place), **of_seed}
-        for place, of_seed in new.outcomes.by_seed.items()
+        place: {**before.outcomes.in_order_of(outcomes.samples, place), **of_seed}
+        for place, of_seed in outcomes.by_seed.items()
         if place[0] in apart
     }
-    outcomes = Outcomes(new.outcomes.samples, {**new.outcomes.by_seed, **joined})
-    return replace(new, table=new.table.model_copy(update={"rows": tuple(rows)}), outcomes=outcomes)
+    whole = Outcomes(outcomes.samples, {**outcomes.by_seed, **joined})
+    return table.model_copy(update={"rows": tuple(rows)}), whole
 
 
-def _of_all_seeds(before: Row, new: Row, lines: Mapping[str, str]) -> Row:
+def _of_all_seeds(before: Row, new: Row, records: Mapping[str, Record]) -> Row:
     """One row of the trainings of two, the first of which lacks nothing."""
     cells = {}
     for label, score in new.cells.items():
         keys = (*before.cells[label].records, *score.records)
-        cells[label] = score_of(_in_order([Record.model_validate_json(lines[key]) for key in keys]))
+        cells[label] = score_of(_in_order([records[key] for key in keys]))
     there = len(before.seeds)
     gaps = {
         label: gap.model_copy(update={"complete": gap.complete + there, "wanted": gap.wanted + there})

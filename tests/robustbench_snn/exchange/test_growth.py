@@ -166,3 +166,16 @@ def test_a_row_of_more_seeds_takes_the_place_of_one_that_it_holds(alone: Place) 
     older = read_version(alone.results / "tiny" / "v1.0")
     assert merge_tables([older], alone.results, publish=True).status == "stands"
     assert [str(finding) for found in verify(alone.results) for finding in found.findings] == []
+
+
+def test_a_merge_joins_no_seeds_it_takes_the_row_that_is_preferred(alone: Place, tmp_path: Path) -> None:
+    other = {name: value for name, value in GROWN.items() if name != "table"}
+    other["models"] = [{"name": "direct", "encoder": "ttfs", "seeds": [3]}]
+    draft = read_version(Place(tmp_path / "other", tmp_path / "none").run(other, mode="draft").folder)
+    with pytest.raises(UserError, match="rows of one name that differ: 'direct'"):
+        merge_tables([draft], alone.results, publish=True)
+    table = merge_tables([draft], alone.results, prefer=draft.folder, publish=True).table
+    row = next(row for row in table.rows if row.model == "direct")
+    assert (row.seeds, row.identity["encoder"]["name"]) == ((3,), "ttfs")
+    assert {score.seeds for score in row.cells.values()} == {1}
+    assert [str(finding) for found in verify(alone.results) for finding in found.findings] == []
