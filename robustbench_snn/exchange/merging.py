@@ -12,7 +12,6 @@ from robustbench_snn.leaderboard.outcomes import Outcomes
 from robustbench_snn.leaderboard.publication import incomplete, prepare, publish_prepared, publishing
 from robustbench_snn.leaderboard.release import Released, doubts, same
 from robustbench_snn.leaderboard.versions import versions
-from robustbench_snn.store.checks import same_result
 
 
 def merge_tables(
@@ -82,9 +81,9 @@ def _united(sources: Sequence[Published], prefer: Path | None) -> dict[str, Publ
     for source in sources:
         for row in source.table.rows:
             before = chosen.setdefault(row.model, source)
-            if before is source or _holds(before, source, row.model):
+            if before is source or before.holds(source, row.model):
                 continue
-            if _holds(source, before, row.model):
+            if source.holds(before, row.model):
                 chosen[row.model] = source
                 continue
             if prefer is None:
@@ -96,9 +95,3 @@ def _united(sources: Sequence[Published], prefer: Path | None) -> dict[str, Publ
             f"rows of one name that differ: {'; '.join(conflicts)}. Rename one, or say whose is taken with --prefer"
         )
     return chosen
-
-
-def _holds(one: Published, other: Published, model: str) -> bool:
-    """Whether a row has all records of another one, with the same results."""
-    ours, theirs = ({record.key: record for record in found.records_of(model)} for found in (one, other))
-    return theirs.keys() <= ours.keys() and all(same_result(ours[key], theirs[key]) for key in theirs)

@@ -18,6 +18,7 @@ from robustbench_snn.leaderboard.versions import Version, read_table, tables, ve
 from robustbench_snn.leaderboard.withdrawal import withdrawals
 from robustbench_snn.reading import MALFORMED
 from robustbench_snn.spec.suite import MODEL_NAME, TABLE_NAME
+from robustbench_snn.store.checks import same_result
 from robustbench_snn.store.records import Record
 
 
@@ -68,6 +69,11 @@ class Published:
         """The records behind a row, trainings first."""
         row = self.row(model)
         return [self.records[key] for key in (*row.training, *(k for s in row.cells.values() for k in s.records))]
+
+    def holds(self, other: Published, model: str) -> bool:
+        """Whether the row of this name here has all records of the other one's, with the same results."""
+        ours, theirs = ({record.key: record for record in found.records_of(model)} for found in (self, other))
+        return theirs.keys() <= ours.keys() and all(same_result(ours[key], theirs[key]) for key in theirs)
 
     def trainings(self, rows: Iterable[Row] | None = None) -> list[Record]:
         """The records of the trainings of some rows, or of all."""

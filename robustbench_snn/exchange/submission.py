@@ -97,9 +97,12 @@ def check_submission(
         yield Check(not difference, f"protocol of {onto.title}: {difference or 'the same'}")
         if difference:  # nothing of another protocol is built here, let alone run
             return
-        names = {row.model for row in onto.table.rows} & {row.model for row in submitted.table.rows}
-        if names:
-            yield Check(False, f"{onto.title} has a model of this name already: {', '.join(sorted(names))}")
+        for name in sorted({row.model for row in onto.table.rows} & {row.model for row in submitted.table.rows}):
+            grows = submitted.holds(onto, name) and not onto.holds(submitted, name)
+            said = (
+                "and this one has all of its records and more" if grows else "and this one is not that with more seeds"
+            )
+            yield Check(grows, f"{onto.title} has a model of this name already, {said}: {name}")
     foreign = sorted(row.model for row in submitted.table.rows if _is_foreign(row.identity))
     if foreign:
         said = "code from outside this program makes it; no source is taken along, and it runs only with --plugin"

@@ -80,3 +80,15 @@ def test_a_suite_that_stands_as_published_has_nothing_left(run: Run) -> None:
         assert "model ┃" not in said or command == ["run"]  # no table of no cells
     assert "v1.0 stands: nothing new" in said
     assert "1 model, 1 seed each" in run("run", "tiny.yaml", "--onto", "tiny", "--dry-run", "--set", "seeds=[0, 4]")
+
+
+def test_more_seeds_of_a_row_are_submitted_and_taken_in(run: Run) -> None:
+    run("run", "tiny.yaml", "--publish")
+    run("run", "tiny.yaml", "--onto", "tiny", "--set", "seeds=[0, 4]", "--store", "other", "--draft")
+    (model,) = (row.model for row in read_version(Path("results/tiny/v1.0")).table.rows)
+    run("submit", model, "--from", "other", "-o", "more.zip")
+    said = run("verify", "more.zip", "--onto", "tiny", "--rerun", "1")
+    assert f"has a model of this name already, and this one has all of its records and more: {model}" in said
+    assert "wrote results/tiny/v1.1" in run("merge", "more.zip", "--into", "results", "--publish")
+    assert read_version(Path("results/tiny/v1.1")).row(model).seeds == (0, 4)
+    assert run("leaderboard", "verify").count("sound") == 2

@@ -69,7 +69,7 @@ def test_it_is_checked_against_the_table_and_run_again(file: Path, published: Pl
     assert not any("again" in check.said for check in check_submission(submitted, None, rerun=2))
     again = check_submission(submitted, submitted)
     assert [check.said for check in again if check.passed is False] == [
-        "tiny draft has a model of this name already: ttfs"
+        "tiny draft has a model of this name already, and this one is not that with more seeds: ttfs"
     ]
 
 
