@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from robustbench_snn.digests import canonical
@@ -17,45 +17,53 @@ from robustbench_snn.plan.plan import Plan, make_plan
 def without_published(plan: Plan, published: Published) -> Plan:
     """The plan without the trainings that stand in a table with all of their evaluations.
 
-    Of a row that lacks nothing each seed stands for itself; one that lacks anything is computed as a whole.
+    Seeds of a row stand if the row lacks nothing, and all that the suite asks of it is there; else the row is computed
+    as a whole, and the new one takes its place.
 
     Args:
         plan: of the table's protocol.
         published: the table.
 
     Raises:
-        UserError: if a row has a model's name and is of another model, or lacks something and the suite does not say
-            all of its seeds.
+        UserError: if a row has a model's name and is of another model, or has to be computed as a whole and the
+            suite does not say all of its seeds.
     """
     rows = {row.model: row for row in published.table.rows}
     left: dict[str, list[int]] = {}
     for entry in plan.suite.entries():
         cells = [cell for cell in plan.train if cell.model.name == entry.name]
         row = rows.get(entry.name)
-        stands = set(_standing(plan, cells, row, published)) if row else set()
+        stands = _standing(plan, cells, row, published) if row else []
         left[entry.name] = [cell.seed for cell in cells if cell not in stands]
     return make_plan(plan.suite.with_seeds(left), plan.dataset)
 
 
-def _standing(plan: Plan, cells: list[TrainCell], row: Row, published: Published) -> Iterator[TrainCell]:
-    """The trainings of a row's model that the row has."""
-    keys = {key_of(cell): cell for cell in cells}
-    trainings = published.trainings([row])
+def _standing(plan: Plan, cells: list[TrainCell], row: Row, published: Published) -> list[TrainCell]:
+    """The trainings of a row's model that the row has: all that are asked for, or none."""
+    recorded = {record.seed: record for record in published.trainings([row])}
+    keys = {cell: key_of(cell) for cell in cells}
+    asked = [cell for cell in cells if cell.seed in recorded or keys[cell] in row.training]
     identities = [_without_seed(canonical(cell.identity)) for cell in cells]
-    others = [record for record in trainings if _without_seed(record.identity) not in identities]
-    complete = not row.gaps and not row.failures
-    if others or not (complete or keys.keys() >= set(row.training)):
-        told = "it is another one" if others else "it is not complete, so that all of its seeds have to be run"
-        raise UserError(
-            f"{published.title} has a model '{row.model}' already, and {told} (trainings "
-            f"{', '.join(key[:12] for key in row.training)}, here {', '.join(sorted(k[:12] for k in keys))}); "
-            + ("give yours another name" if others else "state them")
-        )
-    for record in trainings if complete else []:
-        cell = keys.get(record.key)
-        weights = {cell.peer_name: record.weights_sha256 or ""} if cell else {}
-        if cell and all(key_of(asked, weights) in published.records for asked in plan.evaluations_of(cell)):
-            yield cell
+    is_same = all(_without_seed(record.identity) in identities for record in recorded.values())
+    if is_same and not row.gaps and not row.failures and all(_is_there(plan, cell, published) for cell in asked):
+        return asked
+    if is_same and set(row.training) <= set(keys.values()):
+        return []
+    why = "cannot stand as it is here: run all of its seeds, with the program that made it"
+    raise UserError(
+        f"{published.title} has a model '{row.model}' already, and it "
+        f"{why if is_same else 'is another one: give yours another name'} "
+        f"(trainings {', '.join(key[:12] for key in row.training)}, here "
+        f"{', '.join(sorted(key[:12] for key in keys.values()))})"
+    )
+
+
+def _is_there(plan: Plan, cell: TrainCell, published: Published) -> bool:
+    training = published.records.get(key_of(cell))
+    if training is None or training.weights_sha256 is None:
+        return False
+    weights = {cell.peer_name: training.weights_sha256}
+    return all(key_of(asked, weights) in published.records for asked in plan.evaluations_of(cell))
 
 
 def _without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:

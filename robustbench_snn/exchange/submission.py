@@ -99,10 +99,8 @@ def check_submission(
             return
         for name in sorted({row.model for row in onto.table.rows} & {row.model for row in submitted.table.rows}):
             grows = submitted.holds(onto, name) and not onto.holds(submitted, name)
-            said = (
-                "and this one has all of its records and more" if grows else "and this one is not that with more seeds"
-            )
-            yield Check(grows, f"{onto.title} has a model of this name already, {said}: {name}")
+            said = "has all of its records and more" if grows else "is not that with more seeds"
+            yield Check(grows, f"{onto.title} has a model of this name already, and this one {said}: {name}")
     foreign = sorted(row.model for row in submitted.table.rows if _is_foreign(row.identity))
     if foreign:
         said = "code from outside this program makes it; no source is taken along, and it runs only with --plugin"

@@ -104,7 +104,7 @@ def test_seeds_of_all_models_may_be_those_of_the_table_and_more(alone: Place) ->
 
 def test_another_model_of_a_rows_name_is_refused_whatever_its_seeds(alone: Place) -> None:
     other = [{"name": "direct", "encoder": "direct", "timesteps": 3, "seeds": [7]}]
-    with pytest.raises(UserError, match=r"has a model 'direct' already, and it is another one .* another name"):
+    with pytest.raises(UserError, match="'direct' already, and it is another one: give yours another name"):
         planned(alone, GROWN | {"models": other})
 
 
@@ -126,18 +126,32 @@ def test_a_row_that_lacks_something_is_computed_as_a_whole(alone: Place) -> None
         "train direct, seed 1",
     ]
     spec = complete_suite(GROWN | {"models": [GROWN["models"][0] | {"seeds": [1, 2]}]}, "grown.yaml", published)
-    with pytest.raises(UserError, match="'direct' already, and it is not complete, so that all of its seeds have"):
+    with pytest.raises(UserError, match="'direct' already, and it cannot stand as it is here: run all of its seeds"):
         plan_onto(spec, published, dataset)
 
 
-def test_a_seed_whose_records_are_not_all_there_does_not_stand(alone: Place) -> None:
+def test_a_row_whose_records_are_not_all_there_is_computed_as_a_whole(alone: Place) -> None:
     published = read_version(find_version("tiny", alone.results))
     lost = published.table.rows[1].cells["clean"].records[1]
     lines = {key: line for key, line in published.content.records.items() if key != lost}
     spec = complete_suite(PARTS, "grown.yaml", published)
     dataset = load_dataset(spec.dataset.name, **spec.dataset.parameters)
     lacking = replace(published, content=replace(published.content, records=lines))
-    assert [cell.title for cell in plan_onto(spec, lacking, dataset).train] == ["train sigma_delta, seed 1"]
+    assert [cell.title for cell in plan_onto(spec, lacking, dataset).train] == [
+        "train sigma_delta, seed 0",
+        "train sigma_delta, seed 1",
+    ]
+
+
+def test_seeds_under_a_newer_version_of_keys_do_not_join_as_second_ones(
+    alone: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from robustbench_snn.plan import keys
+
+    monkeypatch.setattr(keys, "KEY_VERSION", keys.KEY_VERSION + 1)
+    for suite in (PARTS, GROWN):
+        with pytest.raises(UserError, match="'direct' already, and it cannot stand as it is here"):
+            planned(alone, suite)
 
 
 def test_a_new_seed_that_fails_leaves_a_draft_that_says_so(alone: Place, monkeypatch: pytest.MonkeyPatch) -> None:
