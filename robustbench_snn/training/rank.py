@@ -96,3 +96,5 @@ if __name__ == "__main__":
     except Exception as error:
         write_error(place, int(os.environ["RANK"]), error, traceback.format_exc())
         os._exit(1)  # a process group that lost a member may wait for it as it is taken down
+    sys.stdout.flush()
+    os._exit(0)  # all is written; a process group's threads may abort an interpreter that is taken down

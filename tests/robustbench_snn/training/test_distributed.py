@@ -101,6 +101,15 @@ def test_killed_and_gone_on_with(in_two: Any, tmp_path: Path, monkeypatch: pytes
     assert in_two(whole) == [tensor_digest(model.state_dict())] * 2
 
 
+@pytest.mark.slow
+def test_a_process_that_would_abort_at_its_exit_has_done_its_part(tmp_path: Path) -> None:
+    (plugin := tmp_path / "aborts.py").write_text("import atexit, os\natexit.register(os.abort)\n")
+    blueprint = BLUEPRINT.model_copy(update={"plugins": (str(plugin),)})
+    data, recipe = load_dataset("digits", train_limit=96), RECIPE.model_copy(update={"epochs": 1})
+    result = train_distributed(blueprint.classifier(data), data, recipe, blueprint=blueprint, seed=3)
+    assert [record.epoch for record in result.history] == [1]
+
+
 def test_a_job_is_read_as_it_was_written() -> None:
     facts: dict[str, Any] = {"seed": 3, "key": "k", "device": "cpu", "checkpoint_dir": None, "compile": "auto"}
     job = Job(blueprint=BLUEPRINT, recipe=RECIPE, timeout=5.0, parent=1, **facts)
