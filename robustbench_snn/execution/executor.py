@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from robustbench_snn.execution.schedule import Schedule
+from robustbench_snn.execution.schedule import Queue, Schedule
 from robustbench_snn.execution.session import LOOK_AGAIN, Session
 from robustbench_snn.plan.cells import Cell
 from robustbench_snn.store.records import Record
@@ -53,27 +53,27 @@ class Executor(ABC):
 
 
 class Here(Executor):
-    """One cell after the other, in this process.
-
-    A model's evaluations come right after its training, so that its row is there early.
-    """
+    """One cell after the other, in this process."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._waiting: deque[Cell] = deque()
+        self._waiting = Queue(workers=1)
 
     def submit(self, cells: Sequence[Cell]) -> None:
         """See :class:`Executor`."""
-        self._waiting.extendleft(reversed(cells))
+        self._waiting.add(cells)
 
     def take(self) -> tuple[Cell, Record]:
         """See :class:`Executor`; cells that another run is computing come last."""
         while True:
-            for _ in range(len(self._waiting)):
-                cell = self._waiting.popleft()
+            busy: list[Cell] = []
+            while self._waiting:
+                cell = self._waiting.take()
                 if (record := self.session.attempt(cell)) is not None:
+                    self._waiting.add(busy)
                     return cell, record
-                self._waiting.append(cell)
+                busy.append(cell)
+            self._waiting.add(busy)
             time.sleep(LOOK_AGAIN)
 
 

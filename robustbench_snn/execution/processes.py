@@ -25,6 +25,7 @@ import torch
 from robustbench_snn.errors import Stopped, StoreError, StoreWriteError, UserError
 from robustbench_snn.execution.executor import CellDiedError, Executor
 from robustbench_snn.execution.relay import Listener, Relay
+from robustbench_snn.execution.schedule import Queue
 from robustbench_snn.execution.session import LOOK_AGAIN, Session
 from robustbench_snn.execution.worker import Work
 from robustbench_snn.machine import usable_cores
@@ -73,7 +74,7 @@ class Processes(Executor):
         self._work = Work.of(session, threads_each(settings.jobs, cores=usable_cores(), had=had, asked=asked))
         self._context = multiprocessing.get_context("spawn")
         self._listener = Listener(session)
-        self._waiting: deque[Cell] = deque()
+        self._waiting = Queue(settings.jobs)
         self._finished: deque[tuple[Cell, Record]] = deque()
         self._later: deque[tuple[float, Cell]] = deque()
         self._workers: list[_Worker] = []
@@ -98,7 +99,7 @@ class Processes(Executor):
 
     def submit(self, cells: Sequence[Cell]) -> None:
         """See :class:`robustbench_snn.execution.executor.Executor`."""
-        self._waiting.extend(cells)
+        self._waiting.add(cells)
 
     def take(self) -> tuple[Cell, Record]:
         """See :class:`robustbench_snn.execution.executor.Executor`."""
@@ -114,14 +115,14 @@ class Processes(Executor):
     def _hand_out(self) -> None:
         """Gives waiting cells to idle workers, and starts more workers where there is work for them."""
         while self._later and self._later[0][0] <= time.monotonic():
-            self._waiting.append(self._later.popleft()[1])
+            self._waiting.add([self._later.popleft()[1]])
         idle = [worker for worker in self._workers if worker.cell is None]
         short = min(self.session.settings.jobs - len(self._workers), len(self._waiting) - len(idle))
         for _ in range(short):
             self._workers.append(self._started())
         ready = [worker for worker in idle if worker.ready]
         for worker in ready[: len(self._waiting)]:
-            worker.cell, worker.since = self._waiting.popleft(), time.monotonic()
+            worker.cell, worker.since = self._waiting.take(), time.monotonic()
             with suppress(OSError):  # it has died meanwhile, and its pipe says so
                 worker.pipe.send(self.session.plan.places[worker.cell])
 
@@ -171,7 +172,7 @@ class Processes(Executor):
             return
         self._deaths[cell] += 1
         if self._deaths[cell] < TRIES:
-            self._waiting.appendleft(cell)
+            self._waiting.add_first(cell)
             return
         advice = "; where memory ran out, use fewer --jobs or a smaller --batch-size" if "SIGKILL" in how else ""
         error = CellDiedError(f"its worker process {how}, {TRIES} times{advice}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 
 from robustbench_snn.plan.cells import Cell, EvaluateCell, TrainCell
 from robustbench_snn.plan.plan import Plan
@@ -45,3 +46,36 @@ class Schedule:
             ready, self._last = self._last, []
             self._unfinished = len(ready)
         return ready
+
+
+class Queue:
+    """Cells that may be computed now, in the order in which they are best begun.
+
+    A model's evaluations come before further trainings, so that its row is there early. Trainings come first once
+    fewer wait than there are workers: the last one alone would leave the other workers nothing to do.
+
+    Args:
+        workers: how many compute at a time.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._trainings: deque[Cell] = deque()
+        self._evaluations: deque[Cell] = deque()
+
+    def __len__(self) -> int:
+        return len(self._trainings) + len(self._evaluations)
+
+    def add(self, cells: Iterable[Cell]) -> None:
+        """Adds cells behind the others of their kind."""
+        for cell in cells:
+            (self._trainings if isinstance(cell, TrainCell) else self._evaluations).append(cell)
+
+    def add_first(self, cell: Cell) -> None:
+        """Adds a cell before the others of its kind: one that was begun before."""
+        (self._trainings if isinstance(cell, TrainCell) else self._evaluations).appendleft(cell)
+
+    def take(self) -> Cell:
+        """The cell to begin next, which leaves the queue; the queue is not empty."""
+        training = 0 < len(self._trainings) < self._workers or not self._evaluations
+        return (self._trainings if training else self._evaluations).popleft()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import pytest
+
 from robustbench_snn.dataset import load_dataset
-from robustbench_snn.execution.schedule import Schedule
-from robustbench_snn.plan.cells import Cell
-from robustbench_snn.plan.plan import make_plan
+from robustbench_snn.execution.schedule import Queue, Schedule
+from robustbench_snn.plan.cells import Cell, TrainCell
+from robustbench_snn.plan.plan import Plan, make_plan
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 from tests.provenance import PROVENANCE
@@ -27,9 +29,13 @@ def record(status: Literal["done", "failed"] = "done") -> Record:
     )  # fmt: skip
 
 
+def planned(models: str = "ab") -> Plan:
+    suite = parse_suite(SUITE | {"models": [{"name": name, "encoder": "direct"} for name in models]})
+    return make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters))
+
+
 def schedule() -> Schedule:
-    suite = parse_suite(SUITE)
-    return Schedule(make_plan(suite, load_dataset(suite.dataset.name, **suite.dataset.parameters)))
+    return Schedule(planned())
 
 
 def titles(cells: list[Cell]) -> list[str]:
@@ -61,3 +67,44 @@ def test_evaluations_of_a_failed_training_are_left_out() -> None:
 def test_nothing_follows_when_every_training_failed() -> None:
     order = schedule()
     assert [list(order.after(cell, record("failed"))) for cell in order.first()] == [[], []]
+
+
+def begun(models: str, workers: int) -> list[str]:
+    """The order in which workers begin cells, if a training takes as long as ten evaluations."""
+    plan, queue = planned(models), Queue(workers)
+    order = Schedule(plan)
+    queue.add(order.first())
+    under_way: list[tuple[int, Cell]] = []
+    found: list[Cell] = []
+    now = 0
+    while queue or under_way:
+        while queue and len(under_way) < workers:
+            cell = queue.take()
+            found.append(cell)
+            under_way.append((now + (10 if isinstance(cell, TrainCell) else 1), cell))
+        under_way.sort(key=lambda one: one[0])
+        now, cell = under_way.pop(0)
+        queue.add(order.after(cell, record()))
+    return titles(found)
+
+
+@pytest.mark.parametrize(
+    ("models", "workers", "expected"),
+    [
+        ("abc", 1, "train a, clean on a, train b, clean on b, train c, clean on c"),
+        ("abc", 2, "train a, train b, train c, clean on a, clean on b, clean on c"),
+        ("abcd", 2, "train a, train b, clean on a, clean on b, train c, train d, clean on c, clean on d"),
+        ("abc", 3, "train a, train b, train c, clean on a, clean on b, clean on c"),
+    ],
+)
+def test_rows_are_whole_early_and_no_training_is_left_to_one_worker(models: str, workers: int, expected: str) -> None:
+    assert ", ".join(title for title in begun(models, workers) if "transfer" not in title) == expected
+
+
+def test_a_cell_that_was_begun_before_comes_before_its_kind() -> None:
+    queue, plan = Queue(1), planned()
+    queue.add(plan.train[1:])
+    queue.add_first(plan.train[0])
+    assert len(queue) == 2
+    assert [queue.take(), queue.take()] == list(plan.train)
+    assert not queue
