@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.digests import canonical
@@ -11,6 +10,7 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.data import rebuilt_dataset
 from robustbench_snn.exchange.protocol import check_computable, written
 from robustbench_snn.exchange.published import Published
+from robustbench_snn.exchange.rewriting import described_model
 from robustbench_snn.leaderboard.findings import differences
 from robustbench_snn.leaderboard.table import Row
 from robustbench_snn.plan.cells import EvaluateCell, TrainCell
@@ -65,7 +65,7 @@ def replan(published: Published, record: Record, stated: ComponentSpec | None = 
             "name": published.table.suite,
             "dataset": rebuilt_dataset(protocol, published.table.samples, [training], stated),
             "evaluation_seed": protocol["seed"],
-            "models": [_model(row, training)],
+            "models": [described_model(row, training, [training.seed])],
             "evaluations": evaluations,
         },
         published.title,
@@ -91,16 +91,6 @@ def _place(published: Published, record: Record) -> tuple[Row, str]:
             if record.key in score.records:
                 return row, label
     raise UserError(f"no number of {published.title} comes from the record {record.key[:12]}")
-
-
-def _model(row: Row, training: Record) -> dict[str, Any]:
-    identity = row.identity
-    model: dict[str, Any] = {"name": row.model, "timesteps": row.timesteps, "seeds": [training.seed]}
-    if "model" in identity:
-        return model | {"model": written(identity["model"])}
-    model |= {"encoder": written(identity["encoder"]), "backbone": written(identity["backbone"])}
-    recipe = {"recipe": training.identity["recipe"]} if "recipe" in training.identity else {}
-    return model | recipe | {"readout": identity["readout"]}
 
 
 def _as_recorded(cell: TrainCell, training: Record) -> TrainCell:

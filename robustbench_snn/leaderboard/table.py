@@ -17,8 +17,9 @@ from robustbench_snn.strict import Strict
 SCHEMA_VERSION = 2
 """Raised when a field of :class:`Table` changes its meaning."""
 
-Layout = Literal["plain", "github"]
-LAYOUT: Layout = "github"
+Layout = Literal["plain", "github", "github2"]
+"""``github2`` is ``github`` whose commands write the version's suite from the version itself."""
+LAYOUT: Layout = "github2"
 """That of new versions."""
 
 

@@ -96,16 +96,24 @@ def _notes(found: list[Section]) -> Iterator[str]:
 def _commands(table: Table, version: str) -> list[str]:
     """What trains and evaluates it all again, and what checks what is published."""
     suite, name = (shlex.quote(visible(text)) for text in (table.suite, table.name))
-    return [
-        "```sh",
-        f"rbsnn run {suite} --draft",
-        f"rbsnn leaderboard verify {name}",
-        f"rbsnn leaderboard {name} --version {version}",
-        "```",
-        "",
-        "A suite that does not ship with the package is named by its file. The records say which version of the",
-        "program, and which machine, each number is from.",
-    ]
+    if table.layout == "github2" and version != "draft":
+        again = [
+            f"rbsnn leaderboard export {name}/{version} --format suite --to {name}.yaml",
+            f"rbsnn run {name}.yaml --draft",
+        ]
+        told = [
+            "The first command writes all models, training seeds and evaluations of this version as a suite, whichever",
+            "runs it grew from; `--dataset` names a dataset whose files are not found by themselves, and `--plugin` a",
+            "plug-in. The records say which version of the program, and which machine, each number is from.",
+        ]
+    else:
+        again = [f"rbsnn run {suite} --draft"]
+        told = [
+            "A suite that does not ship with the package is named by its file. The records say which version of the",
+            "program, and which machine, each number is from.",
+        ]
+    checks = [f"rbsnn leaderboard verify {name}", f"rbsnn leaderboard {name} --version {version}"]
+    return ["```sh", *again, *checks, "```", "", *told]
 
 
 def _keys(table: Table) -> list[str]:

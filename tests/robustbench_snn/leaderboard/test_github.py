@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robustbench_snn.leaderboard.pages import render_markdown
+from robustbench_snn.leaderboard.pages import render_markdown, render_pages
 from robustbench_snn.leaderboard.table import Gap, Table
 from robustbench_snn.leaderboard.verification import verify
 from robustbench_snn.leaderboard.versions import load_table
@@ -40,7 +40,7 @@ def test_the_summary_stands_first_then_a_table_a_threat_with_its_plot_and_the_ke
     head, _, folded = page.partition("<details>")
     assert "kkkkkkkkkkkk" not in head
     assert "kkkkkkkkkkkk" in folded
-    assert "rbsnn run tab --draft" in head
+    assert "rbsnn leaderboard export tab/v1.0 --format suite --to tab.yaml\nrbsnn run tab.yaml --draft\n" in head
     assert "| direct | 4 | 1,234,567 | 0, 1 |" in head
 
 
@@ -92,15 +92,20 @@ def test_a_plot_of_many_models_says_which_it_shows(tmp_path: Path) -> None:
     assert ">m0<" not in plot
 
 
-def test_a_version_of_the_old_layout_is_followed_by_one_of_the_new_and_both_verify(tmp_path: Path) -> None:
-    """What stays byte for byte is the page; that ``table.json`` of before has no layout is what tells it."""
+@pytest.mark.parametrize("layout", ["plain", "github"])
+def test_a_version_of_an_old_layout_is_followed_by_one_of_the_new_and_both_verify(layout: str, tmp_path: Path) -> None:
+    """What stays byte for byte is the page; that ``table.json`` of the first has no layout is what tells it."""
     folder = publish(table(), outcomes(), tmp_path)
-    old = Table.model_validate_json((folder / "table.json").read_text()).model_copy(update={"layout": "plain"})
+    old = Table.model_validate_json((folder / "table.json").read_text()).model_copy(update={"layout": layout})
     data = old.model_dump(mode="json")
-    del data["layout"]
+    page = render_pages(old, "v1.0")["leaderboard.md"]
+    assert ("rbsnn run tab --draft" in page) == (layout == "github")
+    if layout == "plain":
+        del data["layout"]
+        (folder / "plot-1.svg").unlink()
+        assert page == render_markdown(old, "v1.0")
     (folder / "table.json").write_text(json.dumps(data))
-    (folder / "leaderboard.md").write_text(render_markdown(old, "v1.0"))
-    (folder / "plot-1.svg").unlink()
+    (folder / "leaderboard.md").write_text(page)
     publish(table(row("late")), outcomes(late=0.8), tmp_path)
     wrong = [finding for found in verify(tmp_path, "tab") for finding in found.findings if "line" in str(finding)]
     assert wrong == []
@@ -109,5 +114,12 @@ def test_a_version_of_the_old_layout_is_followed_by_one_of_the_new_and_both_veri
     assert len(wrong) == 1
     newer = load_table(tmp_path, "tab")
     assert isinstance(newer, Table)
-    assert newer.layout == "github"
+    assert newer.layout == "github2"
     assert "## In short" in (tmp_path / "tab/v1.1/leaderboard.md").read_text()
+
+
+def test_a_draft_says_how_its_suite_is_run() -> None:
+    """Nothing of it is published that a suite could be written from."""
+    page = render_pages(table().model_copy(update={"layout": "github2"}), "draft")["leaderboard.md"]
+    assert "rbsnn run tab --draft" in page
+    assert "export" not in page
