@@ -123,4 +123,4 @@ def _check(data: Mapping[str, Any], published: Published) -> None:
 
 def _remedy(published: Published) -> str:
     commits = {str(record.provenance.git_commit)[:12] for record in published.records.values()}
-    return f"Write it with the program that made it: commit {', '.join(sorted(commits))}"
+    return f"Compute it again with the program that made it: commit {', '.join(sorted(commits))}"

@@ -69,13 +69,16 @@ class Queue:
     def add(self, cells: Iterable[Cell]) -> None:
         """Adds cells behind the others of their kind."""
         for cell in cells:
-            (self._trainings if isinstance(cell, TrainCell) else self._evaluations).append(cell)
+            self._of_its_kind(cell).append(cell)
 
     def add_first(self, cell: Cell) -> None:
         """Adds a cell before the others of its kind: one that was begun before."""
-        (self._trainings if isinstance(cell, TrainCell) else self._evaluations).appendleft(cell)
+        self._of_its_kind(cell).appendleft(cell)
 
     def take(self) -> Cell:
         """The cell to begin next, which leaves the queue; the queue is not empty."""
         training = 0 < len(self._trainings) < self._workers or not self._evaluations
         return (self._trainings if training else self._evaluations).popleft()
+
+    def _of_its_kind(self, cell: Cell) -> deque[Cell]:
+        return self._trainings if isinstance(cell, TrainCell) else self._evaluations

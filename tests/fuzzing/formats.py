@@ -240,12 +240,12 @@ def _settle_submission(folder: Path) -> None:
     try:
         with zipfile.ZipFile(folder / "entry.zip") as archive:
             archive.extractall(folder / "settled")
-        _settle_version(folder / "settled")
-        pack(folder / "settled", folder / "entry.zip")
-    except Exception:  # it is damaged as a zip
-        pass
-    finally:
+    except Exception:  # it is damaged as a zip, which zipfile says in many ways
         shutil.rmtree(folder / "settled", ignore_errors=True)
+        return
+    _settle_version(folder / "settled")
+    pack(folder / "settled", folder / "entry.zip")
+    shutil.rmtree(folder / "settled")
 
 
 def _read_cells(folder: Path) -> None:
