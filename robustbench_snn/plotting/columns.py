@@ -65,7 +65,11 @@ def draw_columns(table: AnyTable, columns: Sequence[str] = ()) -> Figure:
     of = f" of {_words(counts[shown[0]])}" if alike else ""
     axes.set_xlabel(f"accuracy (%){of}, with its {100 * table.confidence:g} % interval")
     axes.grid(axis="x", alpha=0.3)
-    figure.legend(handles, models, loc="outside upper center", ncols=min(len(models), 4), frameon=False)
+    for across in range(min(len(models), 4), 0, -1):  # as many side by side as the longest names allow
+        legend = figure.legend(handles, models, loc="outside upper center", ncols=across, frameon=False)
+        if across == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
     return figure
 
 

@@ -75,3 +75,15 @@ def test_both_files_are_written_and_name_the_models(tmp_path: Path) -> None:
     png, svg = plot_columns(TABLE, tmp_path / "columns")
     assert png.read_bytes().startswith(b"\x89PNG")
     assert ">direct<" in svg.read_text()
+
+
+@pytest.mark.parametrize(("name", "across"), [("a", 4), ("stf_tspe_only tdformer_v1", 2), ("x" * 60, 1)])
+def test_the_names_of_all_models_are_inside_the_picture(name: str, across: int) -> None:
+    figure = draw_columns(table(*(row(f"{name} {number}", clean=score()) for number in range(8))))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 8
+    edges = legend.get_window_extent()
+    assert figure.bbox.x0 <= edges.x0
+    assert edges.x1 <= figure.bbox.x1
+    assert len({round(text.get_window_extent().x0) for text in legend.get_texts()}) == across
