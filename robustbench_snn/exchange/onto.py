@@ -41,11 +41,9 @@ def complete_suite(data: Mapping[str, Any], source: str, published: Published) -
         UserError: if this program does not compute the table's evaluations.
     """
     table = published.table
-    commits = {record.provenance.git_commit for record in published.records.values()} - {None}
-    made = f" (commit {', '.join(sorted(commit[:12] for commit in commits if commit))})" if commits else ""
     remedy = (
-        f"Add to it with the program that made it{made}, or publish the table anew with this one: run a suite with "
-        "all of its models; trainings that have not moved are taken from the store"
+        f"Add to it with the program that made it ({published.made_by}), or publish the table anew with this one: "
+        "run a suite with all of its models; trainings that have not moved are taken from the store"
     )
     evaluations = check_computable(table.protocol["evaluations"], published.title, remedy)
     problems: list[Problem] = []

@@ -46,6 +46,12 @@ class Published:
         """For messages: ``quickstart v3.0``."""
         return f"{self.table.name} {self.version or 'draft'}"
 
+    @property
+    def made_by(self) -> str:
+        """For messages, the program that made its records: ``commit 0123456789ab``, or several."""
+        commits = {made[:12] for record in self.records.values() if (made := record.provenance.git_commit)}
+        return f"commit {', '.join(sorted(commits)) or 'unknown'}"
+
     @cached_property
     def records(self) -> Mapping[str, Record]:
         """Its records by key."""

@@ -122,5 +122,4 @@ def _check(data: Mapping[str, Any], published: Published) -> None:
 
 
 def _remedy(published: Published) -> str:
-    commits = {str(made)[:12] for record in published.records.values() if (made := record.provenance.git_commit)}
-    return f"Compute it again with the program that made it: commit {', '.join(sorted(commits)) or 'unknown'}"
+    return f"Compute it again with the program that made it: {published.made_by}"

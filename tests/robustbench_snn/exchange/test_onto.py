@@ -137,7 +137,8 @@ def test_a_table_whose_evaluations_moved_is_refused(published: Place, monkeypatc
         planned(version)
     assert "clean: evaluations/clean was version 2, is version 9" in str(error.value)
     assert "fgsm: attacks/fgsm was version" in str(error.value)
-    assert "publish the table anew" in str(error.value)
+    (commit,) = {record.provenance.git_commit for record in version.records.values()}
+    assert f"made it (commit {commit[:12] if commit else 'unknown'}), or publish the table anew" in str(error.value)
 
 
 def test_rows_say_where_their_records_come_from(elsewhere: Place, monkeypatch: pytest.MonkeyPatch) -> None:
