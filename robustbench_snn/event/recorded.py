@@ -8,6 +8,7 @@ order of time. A recording without events is none.
 from __future__ import annotations
 
 import struct
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from robustbench_snn.errors import DatasetError
+from robustbench_snn.errors import DatasetError, UserError
 from robustbench_snn.event.stream import Events
 from robustbench_snn.reading import MALFORMED, UnfitFileError, check_file
 
@@ -44,14 +45,14 @@ def read_atis(path: Path, height: int, width: int) -> Events:
 
     Raises:
         DatasetError: if it is no such file, is truncated, or has an event outside the sensor.
+        UserError: if SpikingJelly's readers cannot be loaded.
     """
-    from spikingjelly.datasets.utils import load_ATIS_bin
-
+    load_atis = _spikingjelly("utils").load_ATIS_bin
     try:
         size = check_file(path, MOST_EVENTS * _ATIS_EVENT).st_size
         if size % _ATIS_EVENT:
             raise UnfitFileError(f"its {size} bytes are no whole number of events of {_ATIS_EVENT}")
-        found = load_ATIS_bin(path)
+        found = load_atis(path)
         column, row = found["x"].astype(np.int64), found["y"].astype(np.int64)
         overflow = row == _OVERFLOW_ROW
         time = found["t"].astype(np.int64) + np.cumsum(overflow) * _OVERFLOW_TIME
@@ -69,19 +70,19 @@ def read_aedat2(path: Path) -> Events:
 
     Raises:
         DatasetError: if it is no such file, or is truncated within an event.
+        UserError: if SpikingJelly's readers cannot be loaded.
     """
-    from spikingjelly.datasets.cifar10_dvs import _load_origin_data, _skip_header
-
+    readers = _spikingjelly("cifar10_dvs")
     try:
         size = check_file(path, MOST_EVENTS * _AEDAT_EVENT + _MOST_HEADER).st_size
         with path.open("rb") as file:
             if not file.read(len(b"#!AER-DAT2")).startswith(b"#!AER-DAT2"):
                 raise UnfitFileError("it does not begin with #!AER-DAT2")
             file.seek(0)
-            body = size - _skip_header(file)
+            body = size - readers._skip_header(file)
         if body % _AEDAT_EVENT:
             raise UnfitFileError(f"its {body} bytes of events are no whole number of events of {_AEDAT_EVENT}")
-        found = _load_origin_data(path)
+        found = readers._load_origin_data(path)
         return _events(found["t"], found["x"], found["y"], found["p"], DVS128, DVS128)
     except MALFORMED as error:
         raise _damaged(path, error) from None
@@ -110,6 +111,18 @@ def read_aedat3(path: Path) -> Events:
         return _events(time, data >> 17 & 0x7FFF, data >> 2 & 0x7FFF, data >> 1 & 1, DVS128, DVS128)
     except MALFORMED as error:
         raise _damaged(path, error) from None
+
+
+def _spikingjelly(module: str) -> Any:
+    """A module of SpikingJelly's datasets, all of which import torchaudio: pip installs the newest with any torch."""
+    try:
+        return import_module(f"spikingjelly.datasets.{module}")
+    except (ImportError, OSError) as error:
+        fit = ".".join(torch.__version__.split(".")[:2])
+        raise UserError(
+            f"SpikingJelly's readers of event recordings cannot be loaded ({type(error).__name__}: {error}). If "
+            f"torchaudio is to blame, it fits another torch than {torch.__version__}: pip install 'torchaudio=={fit}.*'"
+        ) from None
 
 
 def _packets(file: BinaryIO, size: int) -> Any:

@@ -18,7 +18,8 @@ from spikingjelly.datasets.utils import (
     load_ATIS_bin,
 )
 
-from robustbench_snn.errors import DatasetError
+from robustbench_snn.errors import DatasetError, UserError
+from robustbench_snn.event import recorded
 from robustbench_snn.event.recorded import read_aedat2, read_aedat3, read_atis
 from robustbench_snn.event.stream import By, Events, frames_of
 from tests.event_files import (
@@ -136,3 +137,18 @@ def test_what_is_no_file_of_bounded_size_is_not_opened(name: str, tmp_path: Path
     for what, reason in (("pipe", "a pipe"), ("folder", "a folder"), ("large", "are the most"), ("none", "No such")):
         with pytest.raises(DatasetError, match=reason):
             FORMATS[name][1](tmp_path / what)
+
+
+@pytest.mark.parametrize("name", ["atis", "aedat2"])
+def test_a_torchaudio_for_another_torch_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchaudio 2.11 with torch 2.6, which pip installs side by side, says it."""
+
+    def unfit(module: str) -> None:
+        raise OSError("_torchaudio.abi3.so: undefined symbol: aoti_torch_abi_version")
+
+    monkeypatch.setattr(recorded, "import_module", unfit)
+    write, read, _ = FORMATS[name]
+    write(tmp_path / "one", HAND)
+    with pytest.raises(UserError, match=r"undefined symbol.*pip install 'torchaudio==2\.\d+\.\*'") as error:
+        read(tmp_path / "one")
+    assert not isinstance(error.value, DatasetError)  # the file is sound
