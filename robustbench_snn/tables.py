@@ -84,7 +84,7 @@ class LoadedTable:
     def __repr__(self) -> str:
         return (
             f"<{visible(self.table.name)} {self.version}: {len(self.models)} models, {len(self.evaluations)} "
-            f"evaluations, {self.table.samples} samples of {visible(self.table.dataset)}>"
+            f"evaluations, {self.table.samples} samples of {visible(self.table.data)}>"
         )
 
     def __str__(self) -> str:

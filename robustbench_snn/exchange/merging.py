@@ -56,9 +56,9 @@ def _merged(sources: Sequence[Published], results: Path, prefer: Path | None, pu
         if place[0] == model
     }
     baseline = next((source.table.baseline for source in everything if source.table.baseline), None)
-    table = first.table.model_copy(
-        update={"rows": tuple(source.row(model) for model, source in new.items()), "baseline": baseline}
-    )
+    dataset_title = next((source.table.dataset_title for source in everything if source.table.dataset_title), None)
+    changes = {"rows": tuple(source.row(model) for model, source in new.items()), "baseline": baseline}
+    table = first.table.model_copy(update=changes | {"dataset_title": dataset_title})
     weights = {key: path for source in new.values() for key, path in source.content.weights.items()}
     base = None if there is None else there.base()
     if base is not None and (why := incomplete(base, results)):

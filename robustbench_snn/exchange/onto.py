@@ -175,6 +175,8 @@ def _table(stated: Any, published: Published) -> tuple[dict[str, Any], list[Prob
     table = published.table
     given = dict(stated) if isinstance(stated, Mapping) else {}
     ours = {name: getattr(table, name) for name in ("name", "title", "baseline", "confidence", "correction")}
+    if table.dataset_title is not None:  # one that is not there yet may be added
+        ours["dataset_title"] = table.dataset_title
     problems = [(f"table.{path}", message) for path, message in _differing(given, ours)]
     kept = {name: value for name, value in given.items() if name not in ours}
     return {**kept, **ours, "baseline": None}, problems

@@ -20,6 +20,9 @@ from robustbench_snn.reported import shipped_reported
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 
+_HEADING = ("name", "title", "dataset_title", "baseline", "confidence", "correction")
+"""What a suite says of its table, and a table of itself."""
+
 _COMMON = ("timesteps", "backbone", "recipe", "seeds")
 """What a suite says once where all of its models have the same."""
 
@@ -41,7 +44,7 @@ def rewritten_suite(published: Published, stated: ComponentSpec | None = None) -
     evaluations = check_computable(table.protocol["evaluations"], published.title, _remedy(published))
     dataset = rebuilt_dataset(table.protocol, table.samples, published.trainings(), stated)
     models = [described_model(row, _training(row, published), row.seeds) for row in table.rows]
-    heading = {name: getattr(table, name) for name in ("name", "title", "baseline", "confidence", "correction")}
+    heading = {name: getattr(table, name) for name in _HEADING}
     shown = [found.name for found in table.reported if found.name in shipped_reported()]
     data: dict[str, Any] = {
         "name": table.suite,

@@ -63,6 +63,7 @@ def make_table(plan: Plan, done: Done, store: Store) -> tuple[Table, Outcomes]:
         protocol=plan.protocol,
         protocol_hash=plan.protocol_hash,
         dataset=plan.dataset.name,
+        dataset_title=suite.table.dataset_title,
         samples=len(samples),
         columns=tuple(labels),
         repeats=_repeats(suite),

@@ -19,8 +19,8 @@ def extended(before: Content, new: Content) -> Content:
     whole = carried_over(before, new)
     rows = {row.model: row for row in (*before.table.rows, *new.table.rows)}
     ours = {"protocol": new.table.protocol, "protocol_hash": new.table.protocol_hash, "rows": tuple(rows.values())}
-    if new.table.weights is not None:
-        ours["weights"] = new.table.weights
+    stated = {name: getattr(new.table, name) for name in ("weights", "dataset_title")}
+    ours |= {name: value for name, value in stated.items() if value is not None}
     return replace(whole, table=before.table.model_copy(update=ours))
 
 
@@ -43,8 +43,9 @@ def carried_over(before: Content, new: Content) -> Content:
     changes: dict[str, object] = {"rows": (*new.table.rows, *kept)}
     if new.table.baseline is None:
         changes |= {name: getattr(before.table, name) for name in ("baseline", "confidence", "correction")}
-    if new.table.weights is None:
-        changes["weights"] = before.table.weights
+    changes |= {
+        name: getattr(before.table, name) for name in ("weights", "dataset_title") if getattr(new.table, name) is None
+    }
     return Content(
         new.table.model_copy(update=changes),
         outcomes,

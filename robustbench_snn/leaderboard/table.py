@@ -169,6 +169,7 @@ class Table(Strict):
         protocol: what all entries share.
         protocol_hash: sha256 of it.
         dataset: name of the dataset.
+        dataset_title: what the suite calls the data, if it does.
         samples: evaluation samples.
         columns: evaluation labels, in order.
         repeats: labels whose accuracy is that of another column; it is neither shown again, nor compared, nor ranked.
@@ -192,6 +193,7 @@ class Table(Strict):
     protocol: Protocol
     protocol_hash: str
     dataset: str
+    dataset_title: str | None = None
     samples: int
     columns: tuple[str, ...]
     repeats: tuple[str, ...] = ()
@@ -204,6 +206,11 @@ class Table(Strict):
     rows: tuple[Row, ...]
     reported: tuple[ReportedSet, ...] = ()
     layout: Layout = "plain"
+
+    @property
+    def data(self) -> str:
+        """The data in words: ``digits``, or what the suite calls it with the name of the dataset."""
+        return self.dataset if self.dataset_title is None else f"{self.dataset_title} ({self.dataset})"
 
 
 AnyTable = Table | FirstTable

@@ -42,7 +42,7 @@ def card(published: Published, table: Table, dataset: str) -> str:
         "",
         *([f"**Withdrawn:** {escaped(published.withdrawn)}", ""] if published.withdrawn else []),
         *([escaped(table.description), ""] if table.description else []),
-        f"{table.samples} samples of {escaped(table.dataset)}; accuracies in percent, mean over training seeds; bold: "
+        f"{table.samples} samples of {escaped(table.data)}; accuracies in percent, mean over training seeds; bold: "
         f"the table's test finds no model better; protocol {table.protocol_hash[:12]}.",
         "",
         f"| model | {' | '.join(escaped(column.heading) for column in shown)} |",

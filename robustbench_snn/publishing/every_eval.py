@@ -104,7 +104,7 @@ def _result(table: Table, label: str, score: Score) -> dict[str, Any]:
     return {
         "evaluation_name": label,
         "source_data": {
-            "dataset_name": table.dataset,
+            "dataset_name": table.dataset_title or table.dataset,
             "source_type": "other",
             "additional_details": {"fingerprint": str(table.protocol.get("dataset", {}).get("fingerprint", ""))},
         },

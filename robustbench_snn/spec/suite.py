@@ -108,6 +108,8 @@ class TableSpec(Strict):
     Attributes:
         name: folder under results/; the suite's name if left out.
         title: heading; the suite's name if left out.
+        dataset_title: what the pages call the data, where the dataset is only a format (``parquet``,
+            ``image_folder``); no key and no protocol depends on it.
         baseline: name of the model that the others are compared with, pair by pair on the same samples.
         confidence: of every interval.
         correction: of the p-values, over all comparisons of the table.
@@ -119,6 +121,7 @@ class TableSpec(Strict):
 
     name: str | None = Field(default=None, pattern=TABLE_NAME)
     title: str | None = None
+    dataset_title: str | None = Field(default=None, min_length=1)
     baseline: str | None = None
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     correction: Literal["holm", "benjamini-hochberg"] = "holm"

@@ -31,7 +31,7 @@ def render_github(table: AnyTable, version: str, plots: Mapping[str, str] | None
         lines += [markdown_line(table.description), ""]
     models = f"{len(table.rows)} model{'s' if len(table.rows) != 1 else ''}"
     lines += [
-        f"{models} on {table.samples} samples of {markdown(table.dataset)}; protocol {code(table.protocol_hash[:12])}.",
+        f"{models} on {table.samples} samples of {markdown(table.data)}; protocol {code(table.protocol_hash[:12])}.",
         "",
     ]
     lines += render_sections([Section("In short", None, (*_flagged(table), *_summary(table)))])

@@ -64,7 +64,7 @@ def render_index(
         facts = (
             markdown(table.title),
             versions[name][-1],
-            markdown(table.dataset),
+            markdown(table.data),
             str(table.samples),
             str(len(table.rows)),
             links,

@@ -104,7 +104,7 @@ def _notes(table: Table) -> list[str]:
     """What a reader must know to read the numbers."""
     percent = f"{100 * table.confidence:g} %"
     found = [
-        f"accuracy in percent on n = {table.samples} samples of {table.dataset}, mean over training seeds, with their "
+        f"accuracy in percent on n = {table.samples} samples of {table.data}, mean over training seeds, with their "
         f"standard deviation (sd) and a {percent} interval over new trainings and new samples; for one seed, Wilson's "
         f"interval over new samples for this one network",
         f"protocol {table.protocol_hash[:12]}: numbers compare only with those of the same protocol",

@@ -146,3 +146,8 @@ class FirstTable(Strict):
     measures: tuple[Measure, ...] = ()
     confidence: float
     rows: tuple[Row, ...]
+
+    @property
+    def data(self) -> str:
+        """The data in words."""
+        return self.dataset

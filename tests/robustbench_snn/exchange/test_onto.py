@@ -13,6 +13,7 @@ from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.onto import complete_suite, plan_onto
 from robustbench_snn.exchange.published import Published, find_version, read_version
+from robustbench_snn.exchange.rewriting import rewritten_suite
 from robustbench_snn.execution import RunSettings
 from robustbench_snn.leaderboard.manifest import file_hashes
 from robustbench_snn.leaderboard.verification import verify
@@ -139,6 +140,24 @@ def test_a_table_whose_evaluations_moved_is_refused(published: Place, monkeypatc
     assert "fgsm: attacks/fgsm was version" in str(error.value)
     (commit,) = {record.provenance.git_commit for record in version.records.values()}
     assert f"made it (commit {commit[:12] if commit else 'unknown'}), or publish the table anew" in str(error.value)
+
+
+@pytest.mark.usefixtures("clean")
+def test_data_without_a_title_are_given_one_and_keep_it(place: Place) -> None:
+    titled = NEW | {"table": {"dataset_title": "Digits of NIST"}}
+    table = extend(place, "tiny", titled).released.table
+    assert (table.dataset, table.data) == ("digits", "Digits of NIST (digits)")
+    slow = {"name": "tiny", "models": [{"name": "slow", "encoder": "ttfs", "timesteps": 3}]}
+    finished = extend(place, "tiny", slow)
+    assert finished.released.table.data == "Digits of NIST (digits)"
+    page = (finished.released.folder / "leaderboard.md").read_text()
+    assert "20 samples of Digits of NIST (digits)" in page
+    assert "| Digits of NIST (digits) |" in (place.results / "README.md").read_text()
+    assert findings(place) == []
+    again = rewritten_suite(read_version(finished.released.folder))
+    assert again["table"]["dataset_title"] == "Digits of NIST"
+    with pytest.raises(UserError, match="the suite says Letters, the table has Digits of NIST"):
+        planned(read_version(finished.released.folder), NEW | {"table": {"dataset_title": "Letters"}})
 
 
 def test_rows_say_where_their_records_come_from(elsewhere: Place, monkeypatch: pytest.MonkeyPatch) -> None:

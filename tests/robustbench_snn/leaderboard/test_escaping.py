@@ -74,7 +74,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Table:
         )
         for text in HOSTILE
     )
-    changes = {"description": HOSTILE[9], "dataset": HOSTILE[1], "suite": HOSTILE[8], "reported": sets}
+    changes = {
+        "description": HOSTILE[9],
+        "dataset": HOSTILE[1],
+        "dataset_title": HOSTILE[10],
+        "suite": HOSTILE[8],
+        "reported": sets,
+    }
     return published(folder).model_copy(update=changes)
 
 
