@@ -86,7 +86,7 @@ class TrainedModels:
     def _load(self, cell: TrainCell, key: str) -> Target:
         if isinstance(cell.model, PluginEntry):
             model = self.plugin_model(cell.model, cell)
-            self._check_weights(model, cell, key)
+            self.check_weights(model, cell)
             return self._target(model, cell)
         classifier = self.classifier(cell.model, cell)
         load_normalized_weights(classifier, self._store.weights(key))
@@ -101,13 +101,13 @@ class TrainedModels:
         checkpointing = self._settings.checkpointing
         return Target(model, stochastic=stochastic, checkpointing=checkpointing, timesteps=timesteps)
 
-    def _check_weights(self, model: nn.Module, cell: TrainCell, key: str) -> None:
+    def check_weights(self, model: nn.Module, cell: TrainCell) -> None:
         """A plug-in's model is built anew by every run: it must be the one whose weights are in the record.
 
         Raises:
             StoreError: if it is another, or there is no record.
         """
-        record = self._store.get(key)
+        record = self._store.get(key_of(cell))
         found, expected = tensor_digest(model.state_dict()), record.weights_sha256 if record else None
         if found != expected:
             raise StoreError(

@@ -17,7 +17,7 @@ from robustbench_snn.kernels.compiling import using
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.plan.cells import EvaluateCell, TrainCell
 from robustbench_snn.plan.plan import Plan
-from robustbench_snn.spec.entry import ClassifierEntry
+from robustbench_snn.spec.entry import ClassifierEntry, PluginEntry
 from robustbench_snn.store.store import Store
 from robustbench_snn.training import check_trainable, resolve_recipe
 
@@ -27,22 +27,30 @@ _IMAGES = 2
 def check_models(plan: Plan, standings: Sequence[CellStanding], store: Store, settings: RunSettings) -> None:
     """Builds every model that has cells left, with its weights file if it has one, and gives it two images.
 
+    A plug-in's model is built even if nothing of it is left: no key tells whether its
+    weights were replaced since.
+
     Args:
         plan: the cells.
-        standings: where they stand; models whose cells are all done are not tried.
+        standings: where they stand; models whose cells are all done are not tried, but those of plug-ins.
         store: of the records.
         settings: device, and whether what is done is computed again.
 
     Raises:
-        UserError: naming all models that cannot be built, trained or run, each with the reason.
+        UserError: naming all models that cannot be built, trained or run, or have other weights than are recorded,
+            each with the reason.
     """
     trials: dict[str, TrainCell] = {}
+    recorded: set[TrainCell] = set()
     for one in standings:
         train = one.cell.train if isinstance(one.cell, EvaluateCell) else one.cell
-        if settings.fresh or one.state != "done":
+        foreign = isinstance(train.model, PluginEntry)
+        if settings.fresh or one.state != "done" or foreign:
             trials.setdefault(train.model.name, train)
+        if foreign and one.cell is train and one.state == "done" and not settings.fresh:
+            recorded.add(train)
     models = TrainedModels(plan, store, settings)
-    tried = {name: _reason(plan, cell, models, settings.device) for name, cell in trials.items()}
+    tried = {name: _reason(plan, cell, models, settings.device, cell in recorded) for name, cell in trials.items()}
     if lines := [f"  {name}: {reason}" for name, reason in tried.items() if reason is not None]:
         what = "1 model" if len(lines) == 1 else f"{len(lines)} models"
         raise UserError(
@@ -51,11 +59,11 @@ def check_models(plan: Plan, standings: Sequence[CellStanding], store: Store, se
         )
 
 
-def _reason(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> str | None:
+def _reason(plan: Plan, cell: TrainCell, models: TrainedModels, device: str, recorded: bool) -> str | None:
     devices = [device] if torch.device(device).type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices), using("off"):  # two images are not worth compiling for
-            _try(plan, cell, models, device)
+            _try(plan, cell, models, device, recorded)
     except UserError as error:
         return str(error)
     except (KeyboardInterrupt, Stopped):
@@ -65,8 +73,10 @@ def _reason(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> 
     return None
 
 
-def _try(plan: Plan, cell: TrainCell, models: TrainedModels, device: str) -> None:
+def _try(plan: Plan, cell: TrainCell, models: TrainedModels, device: str, recorded: bool) -> None:
     target = models.untrained(cell)
+    if recorded:
+        models.check_weights(target.model, cell)
     dataset, entry = plan.dataset, cell.model
     if isinstance(entry, ClassifierEntry) and entry.weights is None:
         check_trainable(dataset, resolve_recipe(entry.recipe), device)

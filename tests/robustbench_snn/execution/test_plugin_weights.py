@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from spikingjelly.activation_based import neuron
 from torch import nn
 
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.errors import UserError
 from robustbench_snn.execution import RunSettings, run_cells
 from robustbench_snn.execution.models import TrainedModels
 from robustbench_snn.execution.session import Session
 from robustbench_snn.model.task import Task
 from robustbench_snn.model.whole import register_model
-from robustbench_snn.plan.plan import make_plan
+from robustbench_snn.pipeline import compute_plan
+from robustbench_snn.plan.plan import Plan, make_plan
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
@@ -31,7 +34,7 @@ def weights_from_outside(task: Task) -> nn.Module:
     return nn.Sequential(nn.Flatten(), head)
 
 
-def records(store: Path, *evaluations: str, fresh: bool = False) -> list[Record]:
+def planned(*evaluations: str) -> Plan:
     suite = {
         "name": "outside",
         "dataset": {"name": "digits", "limit": 8},
@@ -39,7 +42,11 @@ def records(store: Path, *evaluations: str, fresh: bool = False) -> list[Record]
         "models": [{"name": "mine", "model": "weights_from_outside"}],
         "evaluations": list(evaluations),
     }
-    plan = make_plan(parse_suite(suite), load_dataset("digits", limit=8))
+    return make_plan(parse_suite(suite), load_dataset("digits", limit=8))
+
+
+def records(store: Path, *evaluations: str, fresh: bool = False) -> list[Record]:
+    plan = planned(*evaluations)
     return [record for _, record in run_cells(Session(plan, Store(store), RunSettings(fresh=fresh)))]
 
 
@@ -53,6 +60,9 @@ def test_other_weights_than_those_recorded_are_refused(tmp_path: Path) -> None:
         assert refused.failure.is_users
         assert "builds other weights" in refused.failure.message
         assert "--fresh" in refused.failure.message
+        for left in (("clean",), ("clean", "profile")):  # though nothing is left of the first
+            with pytest.raises(UserError, match=r"mine: .* builds other weights .* run with --fresh"):
+                compute_plan(planned(*left), tmp_path, RunSettings())
         again = records(tmp_path, "clean", "profile", fresh=True)
         assert [record.status for record in again] == ["done"] * 3
         assert again[0].weights_sha256 != train.weights_sha256

@@ -14,14 +14,18 @@ from torch import Tensor, nn
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.execution import RunSettings, run_cells
+from robustbench_snn.execution.models import TrainedModels
 from robustbench_snn.execution.session import Session
 from robustbench_snn.execution.standing import standing
 from robustbench_snn.execution.trial import check_models
+from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.encoder import FrameEncoder, Stem, register_encoder
 from robustbench_snn.model.task import Task
 from robustbench_snn.model.whole import register_model
 from robustbench_snn.pipeline import run_plan
+from robustbench_snn.plan.cells import TrainCell
 from robustbench_snn.plan.plan import Plan, make_plan
+from robustbench_snn.spec.entry import ClassifierEntry
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.store import Store
 from tests.tiny_suite import TINY
@@ -177,18 +181,25 @@ def test_weights_of_another_model_are_found(tmp_path: Path) -> None:
         check_models(narrow, standing(narrow, store), store, RunSettings())
 
 
-def test_models_whose_cells_are_done_are_not_built_again(tmp_path: Path) -> None:
-    plan = planned({"name": "mine", "model": "trial_sound"})
+def test_models_whose_cells_are_done_are_not_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned({"name": "direct", "encoder": "direct"})
     store = Store(tmp_path)
     list(run_cells(Session(plan, store, RunSettings())))
-    BUILT.clear()
+    built: list[str] = []
+    whole = TrainedModels.classifier
+
+    def noted(self: TrainedModels, entry: ClassifierEntry, cell: TrainCell) -> Classifier:
+        built.append(entry.name)
+        return whole(self, entry, cell)
+
+    monkeypatch.setattr(TrainedModels, "classifier", noted)
     check_models(plan, standing(plan, store), store, RunSettings())
-    assert BUILT == []
+    assert built == []
     check_models(plan, standing(plan, store), store, RunSettings(fresh=True))
-    assert BUILT == ["sound"]
-    more = planned({"name": "mine", "model": "trial_sound"}, evaluations=["clean", "profile"])
+    assert built == ["direct"]
+    more = planned({"name": "direct", "encoder": "direct"}, evaluations=["clean", "profile"])
     check_models(more, standing(more, store), store, RunSettings())
-    assert BUILT == ["sound", "sound"], "an evaluation is left"
+    assert built == ["direct"] * 2, "an evaluation is left"
 
 
 def test_one_trial_a_model_that_leaves_the_random_numbers_as_they_were(tmp_path: Path) -> None:
