@@ -12,9 +12,10 @@ from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.borrowed import borrowed
 from robustbench_snn.exchange.data import rebuilt_dataset
 from robustbench_snn.exchange.growth import without_published
-from robustbench_snn.exchange.protocol import check_computable, resolved_here, written
+from robustbench_snn.exchange.protocol import check_computable, resolved_here
 from robustbench_snn.exchange.published import Published
 from robustbench_snn.leaderboard.findings import differences
+from robustbench_snn.plan.keys import written
 from robustbench_snn.plan.plan import Plan, make_plan
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, evaluation_spec
 from robustbench_snn.spec.files import SuiteError, parse_suite

@@ -8,27 +8,8 @@ from typing import Any
 from robustbench_snn.digests import canonical
 from robustbench_snn.errors import UserError
 from robustbench_snn.leaderboard.findings import differences
-from robustbench_snn.plan.keys import listed
-from robustbench_snn.registry.spec import ComponentSpec, component_spec
-
-_RESOLVED = {"name", "version", "parameters"}
-
-
-def written(resolved: Mapping[str, Any]) -> ComponentSpec:
-    """A component as a key holds it, as a suite file writes it; an evaluation with its column's label and its limit."""
-    label = resolved.get("label")
-    labelled = {"label": label} if label not in (None, resolved["name"]) else {}
-    found = component_spec({"name": resolved["name"], **labelled, **_plain(resolved["parameters"])})
-    return found.model_copy(update={"limit": resolved.get("limit")})
-
-
-def _plain(value: Any) -> Any:
-    """Components that parameters name, in the form that is read back."""
-    if isinstance(value, Mapping):
-        if _RESOLVED <= set(value) <= _RESOLVED | {"source"}:
-            return {"name": value["name"], **_plain(value["parameters"])}
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+from robustbench_snn.plan.keys import listed, written
+from robustbench_snn.registry.spec import ComponentSpec
 
 
 def resolved_here(evaluation: ComponentSpec) -> dict[str, Any]:

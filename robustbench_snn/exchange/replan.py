@@ -8,12 +8,13 @@ from robustbench_snn.dataset import load_dataset
 from robustbench_snn.digests import canonical
 from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.data import rebuilt_dataset
-from robustbench_snn.exchange.protocol import check_computable, written
+from robustbench_snn.exchange.protocol import check_computable
 from robustbench_snn.exchange.published import Published
 from robustbench_snn.exchange.rewriting import described_model
 from robustbench_snn.leaderboard.findings import differences
 from robustbench_snn.leaderboard.table import Row
 from robustbench_snn.plan.cells import EvaluateCell, TrainCell
+from robustbench_snn.plan.keys import written
 from robustbench_snn.plan.plan import Plan, make_plan
 from robustbench_snn.registry.spec import ComponentSpec
 from robustbench_snn.spec.files import parse_suite

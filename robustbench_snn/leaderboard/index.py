@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from robustbench_snn.store.durable import write_text
 from robustbench_snn.store.os_errors import writing
 
 FILE = "index.json"
+PAGE = "README.md"
 SCHEMA_VERSION = 1
 
 
@@ -51,11 +53,15 @@ def _write_index(results: Path) -> None:
     index, damaged = _read_all(results)
     for name, reason in damaged.items():
         warnings.warn(f"the table {name} is left out of the lists in {results}: {reason}", stacklevel=3)
+    write_text(results / PAGE, _page(results, index))
+    write_text(results / FILE, json.dumps(_whole(index), indent=1) + "\n")
+
+
+def _page(results: Path, index: dict[str, Any]) -> str:
     known = {name: [version["version"] for version in table["versions"]] for name, table in index.items()}
     newest = {name: load_table(results, name) for name in known}
     withdrawn = {name: {version: note.told() for version, note in withdrawals(results, name).items()} for name in known}
-    write_text(results / "README.md", render_index(newest, known, withdrawn))
-    write_text(results / FILE, json.dumps(_whole(index), indent=1) + "\n")
+    return render_index(newest, known, withdrawn)
 
 
 def make_index(results: Path) -> dict[str, Any]:
@@ -82,7 +88,7 @@ def _read_all(results: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def wrong_index(results: Path) -> Iterator[Finding]:
-    """Where ``index.json`` is not what the folder holds."""
+    """Where ``index.json`` and ``README.md`` are not what the folder holds."""
     path = results / FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -93,6 +99,14 @@ def wrong_index(results: Path) -> Iterator[Finding]:
     for name, reason in damaged.items():
         yield Finding(name, "", "", "a table that can be read", reason)
     yield from differences(FILE, "", _whole(index), found)
+    try:
+        page = (results / PAGE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        page = str(error)
+    for number, (ours, theirs) in enumerate(zip_longest(_page(results, index).splitlines(), page.splitlines()), 1):
+        if ours != theirs:
+            yield Finding(PAGE, f"line {number}", "", ours, theirs)
+            break
 
 
 def _table(results: Path, name: str) -> dict[str, Any]:

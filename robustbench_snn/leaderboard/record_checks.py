@@ -74,6 +74,12 @@ def _of_another_row(
         yield from differences(
             "table.json", row.model, {"kind": "train", **_facts(record)}, {"kind": record.kind, **facts}
         )
+        yield from differences("records.jsonl", row.model, shared["dataset"], record.identity.get("dataset"), "dataset")
+        if (seed := record.identity.get("seed", record.seed)) != record.seed:
+            yield Finding("records.jsonl", row.model, f"seed of {record.key[:12]}", seed, record.seed)
+    for record in trained[1:]:  # they differ in their seed alone
+        ours, theirs = ({**found.identity, "seed": None} for found in (trained[0], record))
+        yield from differences("records.jsonl", f"{row.model}, {record.key[:12]}", ours, theirs, "train")
     if sorted(weights) != sorted(row.seeds):
         yield Finding("table.json", row.model, "seeds", sorted(weights), sorted(row.seeds))
     for label, score in row.cells.items():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from robustbench_snn.digests import file_digest, json_digest
 from robustbench_snn.errors import StoreError, UserError
+from robustbench_snn.leaderboard.evaluation_checks import wrong_evaluations
 from robustbench_snn.leaderboard.findings import Finding, differences
 from robustbench_snn.leaderboard.manifest import FILE, file_hashes, link_to, read_manifest, version_before
 from robustbench_snn.leaderboard.origins import marked
@@ -86,6 +87,8 @@ def wrong_content(table: AnyTable, folder: Path, name: str) -> Iterator[Finding]
     yield from _wrong_labels(table, name)
     records, broken = read_records(folder)
     yield from [*broken, *wrong_records(table, records)]
+    if isinstance(table, Table):
+        yield from wrong_evaluations(table, records)
     if all(key in records for key in keys_of(table)):
         yield from wrong_numbers(table, folder, records)
     yield from _wrong_weights(folder, records)
@@ -134,6 +137,16 @@ def _wrong_pages(table: AnyTable, folder: Path, version: str) -> Iterator[Findin
                 break
 
 
+def _wrong_samples(table: Table) -> Iterator[Finding]:
+    """Columns that are of other numbers of samples than the table and its limits say."""
+    for evaluation in table.protocol["evaluations"]:
+        count = min(evaluation.get("limit", table.samples), table.samples)
+        for row in table.rows:
+            score = row.cells.get(evaluation["label"])
+            if score is not None and score.samples != count:
+                yield Finding("table.json", row.model, f"{evaluation['label']}/samples", count, score.samples)
+
+
 def _wrong_labels(table: AnyTable, name: str) -> Iterator[Finding]:
     """Names, columns and rows of a table that contradict each other."""
     models = Counter(row.model for row in table.rows)
@@ -146,6 +159,8 @@ def _wrong_labels(table: AnyTable, name: str) -> Iterator[Finding]:
     if table.protocol_hash not in hashes:
         yield Finding("table.json", "", "protocol_hash", hashes[-1], table.protocol_hash)
     if isinstance(table, Table):
+        yield from differences("table.json", "", table.protocol["dataset"]["name"], table.dataset, "dataset")
+        yield from _wrong_samples(table)
         labels = [evaluation.get("label") for evaluation in table.protocol["evaluations"]]
         if list(table.columns) != labels:
             yield Finding("table.json", "", "columns", labels, list(table.columns))
@@ -154,3 +169,5 @@ def _wrong_labels(table: AnyTable, name: str) -> Iterator[Finding]:
             yield Finding("table.json", row.model, label, "a column of the table", "none")
         for label, message in row.failures.items() if isinstance(table, Table) else ():
             yield Finding("table.json", row.model, label, "no failed cell", message)
+        for label in sorted(set(table.columns) - {*row.cells, *row.gaps}) if isinstance(row, Row) else ():
+            yield Finding("table.json", row.model, label, "numbers, or what is missing", "neither")

@@ -17,10 +17,12 @@ from robustbench_snn.digests import canonical, json_digest
 from robustbench_snn.errors import UserError
 from robustbench_snn.plan.cells import Cell, TrainCell
 from robustbench_snn.registry import KINDS, Registry, evaluations
-from robustbench_snn.registry.spec import ComponentSpec
+from robustbench_snn.registry.spec import ComponentSpec, component_spec
 
 KEY_VERSION = 2  # 1 left out the versions of components that an evaluation runs, and the code of plug-ins
 """Raised when the way keys are made changes; every record is then computed anew."""
+
+_RESOLVED = {"name", "version", "parameters"}
 
 
 def key_of(cell: Cell, weights: Mapping[str, str] | None = None) -> str:
@@ -94,6 +96,23 @@ def listed(evaluation: ComponentSpec) -> dict[str, Any]:
     """An evaluation as a protocol lists it: as keys hold it, with its column's label and how many samples it takes."""
     limit = {} if evaluation.limit is None else {"limit": evaluation.limit}
     return {"label": evaluation.title, **limit, **resolved_evaluation(evaluation)}
+
+
+def written(resolved: Mapping[str, Any]) -> ComponentSpec:
+    """A component as a key holds it, as a suite file writes it; an evaluation with its column's label and its limit."""
+    label = resolved.get("label")
+    labelled = {"label": label} if label not in (None, resolved["name"]) else {}
+    found = component_spec({"name": resolved["name"], **labelled, **_plain(resolved["parameters"])})
+    return found.model_copy(update={"limit": resolved.get("limit")})
+
+
+def _plain(value: Any) -> Any:
+    """Components that parameters name, in the form that is read back."""
+    if isinstance(value, Mapping):
+        if _RESOLVED <= set(value) <= _RESOLVED | {"source"}:
+            return {"name": value["name"], **_plain(value["parameters"])}
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def versions(components: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -174,15 +174,21 @@ class _Part:
         return EvaluateCell(train, self.entry, self.component, identity, self.number, self.detail, self.needs_peers)
 
 
+def parts_of(component: ComponentSpec) -> list[ComponentSpec]:
+    """The entries that an evaluation is cut into, each of which is computed and kept apart."""
+    evaluation = evaluations.get(component.name)
+    parts = evaluation.implementation.split(evaluation.validate(component.parameters))
+    return [component.model_copy(update={"parameters": dict(parameters)}) for parameters in parts]
+
+
 def _parts(index: int, component: ComponentSpec, shared: Mapping[str, Any]) -> Iterator[_Part]:
     evaluation = evaluations.get(component.name)
     whole = evaluation.validate(component.parameters)
-    for number, parameters in enumerate(evaluation.implementation.split(whole)):
-        piece = component.model_copy(update={"parameters": dict(parameters)})
+    pixels = evaluation.declaration.traits.takes != "events"
+    for number, piece in enumerate(parts_of(component)):
         identity = {"evaluation": resolved_evaluation(piece), **shared}
         needs_peers = piece.create("evaluations").needs_peers
-        pixels = evaluation.declaration.traits.takes != "events"
-        yield _Part(index, piece, identity, number, _difference(parameters, whole, pixels), needs_peers)
+        yield _Part(index, piece, identity, number, _difference(piece.parameters, whole, pixels), needs_peers)
 
 
 def _difference(part: Mapping[str, Any], whole: Mapping[str, Any], pixels: bool) -> str:

@@ -52,6 +52,14 @@ def test_a_changed_file_and_a_missing_index_are_noticed(place: Place) -> None:
     path = place.results / "tiny" / "v1.0" / "leaderboard.md"
     path.write_text(path.read_text() + "x")
     assert any("files/leaderboard.md" in finding for finding in wrong(place.results))
+    page = place.results / "README.md"
+    written = page.read_text()
+    page.write_text(written.replace("tiny", "huge"))
+    assert any("README.md, line" in finding and "huge" in finding for finding in wrong(place.results))
+    page.write_text(written + "\nand more\n")
+    assert any("README.md, line" in finding for finding in wrong(place.results))
+    page.unlink()
+    assert any("README.md, line 1" in finding for finding in wrong(place.results))
     (place.results / "index.json").unlink()
     assert any("expected an index" in finding for finding in wrong(place.results))
 

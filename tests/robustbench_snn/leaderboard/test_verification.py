@@ -101,6 +101,24 @@ def better(records: list[dict[str, Any]]) -> None:
     record["metrics"]["accuracy"] = 0.987
 
 
+def trainings(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [found for found in records if found["kind"] == "train" and found["model"] == "direct"]
+
+
+def longer(records: list[dict[str, Any]]) -> None:
+    trainings(records)[1]["identity"]["recipe"]["epochs"] = 9999
+
+
+def elsewhere(records: list[dict[str, Any]]) -> None:
+    trainings(records)[1]["identity"]["dataset"]["fingerprint"] = "0" * 64
+
+
+def renumbered(records: list[dict[str, Any]]) -> None:
+    for record in records:
+        if record["model"] == "direct" and record["seed"] == 1:
+            record["seed"] = 7
+
+
 def replace(name: str, old: str, new: str) -> Tamper:
     return lambda folder: (folder / name).write_text((folder / name).read_text().replace(old, new, 1))
 
@@ -141,6 +159,30 @@ TAMPERED: dict[str, tuple[Tamper, tuple[str, ...]]] = {
     "the protocol, carefully": (
         careful(edit_table(lambda data: data["protocol"].update(seed=5))),
         ("table.json, protocol_hash: expected",),
+    ),
+    "another dataset's name, carefully": (
+        careful(edit_table(lambda data: data.update(dataset="CIFAR-10"))),
+        ("table.json, dataset: expected digits, found CIFAR-10",),
+    ),
+    "more samples, carefully": (
+        careful(edit_table(lambda data: data.update(samples=10_000))),
+        ("table.json, sigma_delta, clean/samples: expected 10000, found 20",),
+    ),
+    "a column of a row gone, carefully": (
+        careful(edit_table(lambda data: data["rows"][1]["cells"].pop("fgsm"))),
+        ("table.json, sigma_delta, fgsm: expected numbers, or what is missing, found neither",),
+    ),
+    "a training of another recipe, carefully": (
+        careful(edit_records(longer, seal=True)),
+        ("train/recipe/epochs: expected 1, found 9999",),
+    ),
+    "a training on other data, carefully": (
+        careful(edit_records(elsewhere, seal=True)),
+        ("records.jsonl, direct, dataset/fingerprint: expected",),
+    ),
+    "another seed, carefully": (
+        careful(edit_records(renumbered, seal=True), edit_table(lambda data: data["rows"][0].update(seeds=[0, 7]))),
+        ("seed of", "expected 1, found 7"),
     ),
     "a page": (replace("leaderboard.md", "sigma_delta", "sigma"), ("leaderboard.md, line", "leaderboard.md, sha256")),
     "an HTML page": (replace("leaderboard.html", "sigma_delta", "sigma"), ("leaderboard.html, line",)),
