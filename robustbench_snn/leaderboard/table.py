@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -17,9 +17,10 @@ from robustbench_snn.strict import Strict
 SCHEMA_VERSION = 2
 """Raised when a field of :class:`Table` changes its meaning."""
 
-Layout = Literal["plain", "github", "github2"]
-"""``github2`` is ``github`` whose commands write the version's suite from the version itself."""
-LAYOUT: Layout = "github2"
+Layout = Literal["plain", "github", "github2", "github3"]
+"""``github2`` is ``github`` whose commands write the version's suite from the version itself; ``github3`` says that
+a difference was not seen even without the correction, and what fewer than five seeds mean for it."""
+LAYOUT: Layout = "github3"
 """That of new versions."""
 
 
@@ -206,6 +207,11 @@ class Table(Strict):
     rows: tuple[Row, ...]
     reported: tuple[ReportedSet, ...] = ()
     layout: Layout = "plain"
+
+    def since(self, layout: Layout) -> bool:
+        """Whether its pages are of this layout, or a later one."""
+        order = get_args(Layout)
+        return bool(order.index(self.layout) >= order.index(layout))
 
     @property
     def data(self) -> str:

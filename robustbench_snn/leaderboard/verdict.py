@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from robustbench_snn.leaderboard.comparison import Comparison
 
+BEFORE_CORRECTION = " even without the correction"
+"""Of a difference that could not be seen: among several comparisons even larger ones are missed."""
+
 
 def verdict(
     comparison: Comparison,
@@ -13,6 +16,7 @@ def verdict(
     candidate: str = "the candidate",
     baseline: str = "the baseline",
     quality: str = "robust",
+    several: bool = False,
 ) -> str:
     """Says what was found: a difference of methods, one of two networks, or none and how large it may still be.
 
@@ -23,6 +27,7 @@ def verdict(
         candidate: its name.
         baseline: its name.
         quality: what a higher outcome means; ``accurate`` for clean images.
+        several: whether it is one of several comparisons, so that a corrected test sees less than this one alone.
 
     Returns:
         One or two sentences, differences in percentage points.
@@ -38,6 +43,7 @@ def verdict(
             if unseen < 100
             else "no difference of any size could be seen reliably"
         )
+        blind += BEFORE_CORRECTION if several and unseen < 100 else ""
         what = f"{candidate} and {baseline}"
         if comparison.scope == "networks":
             what = f"these trained networks of {what}"

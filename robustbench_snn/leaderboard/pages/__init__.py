@@ -15,7 +15,7 @@ __all__ = ["render_html", "render_index", "render_markdown", "render_pages", "re
 def render_pages(table: AnyTable, version: str) -> dict[str, str]:
     """The pages that a version holds, by the names of their files, in the layout that its table names."""
     pages = {"leaderboard.html": render_html(table, version)}
-    if not isinstance(table, Table) or table.layout == "plain":
+    if not isinstance(table, Table) or not table.since("github"):
         return {"leaderboard.md": render_markdown(table, version), **pages}
     drawn = plots(table)
     named = {label: file for label, (file, _) in drawn.items()}

@@ -96,7 +96,7 @@ def _notes(found: list[Section]) -> Iterator[str]:
 def _commands(table: Table, version: str) -> list[str]:
     """What trains and evaluates it all again, and what checks what is published."""
     suite, name = (shlex.quote(visible(text)) for text in (table.suite, table.name))
-    if table.layout == "github2" and version != "draft":
+    if table.since("github2") and version != "draft":
         again = [
             f"rbsnn leaderboard export {name}/{version} --format suite --to {name}.yaml",
             f"rbsnn run {name}.yaml --draft",

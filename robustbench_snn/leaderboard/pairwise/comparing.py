@@ -112,6 +112,7 @@ def compare_evidence(
                 candidate=names[0],
                 baseline=names[1],
                 quality="accurate" if ours.name == "clean" else "robust",
+                several=len(found) > 1,
             ),
             (ours.flags, theirs.flags),
             ours.comparable and theirs.comparable,

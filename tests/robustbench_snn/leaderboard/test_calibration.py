@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from robustbench_snn.leaderboard.calibration import Population, halves, p_values
 from robustbench_snn.leaderboard.comparison import compare, minimum_detectable_effect
 from robustbench_snn.leaderboard.spread import spread
-from robustbench_snn.leaderboard.variance import difference_estimate
+from robustbench_snn.leaderboard.statistics import adjust
+from robustbench_snn.leaderboard.variance import difference_estimate, difference_of, side
 
 # scipy warns where seed means are nearly identical, of the tests that ours is held against
 pytestmark = pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
@@ -119,3 +121,32 @@ def test_compare_is_the_calibrated_test() -> None:
     a, b = Population("binary", seed=0.3).draw(np.random.default_rng(8), 20, (3, 4), 200, gain=0.5)
     vectorised = p_values(a, b)[OURS]
     assert [compare(x, y).p_value for x, y in zip(a, b, strict=True)] == pytest.approx(list(vectorised))
+
+
+def false_differences(seeds: int, spreads: tuple[float, ...], repeats: int = 1000) -> tuple[float, float]:
+    """Shares of p < 0.05 among the comparisons of equal models in four columns, and of tables with any after Holm."""
+    generator = np.random.default_rng([3, seeds])
+    found = []
+    for _ in range(4):
+        hard = 0.04 * generator.standard_normal((len(spreads), repeats, 1, 200))
+        trained = [
+            side(0.5 + spread * generator.standard_normal((repeats, seeds, 1)) + of_model)
+            for spread, of_model in zip(spreads, hard, strict=True)
+        ]
+        for model in trained[1:]:
+            estimate = difference_of(model, trained[0])
+            found.append(2 * stats.t.sf(np.abs(estimate.value) / np.sqrt(estimate.variance), estimate.df))
+    values = np.stack(found, 1)
+    assert values.shape == (repeats, 28)
+    return float(np.mean(values < 0.05)), float(np.mean([min(adjust(list(row), "holm")) < 0.05 for row in values]))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "any_of_28"), [(2, (0.27, 0.37)), (3, (0.10, 0.17)), (5, (0.06, 0.09)), (10, (0.05, 0.05))]
+)
+def test_what_few_seeds_leave_of_the_correction_is_what_docs_say(seeds: int, any_of_28: tuple[float, float]) -> None:
+    """docs/statistics.md and the pages state these; 0.04 is three standard errors of a share of 0.2."""
+    for spreads, told in zip(((0.01,) * 8, (0.01, 0.03) * 4), any_of_28, strict=True):
+        single, whole = false_differences(seeds, spreads)
+        assert single <= 0.08
+        assert whole == pytest.approx(told, abs=0.04)

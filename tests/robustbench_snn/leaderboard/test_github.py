@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from robustbench_snn.leaderboard.pages import render_markdown, render_pages
-from robustbench_snn.leaderboard.table import Gap, Table
+from robustbench_snn.leaderboard.table import LAYOUT, Gap, Table
 from robustbench_snn.leaderboard.verification import verify
 from robustbench_snn.leaderboard.versions import load_table
 from tests.tables import outcomes, publish, published, row, score, table
@@ -114,7 +114,7 @@ def test_a_version_of_an_old_layout_is_followed_by_one_of_the_new_and_both_verif
     assert len(wrong) == 1
     newer = load_table(tmp_path, "tab")
     assert isinstance(newer, Table)
-    assert newer.layout == "github2"
+    assert newer.layout == LAYOUT
     assert "## In short" in (tmp_path / "tab/v1.1/leaderboard.md").read_text()
 
 

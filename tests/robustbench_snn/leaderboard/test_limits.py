@@ -14,7 +14,6 @@ from robustbench_snn.dataset import load_dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.exchange.onto import complete_suite, plan_onto
-from robustbench_snn.exchange.protocol import written
 from robustbench_snn.exchange.published import read_version
 from robustbench_snn.exchange.reproduction import reproduce
 from robustbench_snn.execution import RunSettings
@@ -26,6 +25,7 @@ from robustbench_snn.leaderboard.pairwise.loading import load_evidence
 from robustbench_snn.leaderboard.pairwise.showing import to_markdown
 from robustbench_snn.leaderboard.verification import verify
 from robustbench_snn.pipeline import run_plan
+from robustbench_snn.plan.keys import written
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.registry.spec import evaluation_spec
 from robustbench_snn.spec.files import parse_suite
