@@ -12,9 +12,9 @@ from robustbench_snn.attack.ball import Ball, Norm
 from robustbench_snn.attack.cascade import SELECTING, SURVIVED, Cascade
 from robustbench_snn.attack.examination import COMPONENTS as EXAMINATION
 from robustbench_snn.attack.examination import examine, passing_through
+from robustbench_snn.attack.outcome import cascade_outcome
 from robustbench_snn.attack.standard_set import NOT_FOR_PUBLICATION, Tier, last, members
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
-from robustbench_snn.evaluation.correctness import tie_flags
 from robustbench_snn.parameters import Count, Epsilon
 from robustbench_snn.registry.spec import named_in
 
@@ -81,6 +81,7 @@ class EpsilonCurve(Evaluation):
             for columns in (shares, argmax)
         )
         area = float(height.mean())
+        own = ["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else []
         return Outcome(
             metrics={
                 "accuracy": area,
@@ -96,9 +97,5 @@ class EpsilonCurve(Evaluation):
                 "examination": found.row(),
                 "curve": [{"eps": 0.0, "accuracy": clean}, *points],
             },
-            flags=[
-                *(["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else []),
-                *found.flags,
-                *tie_flags(cascade.tied),
-            ],
+            flags=cascade_outcome(cascade, flags=[*own, *found.flags]).flags,
         )

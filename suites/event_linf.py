@@ -22,7 +22,7 @@ from robustbench_snn.suites.attacks.pgd import PGD
 Counts = Annotated[float, Field(gt=0, le=MOST)]
 
 
-@register_evaluation("event_linf", version=1, takes="events")
+@register_evaluation("event_linf", version=2, takes="events")
 class EventLinf(Evaluation):
     """Robust accuracy under PGD (arXiv:1706.06083) on real-valued event frames: a relaxed threat model.
 

@@ -38,7 +38,7 @@ QUIET = 2
 MOST_STARTS = 8
 """Where starting a black box again gives up."""
 BLIND_SHARE = 0.02
-"""Share of the samples that a black box may break after all white-box members, before the gradients are doubted."""
+"""What a black box may take off robust accuracy after all white-box members, before the gradients are doubted."""
 
 
 @register_evaluation(
@@ -63,8 +63,8 @@ class SNNStandard(AttackEvaluation):
     its spikes, and whether it cuts its gradient off. Where passing through such a cut (BPDA, Athalye et al., 2018,
     arXiv:1802.00420) helps, all members do; where no gradient leads anywhere, attacks that need none come first and
     are more: Square, transfer from the model's twin with ReLUs and from a student of its answers, RayS for hard
-    labels. So they are where Square breaks more than 2 % of the samples after all others. ``details.examination`` says
-    what was found and done.
+    labels. So they are where Square lowers robust accuracy by more than 2 points, and by more than one sample, after
+    all others. ``details.examination`` says what was found and done.
 
     Convergence rule: SA-PGD under ASSG with twice the steps of the run before, 200 to begin with, by turns of two
     losses and levels, until two doublings in a row lower robust accuracy by no more than a point each, or
@@ -120,9 +120,10 @@ class SNNStandard(AttackEvaluation):
                 for member in first:
                     cascade.attack(member.stage())
                 convergence = self._converge(cascade, spiking=found.census.spiking) if full else None
+                before = cascade.robust_accuracy
                 square = [self._start_again(cascade, member, done=int(useless)) for member in last(self.tier)]
                 blind = sum(sum(one["broken"]) for one in square) if not useless else 0
-                suspect = blind > max(1, BLIND_SHARE * len(subject.samples))
+                suspect = not useless and doubted(before - cascade.robust_accuracy, len(subject.samples))
                 if suspect and full:
                     self._gradient_free(cascade, subject, but=len(last(self.tier)))
                 self._transfer(cascade, subject)
@@ -194,3 +195,15 @@ class SNNStandard(AttackEvaluation):
     def _flags(self, searches: Iterable[Mapping[str, Any]]) -> Sequence[str]:
         flags = ["not_for_publication"] if self.tier in NOT_FOR_PUBLICATION else []
         return flags if all(search["converged"] for search in searches) else [*flags, "not_converged"]
+
+
+def doubted(fall: float, samples: int) -> bool:
+    """Whether a black box lowered robust accuracy by more than :data:`BLIND_SHARE`, and by more than one sample.
+
+    Broken samples are not counted, for one of a stochastic model breaks only where all selecting draws are wrong.
+
+    Args:
+        fall: of robust accuracy, on [0, 1].
+        samples: how many were attacked.
+    """
+    return round(fall * samples, 3) > max(1, BLIND_SHARE * samples)  # rounded, so that k samples are k

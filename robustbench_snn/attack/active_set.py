@@ -47,6 +47,8 @@ class ActiveSet:
         leave: False keeps fooled samples under attack to the end, for examples that shall transfer.
 
     Attributes:
+        draws: forward passes for each answer; 1 for a deterministic model.
+        asked_draws: what they would be for a stochastic one.
         clean: (n, C, H, W), clean images of the active samples.
         labels: (n,), their labels.
         random: their streams; fold in a label before drawing.
@@ -71,6 +73,7 @@ class ActiveSet:
         self.target = target
         self.ball = ball
         self.batch_size = batch_size
+        self.asked_draws = draws
         self.draws = draws if target.stochastic else 1
         self.state = state
         self.leave = leave and not target.stochastic
@@ -137,7 +140,7 @@ class ActiveSet:
             return Answer(images.new_zeros(0, self._classes), self.rows)
         with torch.no_grad():
             parts = [
-                torch.stack([self._forward(images[chunk], chunk, draw) for draw in range(self.draws)], 1)
+                torch.stack([self._forward(images[chunk], chunk, draw)[0] for draw in range(self.draws)], 1)
                 for chunk in self.chunks()
             ]
         logits = torch.cat(parts)
@@ -217,8 +220,8 @@ class ActiveSet:
         answers, total, slope = [], torch.zeros_like(leaf.flatten(1)[:, 0]), torch.zeros_like(leaf)
         with torch.enable_grad():
             for draw in range(self.draws):
-                answer = self._forward(leaf, chunk, draw, by_step=by_step, frozen=frozen)
-                values = function(answer if by_step else self.target.loss_logits(answer), *arguments)
+                answer, differentiated = self._forward(leaf, chunk, draw, by_step=by_step, frozen=frozen)
+                values = function(differentiated, *arguments)
                 with self._state(chunk, frozen=True):  # a checkpointed model runs its parts again here
                     slope += input_gradient(values.sum(), leaf)
                 total += values.detach()
@@ -227,18 +230,23 @@ class ActiveSet:
 
     def _forward(
         self, images: Tensor, chunk: slice | Tensor, draw: int, *, by_step: bool = False, frozen: bool = False
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
+        """Answers, and what a loss shall differentiate in their place: a target knows it of its latest call alone."""
         if self.target.one_at_a_time and len(images) > 1:
             rows = torch.arange(len(self))[chunk].tolist()
             single = [slice(row, row + 1) for row in rows]
-            return torch.cat(
-                [self._forward(images[i : i + 1], one, draw, frozen=frozen) for i, one in enumerate(single)]
-            )
+            pairs = [
+                self._forward(images[i : i + 1], one, draw, by_step=by_step, frozen=frozen)
+                for i, one in enumerate(single)
+            ]
+            answers, differentiated = (torch.cat(list(column)) for column in zip(*pairs, strict=True))
+            return answers, differentiated
         streams = None
         if self.target.stochastic:
             streams = self.random[chunk].fold("eot", self._asked, draw)
         with self._state(chunk, frozen=frozen or draw > 0):
-            return self.target.step_logits(images, streams) if by_step else self.target(images, streams)
+            answer = self.target.step_logits(images, streams) if by_step else self.target(images, streams)
+            return answer, answer if by_step else self.target.loss_logits(answer)
 
     def _state(self, chunk: slice | Tensor, *, frozen: bool) -> AbstractContextManager[None]:
         return nullcontext() if self.state is None else self.state.rows(self.rows[chunk], frozen=frozen)

@@ -19,8 +19,12 @@ class AsModule(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
-        logits = self._target(images)
+        logits = self.answer(images)
         if torch.is_grad_enabled() and images.requires_grad and not logits.requires_grad:
             # A model under no_grad has no graph to differentiate, and FAB would crash: its gradient is zero.
             logits = logits + 0.0 * images.flatten(1).sum(1, keepdim=True)
         return logits
+
+    def answer(self, images: Tensor) -> Tensor:
+        """What the target says of images (B, C, H, W); a stochastic one draws as it likes."""
+        return self._target(images)

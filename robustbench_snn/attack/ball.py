@@ -15,7 +15,7 @@ from robustbench_snn.randomness import SampleRandom
 Norm = Literal["linf", "l2"]
 
 TOLERANCE = 1e-6
-"""Slack of :meth:`Ball.contains`, in pixel units: single precision rounds clean + eps."""
+"""Slack of :meth:`Ball.contains`, a share of eps and of the largest value: single precision rounds clean + eps."""
 
 
 def per_sample(reduce: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
@@ -91,4 +91,4 @@ class Ball:
         """Whether each image is finite, in [0, most] and within eps of the clean one, bool (B,)."""
         flat = images.flatten(1)
         legal = flat.isfinite().all(1) & (flat >= 0.0).all(1) & (flat <= self.most).all(1)
-        return legal & (self.size(images, clean) <= self.eps * (1.0 + TOLERANCE) + TOLERANCE)
+        return legal & (self.size(images, clean) <= self.eps * (1.0 + TOLERANCE) + TOLERANCE * self.most)

@@ -44,7 +44,12 @@ def unit(logits: Tensor, over: tuple[int, ...] = (1,)) -> Tensor:
 
 
 def ce(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy on logits whose range over the classes is :data:`TEMPERATURE`, whatever their own."""
+    """Cross-entropy on logits whose range over the classes is :data:`TEMPERATURE`, whatever their own.
+
+    Of two classes the range is the margin, and nothing would be left; there it is the margin, which it follows.
+    """
+    if logits.shape[1] == 2:
+        return negative_margin(logits, labels)
     return plain_ce(TEMPERATURE * unit(logits), labels)
 
 
@@ -109,6 +114,8 @@ def tet(step_logits: Tensor, labels: Tensor) -> Tensor:
         step_logits: (T, B, K).
         labels: (B,).
     """
+    if len(step_logits) == 1:
+        return ce(step_logits[0], labels)
     scaled = TEMPERATURE * unit(step_logits, (0, 2))
     return torch.stack([plain_ce(logits, labels) for logits in scaled]).mean(0)
 

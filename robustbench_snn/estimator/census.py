@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.noting import Notes, probe_streams
-from robustbench_snn.estimator.reach import Reached
+from robustbench_snn.estimator.reach import Axes, Reached, others_than
 from robustbench_snn.model.target import Target, Through
 
 LIF = (LIFNode, ParametricLIFNode, IFNode, SimpleLIFNode, SimpleIFNode)
@@ -89,6 +89,8 @@ def census_of(target: Target, images: Tensor | None) -> Census | None:
 def take(target: Target, images: Tensor) -> Census:
     """Runs the model twice, once as it is and once through what cuts its gradient, and notes every step.
 
+    Where spikes are made outside of SpikingJelly's neurons, it is run at another batch size too: see :func:`_axes`.
+
     Raises:
         UserError: if the model runs only without a gradient, or holds TorchScript.
     """
@@ -123,13 +125,37 @@ def take(target: Target, images: Tensor) -> Census:
     found = plain.firings()
     straight = {kind: place for kind, place in plain.straight.items() if kind not in found and place is not None}
     return Census(
-        reached=Reached(found, straight, frozenset(swapped)),
+        reached=Reached(found, straight, frozenset(swapped), _axes(through, images)),
         steps=plain.steps,
         squashed=plain.squashed or through.squashed,
         unreached=tuple(dict.fromkeys([*plain.unseen(), *more])),
         cut=bool(through.cuts or straight or more) or _hooked(target.model),
-        spikes=plain.spikes,
+        spikes=len(plain.sloped),
     )
+
+
+def _axes(few: Notes, images: Tensor) -> Axes:
+    """Which dimension holds the samples, where spikes are made: the one that grows with the batch.
+
+    Sizes alone do not tell it: T may be the size of a batch, or a multiple of it.
+    """
+    target, batch = few.target, few.batch
+    if target.one_at_a_time or not few.sloped:
+        return {}
+    many = Notes(target, few.through)
+    try:
+        many.run(images[torch.arange(batch + 1) % len(images)])  # the target pads it to the next size
+    except Exception:  # a model of one batch size, which may say so by any error
+        return {}
+    found: dict[tuple[str, int], set[tuple[int, tuple[int, ...]]]] = {}
+    for here, there in zip(few.sloped, many.sloped, strict=False):
+        if (here.place, len(here.shape)) != (there.place, len(there.shape)):
+            return {}  # what it does changes with the batch
+        grown = [axis for axis, size in enumerate(here.shape) if there.shape[axis] != size]
+        if len(grown) == 1 and there.shape[grown[0]] * batch == here.shape[grown[0]] * many.batch:
+            known = found.setdefault((here.place, len(here.shape)), set())
+            known.add((grown[0], others_than(grown[0], here.shape)))
+    return found
 
 
 def _hooked(model: nn.Module) -> bool:

@@ -27,12 +27,13 @@ _NOT_HEAVISIDE = (surrogate.MultiLevelSpikeCount, surrogate.DeterministicPass, s
 
 @dataclass(frozen=True)
 class Event:
-    """A step: whether a gradient by its input was recorded, the module that made it, and those around it."""
+    """A step: whether a gradient by its input was recorded, the module that made it, those around it, its shape."""
 
     depends: bool
     place: str
     stack: frozenset[nn.Module]
     function: Function | None = None
+    shape: tuple[int, ...] = ()
 
 
 class Notes(Reach):
@@ -47,7 +48,7 @@ class Notes(Reach):
         self.binary: list[Event] = []
         self.swappable: list[nn.Module] = []
         self._latest: deque[Tensor] = deque(maxlen=4)
-        self.operated: list[frozenset[nn.Module]] = []
+        self.operated: list[Event] = []
         self.ran: list[tuple[nn.Module, str]] = []
         self.steps = self.cuts = 0
         self.squashed = False
@@ -72,11 +73,11 @@ class Notes(Reach):
         self.cuts = self.operations.cuts
 
     @property
-    def spikes(self) -> int:
-        """How many slopes an estimator gives, beyond those of swapped neurons."""
+    def sloped(self) -> list[Event]:
+        """What an estimator gives a slope to, beyond the spikes of swapped neurons."""
         found, swapped = self.firings(), set(self.swappable)
-        fired = [event.stack for event in self.events if event.function in found]
-        return sum(not stack & swapped for stack in [*self.operated, *fired])
+        fired = [event for event in self.events if event.function in found]
+        return [event for event in [*self.operated, *fired] if not event.stack & swapped]
 
     def firings(self) -> dict[Function, Firing]:
         """The simplest firing of each Function that explains all its calls, at least one of which tells it apart."""
@@ -110,7 +111,7 @@ class Notes(Reach):
         self.hypotheses[function] = self.hypotheses.get(function, found) & found
         self.straight[function] = same if self.straight.get(function, same) == same else None
         if found:
-            self._event(self.operations.recording and _depends(arguments), function)
+            self._event(self.operations.recording and _depends(arguments), function, tuple(output.shape))
 
     def met(self, kind: str, value: Tensor, result: Any, depends: bool) -> None:
         """A step of a plain operation; one that repeats spikes, such as a reset's, is none of its own."""
@@ -126,7 +127,7 @@ class Notes(Reach):
 
     def slope(self, membrane: Tensor) -> Tensor:
         """Counts."""
-        self.operated.append(self._around())
+        self.operated.append(self._here(depends=True, shape=tuple(membrane.shape)))
         return super().slope(membrane)
 
     def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
@@ -147,15 +148,12 @@ class Notes(Reach):
             for event in self.events
         )
 
-    def _event(self, depends: bool, function: Function | None = None) -> None:
+    def _event(self, depends: bool, function: Function | None = None, shape: tuple[int, ...] = ()) -> None:
         if not any(isinstance(module, Encoder) for _, module in self._stack):  # it declares its backward pass
-            self.events.append(self._here(depends, function))
+            self.events.append(self._here(depends, function, shape))
 
-    def _here(self, depends: bool, function: Function | None = None) -> Event:
-        return Event(depends, self.place_name, self._around(), function)
-
-    def _around(self) -> frozenset[nn.Module]:
-        return frozenset(module for _, module in self._stack)
+    def _here(self, depends: bool, function: Function | None = None, shape: tuple[int, ...] = ()) -> Event:
+        return Event(depends, self.place_name, frozenset(module for _, module in self._stack), function, shape)
 
 
 def probe_streams(images: Tensor) -> SampleRandom:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -21,6 +21,10 @@ Slope = Callable[[Tensor, int], Tensor]
 """One place's slope: u (B, ...) and the step, counted from 0, to what stands for ds/du."""
 
 
+Axes = Mapping[tuple[str, int], set[tuple[int, tuple[int, ...]]]]
+"""By a place and a number of dimensions: which dimension grows with the batch, and the sizes of the others."""
+
+
 class Slopes(Protocol):
     """Where the slopes of one place come from."""
 
@@ -36,11 +40,13 @@ class Reached:
         firings: Functions that fire, and how.
         straight: Functions that give back what they are given, nearly; by position of the argument.
         neurons: layers whose surrogate function is swapped: what happens inside is their own.
+        axes: where the samples stand in what fires outside of them.
     """
 
     firings: dict[Function, Firing] = field(default_factory=dict)
     straight: dict[Function, int] = field(default_factory=dict)
     neurons: frozenset[nn.Module] = frozenset()
+    axes: Axes = field(default_factory=dict)
 
 
 class Reach:
@@ -121,7 +127,7 @@ class Reach:
         return self._slope(membrane)
 
     def _slope(self, membrane: Tensor) -> Tensor:
-        moved, back = by_sample(membrane, self.batch)
+        moved, back = by_sample(membrane, self.batch, self._axis(membrane.shape))
         key = self.place_name, moved.shape[1:]
         if key not in self._made:
             self._made[key] = (self._slopes or self._helper)(self.layer)
@@ -130,6 +136,13 @@ class Reach:
         with torch.enable_grad():
             slope = self._made[key](moved.detach(), step).detach()
         return back(slope)
+
+    def _axis(self, shape: torch.Size) -> int | None:
+        """The dimension that holds the samples: the one that the census saw grow, else the first that may."""
+        known = self.reached.axes.get((self.place_name, len(shape)), set())
+        fit = {axis for axis, others in known if others == others_than(axis, shape)} or {axis for axis, _ in known}
+        likely = fit if len(fit) == 1 else range(min(len(shape), 2))
+        return next((axis for axis in likely if self.batch and shape[axis] % self.batch == 0), None)
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
@@ -176,19 +189,27 @@ class Reach:
         """A module has run."""
 
 
-def by_sample(values: Tensor, batch: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def by_sample(values: Tensor, batch: int, axis: int | None) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """The values with the samples in the first dimension, and the way back.
 
     (B, ...) stays; (T, B, ...), (T B, ...) and (T, B N), in the order in which SpikingJelly flattens them, become
-    (B, T, ...). Values of another shape are taken as they are.
+    (B, T, ...).
+
+    Args:
+        values: of any shape.
+        batch: B.
+        axis: the dimension whose size is a multiple of B; None takes the values as they are.
     """
     shape = values.shape
-    if not values.ndim or shape[0] == batch or batch < 1:
+    if axis is None or (axis == 0 and shape[0] == batch):
         return values, lambda slope: slope
-    if shape[0] % batch == 0:
-        wide = values.reshape(-1, batch, *shape[1:])
-    elif values.ndim > 1 and shape[1] % batch == 0:
-        wide = values if shape[1] == batch else values.reshape(shape[0], batch, -1, *shape[2:])
-    else:
-        return values, lambda slope: slope
-    return wide.transpose(0, 1), lambda slope: slope.transpose(0, 1).reshape(shape)
+    if axis == 0:
+        axis, values = 1, values.reshape(-1, batch, *shape[1:])
+    elif shape[axis] != batch:
+        values = values.reshape(*shape[:axis], batch, -1, *shape[axis + 1 :])
+    return values.movedim(axis, 0), lambda slope: slope.movedim(0, axis).reshape(shape)
+
+
+def others_than(axis: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """The sizes of all dimensions but one."""
+    return (*shape[:axis], *shape[axis + 1 :])

@@ -69,8 +69,9 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "after the union of attacks. It is broken for this model, most often because its gradients are masked."
         ),
         "black_box_beats_white_box": (
-            "Square, which sees no gradient, broke more than 2 % of the samples that no white-box attack before it "
-            "could: the usual sign of masked gradients. The number holds what Square broke, and may still be too high."
+            "Square, which sees no gradient, took more than 2 points of robust accuracy that no white-box attack "
+            "before it could: the usual sign of masked gradients. The number holds what Square broke, and may still be "
+            "too high."
         ),
         "noise_beats_attack": (
             "As many random images of the ball as the union of attacks takes steps left fewer samples standing than "
@@ -142,6 +143,13 @@ FLAGS: Mapping[str, str] = MappingProxyType(
             "reach: weights that are computed from others, spikes whose neurons cannot be told from samples and steps, "
             "constants that a layer does not let differ. details.faults names them under beyond. The accuracy is that "
             "of a model which is broken in its other layers only: read it as an upper bound."
+        ),
+        "spikes_not_counted": (
+            "The model makes spikes outside of SpikingJelly's layers of neurons: by a Function or a threshold of its "
+            "own, or in layers of another library. Firing rates, distances and the traffic of neuron states leave them "
+            "out, and their arithmetic counts as operations of the network. Raised too where nothing can look for "
+            "them: in TorchScript, or where a model runs without a gradient only. Build the neurons with "
+            "SpikingJelly, or quote none of these numbers."
         ),
         "paper_protocol": (
             "Made by the STF authors' protocol: inputs are perturbed after normalisation and clamped to [0, 1] there, "

@@ -66,7 +66,7 @@ class Foreign:
             for row in range(len(images)):
                 _seed(key_of(int(random.keys[row])))
                 rows.append(self._from_rest(images[row : row + 1], steps))
-        return torch.cat(rows)
+        return rows[0] if len(rows) == 1 else torch.cat(rows)  # an estimator follows a single row to its exit
 
     def _from_rest(self, images: Tensor, steps: int | None) -> Tensor:
         self._rest()
@@ -84,14 +84,18 @@ class Foreign:
 
     def _steps(self, images: Tensor, steps: int | None) -> Tensor:
         if steps is None:
-            logits: Tensor = self.model(images)
-            return logits
+            return self._answer(images)
         if any(
             isinstance(part, StepModule) and getattr(part, "step_mode", "m") == "m" for part in self.model.modules()
         ):
-            sequence: Tensor = self.model(images.expand(steps, *images.shape).contiguous())
-            return sequence.mean(0)
-        return torch.stack([self.model(images) for _ in range(steps)]).mean(0)
+            return self._answer(images.expand(steps, *images.shape).contiguous()).mean(0)
+        return torch.stack([self._answer(images) for _ in range(steps)]).mean(0)
+
+    def _answer(self, images: Tensor) -> Tensor:
+        found = self.model(images)
+        if not isinstance(found, Tensor):
+            raise no_logits(self.model, found, len(images))
+        return found
 
     def _examine(self, images: Tensor) -> None:
         """On the first images: finds what is kept, and whether two passes agree."""
@@ -150,6 +154,15 @@ class Foreign:
             f"{name} gives other logits for the same images a second time, by up to {gap:.3g}, and what it keeps from "
             "one forward pass to the next was not found: pass a function that puts it at rest, reset=lambda model: ..."
         )
+
+
+def no_logits(model: nn.Module, found: object, count: int) -> UserError:
+    """What to say of an answer to so many images that is no tensor of logits (B, K)."""
+    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    return UserError(
+        f"{type(model).__name__} returned {shape} for {count} images; a model must return logits (B, K): average over "
+        "timesteps inside it, or, for a raw SpikingJelly net, state timesteps=T"
+    )
 
 
 def _agree(first: Tensor, second: Tensor) -> bool:

@@ -23,6 +23,7 @@ class Leftover:
         holder: the dictionary that it is in, under ``name``.
         saved: as it was before a pass; ``now``, after it, has the rows of that pass.
         buffer: whether it is a module's buffer.
+        single: whether a single row may be one.
     """
 
     holder: Holder
@@ -30,22 +31,40 @@ class Leftover:
     saved: Any
     now: Any
     buffer: bool
+    single: bool
 
     def filled(self, value: float) -> Any:
         """The same with every leftover row gone, and this value in all rows of the later pass."""
-        return _filled(self.saved, self.now, value, buffer=self.buffer)
+        return _filled(self.saved, self.now, value, self._left)
+
+    def found(self) -> bool:
+        """Whether there is any such row."""
+        return any(self._left(*pair) for pair in _pairs(self.saved, self.now))
+
+    def _left(self, saved: Tensor, now: Tensor) -> bool:
+        if not 0 < saved.ndim == now.ndim or saved.shape[1:] != now.shape[1:]:
+            return False
+        if len(saved) == 1:  # one image's, or what all start from, which is one value as a rule
+            return self.single and len(now) > 1 and bool((saved != saved.flatten()[:1]).any())
+        return len(saved) > 1 and (len(saved) != len(now) or not self.buffer) and bool(saved.any())
 
 
-def leftovers(slots: Iterable[tuple[Holder, str, Any]], buffers: Set[int]) -> list[Leftover]:
+def leftovers(slots: Iterable[tuple[Holder, str, Any]], buffers: Set[int], *, told: bool) -> list[Leftover]:
     """What looks like an earlier batch's: tensors of several rows, not all zero, like those after a pass.
+
+    A single row of several values, of which a pass makes more, looks like one image's.
 
     Args:
         slots: holder, name and value before a pass, of all that the pass has changed.
         buffers: ids of the holders that are buffers of modules. A buffer that keeps its shape is no leftover, such as
             a running mean.
+        told: whether the model's user has put it at rest; a single row is then what it starts from.
     """
-    found = (Leftover(holder, name, saved, holder.get(name), id(holder) in buffers) for holder, name, saved in slots)
-    return [one for one in found if any(_left(*pair, buffer=one.buffer) for pair in _pairs(one.saved, one.now))]
+    found = [
+        Leftover(holder, name, saved, holder.get(name), id(holder) in buffers, not told)
+        for holder, name, saved in slots
+    ]
+    return [one for one in found if one.found()]
 
 
 def heard(left: Iterable[Leftover], run: Callable[[], Tensor], restore: Callable[[], None]) -> bool:
@@ -80,12 +99,6 @@ def rows_apart(model: nn.Module, most: int) -> int:
     return next((rows for rows in range(most, 0, -1) if rows not in held), most)
 
 
-def _left(saved: Tensor, now: Tensor, *, buffer: bool) -> bool:
-    if not 0 < saved.ndim == now.ndim or saved.shape[1:] != now.shape[1:]:
-        return False
-    return len(saved) > 1 and (len(saved) != len(now) or not buffer) and bool(saved.any())
-
-
 def _pairs(saved: Any, now: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """Tensors in the same place before and after."""
     if isinstance(saved, Tensor) and isinstance(now, Tensor):
@@ -98,16 +111,16 @@ def _pairs(saved: Any, now: Any) -> Iterator[tuple[Tensor, Tensor]]:
             yield from _pairs(first, second)
 
 
-def _filled(saved: Any, now: Any, value: float, *, buffer: bool) -> Any:
+def _filled(saved: Any, now: Any, value: float, left: Callable[[Tensor, Tensor], bool]) -> Any:
     if isinstance(saved, Tensor):
-        if not isinstance(now, Tensor) or not _left(saved, now, buffer=buffer):
+        if not isinstance(now, Tensor) or not left(saved, now):
             return saved
         return torch.full_like(now, value if now.is_floating_point() else bool(value))
     if isinstance(saved, dict) and isinstance(now, dict):
-        return {name: _filled(item, now.get(name), value, buffer=buffer) for name, item in saved.items()}
+        return {name: _filled(item, now.get(name), value, left) for name, item in saved.items()}
     if isinstance(saved, list | tuple | deque) and isinstance(now, list | tuple | deque):
         later = [*now, *[None] * len(saved)]
-        items = [_filled(item, later[i], value, buffer=buffer) for i, item in enumerate(saved)]
+        items = [_filled(item, later[i], value, left) for i, item in enumerate(saved)]
         if hasattr(saved, "_fields"):  # a named tuple
             return type(saved)(*items)
         return deque(items, saved.maxlen) if isinstance(saved, deque) else type(saved)(items)

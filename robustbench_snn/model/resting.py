@@ -54,18 +54,19 @@ class RestingState:
             run()
         except RuntimeError as error:
             if reset is None and _call_resets(model):
-                return cls.find(model, run, reset=lambda _: None)
+                return cls.find(model, run, reset=_nothing)
             raise UserError(
                 f"{type(model).__name__} cannot be run on a few images: {error}. Should it hold the membranes of an "
                 "earlier batch, of another size, pass a function that puts it at rest, reset=lambda model: ..."
             ) from error
         found = cls(tuple(_changed(model, before)))
-        left = leftovers(found.slots, {id(module._buffers) for module in model.modules()})
+        told = reset not in (None, _nothing)
+        left = leftovers(found.slots, {id(module._buffers) for module in model.modules()}, told=told)
         found.restore()
         if not left or not heard(left, run, found.restore):
             return found
         if reset is None and _call_resets(model):
-            return cls.find(model, run, reset=lambda _: None)
+            return cls.find(model, run, reset=_nothing)
         raise UserError(
             f"{type(model).__name__} still holds the membranes of an earlier batch ({left[0].name}): pass a function "
             "that puts it at rest, reset=lambda model: ..., or give a model that has not been run"
@@ -78,6 +79,10 @@ class RestingState:
                 holder.pop(name, None)
             else:
                 holder[name] = _copied(saved)
+
+
+def _nothing(_model: nn.Module) -> None:
+    """In place of a reset, after those of the libraries."""
 
 
 def _call_resets(model: nn.Module) -> bool:

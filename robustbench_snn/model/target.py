@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.checkpointing import recomputing
 from robustbench_snn.model.classifier import Classifier
-from robustbench_snn.model.foreign import Foreign
+from robustbench_snn.model.foreign import Foreign, no_logits
 from robustbench_snn.model.fusing import fusing
 from robustbench_snn.model.neurons import spiking_neurons
 from robustbench_snn.model.padding import pad_batch
@@ -143,12 +143,20 @@ class Target:
             else:
                 logits = self._foreign(*self._unpadded(images, padded, random, streams), timesteps)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) not in (len(images), len(padded)):
-            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise UserError(
-                f"{type(self.model).__name__} returned {shape} for {len(padded)} images; a model must return logits "
-                "(B, K): average over timesteps inside it, or, for a raw SpikingJelly net, state timesteps=T"
-            )
+            raise no_logits(self.model, logits, len(padded))
         return self._tally.counted(logits[: len(images)])
+
+    def alone(self, image: Tensor, random: SampleRandom) -> Tensor:
+        """Logits (1, K) of one image (1, C, H, W), with no copies beside it and nothing tallied, for whoever counts.
+
+        Args:
+            image: in [0, 1].
+            random: its stream.
+        """
+        if isinstance(self.model, Classifier):
+            logits: Tensor = self.model(image, random=random)
+            return logits
+        return self._foreign(image, random)
 
     def of(self, model: nn.Module) -> Target:
         """A variant of the model, to be run as the model itself is."""

@@ -153,14 +153,15 @@ class AttackConformance:
             _require_same(first, second, slice(None), f"two runs with the same streams (encoder {encoder})")
 
     def test_independent_of_batch_size(self) -> None:
-        """1, 3 or 8 samples at once: the same images."""
-        target = small_target()
-        samples = samples_for(target)
-        for norm in self.norms():
-            whole = self.attack(target, samples, norm)
-            for size in (1, 3):
-                other = self.attack(target, samples, norm, batch_size=size)
-                _require_same(whole, other, slice(None), f"{norm}: batch sizes 8 and {size}")
+        """1, 3 or 8 samples at once: the same images, on deterministic and stochastic models."""
+        for encoder in ("direct", "rate"):
+            target = small_target(encoder=encoder)
+            samples = samples_for(target)
+            for norm in self.norms():
+                whole = self.attack(target, samples, norm)
+                for size in (1, 3):
+                    other = self.attack(target, samples, norm, batch_size=size)
+                    _require_same(whole, other, slice(None), f"{norm}: batch sizes 8 and {size} (encoder {encoder})")
 
     def test_independent_of_batch_mates(self) -> None:
         """A sample meets the same fate among other samples, and in another place."""

@@ -64,7 +64,8 @@ class Square(Attack):
         labels = active.labels.repeat_interleave(depth)
         values = margin(logits.reshape(-1, classes), labels).reshape(samples, depth)
         allowed = state.query[:, None] + torch.arange(depth, device=values.device) < self.queries
-        lower = (values < state.best[:, None]) & allowed
+        broken = ~logits.isfinite().all(2)  # counts as wrong, and has no margin to compare
+        lower = ((values < state.best[:, None]) | broken) & allowed
         used = torch.where(lower.any(1), lower.int().argmax(1) + 1, allowed.sum(1))
         rows, chosen = torch.arange(samples, device=values.device), (used - 1).clamp_min(0)
         spent = used > 0

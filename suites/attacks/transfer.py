@@ -31,7 +31,7 @@ class Transfer(Attack):
             active.ball,
             active.random.fold("source"),
             batch_size=active.batch_size,
-            draws=active.draws,
+            draws=active.asked_draws,  # the source may be stochastic where the target is not
             leave=False,
         )
         self.attack.run(inner)

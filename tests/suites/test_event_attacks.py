@@ -13,6 +13,7 @@ from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.cascade import Cascade
 from robustbench_snn.attack.stages import stage
 from robustbench_snn.dataset import load_dataset
+from robustbench_snn.dataset.event_frames import EventFrames
 from robustbench_snn.errors import UserError
 from robustbench_snn.evaluation.contract import Outcome, Subject
 from robustbench_snn.evaluation.correctness import correct
@@ -26,6 +27,7 @@ from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.suites.attacks.pgd import PGD
 from robustbench_snn.testing.models import make_task
 from robustbench_snn.testing.subject import samples_for, small_target
+from tests.attack_models import Linear
 from tests.tiny_suite import TINY
 
 
@@ -97,6 +99,26 @@ def test_relaxed_frames_stay_in_their_ball_and_are_called_relaxed(target: Target
     assert adversarial.amin() >= 0.0
     assert adversarial.amax() > 1.5, "counts are no pixels: nothing is cut off at 1"
     assert not torch.equal(adversarial, adversarial.round())
+
+
+def test_what_single_precision_rounds_at_large_counts_lies_in_the_ball() -> None:
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randint(120, 140, (32, 2, 2, 3, 3), generator=generator).float()
+    ball = Ball(0.3, most=255.0)
+    signs = torch.randn(frames.shape, generator=generator).sign()
+    assert ball.contains(ball.project(frames + signs, frames), frames).all()
+    assert not ball.contains(frames + 0.301 * signs, frames).any()
+    model = Linear(36, classes=2)
+    weight = model.weight[1] - model.weight[0]
+    with torch.no_grad():
+        model.bias.copy_(-129.5 * model.weight.sum(1))
+        logits = model(frames)
+    exact = (logits[:, 1] - logits[:, 0]).abs() > 0.3 * weight.abs().sum()
+    outcome = evaluations.create("event_linf", eps=0.3, loss="margin").run(
+        Subject(Target(model), EventFrames(frames, logits.argmax(1)), batch_size=8)
+    )
+    assert 0 < int(exact.sum()) < 32
+    assert outcome.columns["correct"].tolist() == exact.tolist()
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
+from robustbench_snn.attack.active_set import ActiveSet
 from robustbench_snn.attack.ball import Ball
 from robustbench_snn.attack.examination import Examination, examine
+from robustbench_snn.dataset.samples import Batch
+from robustbench_snn.estimator.census import census_of
 from robustbench_snn.estimator.contract import estimating
 from robustbench_snn.evaluation.contract import Subject
 from robustbench_snn.model.target import Target, Through
-from tests.attack_models import held_out, held_out_samples, trained
+from tests.attack_models import Linear, held_out, held_out_samples, trained
 
 
 class Wrapped(nn.Module):
@@ -67,6 +70,32 @@ def test_what_hides_the_gradient_is_got_around(model: nn.Module, own: float, thr
     assert found.useful > 0.8
     assert found.passes_through == (Through.VALUES if through else Through.NO)
     assert "useless_gradients" not in found.flags
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_loss_is_taken_before_the_exit_of_a_stochastic_model_too(batch_size: int) -> None:
+    class Exit(nn.Module):
+        def __init__(self, noise: float) -> None:
+            super().__init__()
+            self.model, self.noise = Linear(), noise
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits = self.model(images + self.noise * torch.randn_like(images))
+            return nn.functional.one_hot(logits.argmax(1), 3).float()
+
+    images = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    batch, slopes = Batch(images, torch.zeros(5, dtype=torch.int64), torch.arange(5), torch.arange(5)), []
+    for target in (Target(Exit(0.0).eval()), Target(Exit(1e-3).eval(), stochastic=True)):
+        with target.frozen(), estimating(target, "atan", images) as state:
+            active = ActiveSet(
+                target, batch, Ball(0.1), batch.random(0), batch_size=batch_size, draws=2, state=state, leave=False
+            )
+            slopes.append(active.gradient(images, "margin").gradient)
+        found = census_of(target, None)
+        assert found is not None
+        assert found.squashed
+    assert slopes[0].flatten(1).any(1).all()
+    torch.testing.assert_close(*slopes)
 
 
 def test_what_no_gradient_gets_through_is_flagged() -> None:

@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
 from robustbench_snn import evaluate
+from robustbench_snn.attack.active_set import ActiveSet
+from robustbench_snn.attack.ball import Ball
+from robustbench_snn.dataset.samples import ArraySamples
 from robustbench_snn.errors import UserError
 from robustbench_snn.estimator.census import take
 from robustbench_snn.estimator.contract import SpikeEstimator, estimating
@@ -105,6 +109,27 @@ class Net(nn.Module):
         return logits
 
 
+class AllSteps(Net):
+    """Fires over as many steps as a padded batch has samples, all of them at once."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        drive = 2.0 * self.drive(images.flatten(1))
+        logits: Tensor = self.read(self.fire(drive + torch.linspace(0.0, 2.0, 8)[:, None, None]).mean(0))
+        return logits
+
+
+ALL_STEPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "PSN": neuron.PSN(T=8).requires_grad_(False),
+    "(T, B, N)": lambda v: bound(v - 1.0),
+    "(T, B N)": lambda v: bound(v.flatten(1) - 1.0).view_as(v),
+    "(T B, N)": lambda v: bound(v.flatten(0, 1) - 1.0).view_as(v),
+    "(B, T, N)": lambda v: bound(v.transpose(0, 1) - 1.0).transpose(0, 1),
+    "(groups, T, B, N)": lambda v: torch.cat([*bound(torch.stack(v.chunk(2, 2)) - 1.0)], 2),
+    "(T, B, N), compared": lambda v: (v >= 1.0).float(),
+    "(B, N), then (T, B N)": lambda v: bound(v[0] - 0.5) * bound(v.flatten(1) - 1.0).view_as(v),
+}
+
+
 class ByHand(torch.autograd.Function):
     """The reference: a Heaviside step with the slope 1 / (1 + |u|), written into the network itself."""
 
@@ -148,6 +173,33 @@ def test_one_gradient_however_it_is_written(name: str) -> None:
     torch.testing.assert_close(gradient(model, Slope()), EXPECTED)
     if "setup" not in name:  # that one's own slope is random
         assert torch.equal(gradient(model), own), "all is restored"
+
+
+@pytest.mark.parametrize("estimator", ["assg", "pdsg"])
+@pytest.mark.parametrize("name", ALL_STEPS)
+def test_samples_are_told_from_steps_that_are_as_many(name: str, estimator: str) -> None:
+    images = torch.rand(16, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    found = []
+    for size in (16, 8, 1):
+        target = Target(AllSteps(ALL_STEPS[name]).eval())
+        (batch,) = ArraySamples(images[:size], torch.zeros(size, dtype=torch.int64)).batches(size)
+        with target.frozen(), estimating(target, estimator, images[:8]) as state:
+            active = ActiveSet(
+                target, batch, Ball(0.3), batch.random("steps"), batch_size=size, state=state, leave=False
+            )
+            found.append(torch.stack([active.gradient(batch.images).gradient[0] for _ in range(2)]))
+    assert found[0].any()
+    assert torch.equal(found[1], found[0])
+    assert torch.equal(found[2], found[0])
+
+
+def test_a_model_of_one_batch_size_has_a_census() -> None:
+    class Eight(Net):
+        def forward(self, images: Tensor) -> Tensor:
+            assert len(images) == 8
+            return super().forward(images)
+
+    torch.testing.assert_close(gradient(Eight(FIRE["(v >= th).float()"]), Slope()), EXPECTED)
 
 
 @pytest.mark.parametrize("name", CUT)

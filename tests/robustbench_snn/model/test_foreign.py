@@ -116,6 +116,30 @@ def test_membranes_of_an_earlier_batch_are_cleared_by_the_library_s_reset_or_ref
             assert torch.equal(told(IMAGES[:8]), IMAGES[:8].flatten(1))
 
 
+@pytest.mark.parametrize("buffer", [False, True])
+def test_one_image_s_membrane_is_told_from_a_single_row_that_all_start_from(buffer: bool) -> None:
+    class Integrates(nn.Module):
+        v: Tensor
+
+        def __init__(self, start: Tensor) -> None:
+            super().__init__()
+            self.register_buffer("v", start) if buffer else setattr(self, "v", start)
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.v = self.v + images.flatten(1)
+            return self.v
+
+    for start in (torch.zeros(1, 16), torch.full((1, 16), -65.0)):
+        assert torch.equal(Target(Integrates(start).eval())(IMAGES), start + IMAGES.flatten(1))
+        model = Integrates(start).eval()
+        model(IMAGES[:1])  # to see that the shapes are right
+        with pytest.raises(UserError, match=r"membranes of an earlier batch \(v\).*reset="):
+            Target(model)(IMAGES)
+    own = torch.arange(16.0)[None]
+    told = Target(Integrates(own).eval(), reset=lambda one: setattr(one, "v", own))
+    assert torch.equal(told(IMAGES), own + IMAGES.flatten(1))
+
+
 @pytest.mark.parametrize("rows", [8, 24])
 @pytest.mark.parametrize("box", [lambda v: v, lambda v: [None, v], lambda v: {"mem": v}, lambda v: (v, (v,))])
 def test_leftovers_are_told_from_what_a_layer_merely_notes(rows: int, box: Callable[[Tensor], Any]) -> None:
@@ -160,6 +184,28 @@ def test_leftovers_that_do_not_fit_the_images_ask_for_a_reset() -> None:
         Target(model.eval())(IMAGES[:8])
     found = Target(model, reset=lambda one: setattr(one, "state", None))(IMAGES[:8])
     assert torch.equal(found, IMAGES[:8].flatten(1))
+
+
+@pytest.mark.parametrize(("timesteps", "mode"), [(None, "s"), (3, "s"), (3, "m")])
+def test_an_answer_that_is_no_tensor_is_named(timesteps: int | None, mode: str) -> None:
+    """Spikes and membranes, as networks of snnTorch return them."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.neuron = neuron.LIFNode(step_mode=mode)
+
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            spikes = self.neuron(images.flatten(-3))
+            return spikes, spikes
+
+    if timesteps is None:
+        model: nn.Module = nn.Identity()
+        model.forward = lambda images: (images, images)
+    else:
+        model = Both()
+    with pytest.raises(UserError, match=r"returned tuple for \d+ images; a model must return logits \(B, K\)"):
+        Target(model.eval(), timesteps=timesteps)(IMAGES)
 
 
 def test_what_no_probe_finds_is_refused_until_a_reset_is_given() -> None:

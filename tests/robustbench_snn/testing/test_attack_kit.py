@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from robustbench_snn.plugins import ActiveSet, Attack, UserError, register_attack
+from robustbench_snn.randomness import SampleRandom
 from robustbench_snn.testing import AttackConformance, check_attack
 
 
@@ -82,6 +83,20 @@ class GlobalRandom(Attack):
 class BySizeOfBatch(Attack):
     def run(self, active: ActiveSet) -> None:
         step(active, 1.0 / active.batch_size)
+
+
+class DrawsByBatch(Attack):
+    """Asks a stochastic model under its own draws, the same ones for every batch."""
+
+    def run(self, active: ActiveSet) -> None:
+        step(active)
+        if active.target.stochastic and len(active):
+            active.note(active.project(torch.cat([self.ask(active, chunk) for chunk in active.chunks()])))
+
+    def ask(self, active: ActiveSet, chunk: slice) -> torch.Tensor:
+        images = active.clean[chunk]
+        logits = active.target(images, SampleRandom.for_samples(0, sample_ids=range(len(images))))
+        return images + active.ball.eps * logits.softmax(1).amax(1).reshape(-1, 1, 1, 1)
 
 
 class ByBatchMates(Attack):
@@ -165,6 +180,7 @@ BROKEN: list[tuple[type[Attack], set[str]]] = [
     (Unnoted, {"keeps what fooled"}),
     (GlobalRandom, {"deterministic under a seed"}),
     (BySizeOfBatch, {"independent of batch size"}),
+    (DrawsByBatch, {"independent of batch size"}),
     (ByBatchMates, {"independent of batch mates"}),
     (NoQueries, {"counts queries"}),
     (TooManyQueries, {"counts queries"}),

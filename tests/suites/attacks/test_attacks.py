@@ -23,6 +23,7 @@ from robustbench_snn.evaluation.correctness import correct, margin
 from robustbench_snn.model.target import Target
 from robustbench_snn.registry import attacks
 from robustbench_snn.suites.attacks.sa_pgd import halving_steps
+from robustbench_snn.testing.watching import CountingTarget, WatchedSet
 from tests.attack_models import Linear, Noisy, held_out_samples, trained
 
 torch.set_num_threads(1)
@@ -260,13 +261,16 @@ class TwoFaced(nn.Module):
 
 def test_a_claim_that_a_fresh_pass_does_not_confirm_is_a_survivor_with_a_flag() -> None:
     model, samples = linear_samples(8)
-    entry = {"pgd": {"eps": 0.01, "steps": 3, "random_start": False}}
-    (found,) = evaluate(TwoFaced(model), samples.pixels, samples.labels, [entry])
-    assert found.accuracy == 1.0
-    assert found.details["stages"][0]["unverified"] == 8
-    assert "unverified" in found.flags
-    (honest,) = evaluate(model, samples.pixels, samples.labels, [entry])
-    assert "unverified" not in honest.flags
+    entries: list[dict[str, Any]] = [
+        {"pgd": {"eps": 0.01, "steps": 3, "random_start": False}},
+        {"epsilon_curve": {"eps": [0.001, 0.01], "tier": "quick"}},
+    ]
+    found = evaluate(TwoFaced(model), samples.pixels, samples.labels, entries)
+    assert found[0].accuracy == 1.0
+    assert found[0].details["stages"][0]["unverified"] == 8
+    assert all("unverified" in one.flags for one in found)
+    honest = evaluate(model, samples.pixels, samples.labels, entries)
+    assert not any("unverified" in one.flags for one in honest)
 
 
 def test_step_size_schedule() -> None:
@@ -345,6 +349,35 @@ def test_transfer_images_come_from_the_source() -> None:
         cascade.attack(stage("transfer", Transfer(Target(source), MIFGSM(steps=10))))
         broken.append(int((cascade.broken_by > 0).sum()))
     assert broken[0] > broken[1]
+
+
+def test_a_stochastic_source_is_asked_as_often_as_was_asked_for_whatever_the_target() -> None:
+    from robustbench_snn.suites.attacks.mi_fgsm import MIFGSM
+    from robustbench_snn.suites.attacks.transfer import Transfer
+
+    model, samples = linear_samples(4)
+    batch, found = next(samples.batches(4)), []
+    for stochastic in (False, True):
+        source = CountingTarget(Noisy(model, 0.3), stochastic=True)
+        active = ActiveSet(
+            Target(Noisy(model, 0.0), stochastic=stochastic), batch, Ball(0.1), batch.random(0), batch_size=4, draws=7
+        )
+        Transfer(source, MIFGSM(steps=2)).run(active)
+        found.append((source.seen, active.draws))
+    assert found == [(4 * 7 * 3, 1), (4 * 7 * 3, 7)]
+
+
+def test_fab_t_averages_the_draws_of_the_evaluation_and_no_others() -> None:
+    model, samples = linear_samples(5)
+    batch, found = next(samples.batches(5)), []
+    for seed, size, draws in ((0, 5, 3), (0, 2, 3), (1, 5, 3), (0, 5, 4)):
+        target = Target(Noisy(model, 0.3), stochastic=True)
+        active = WatchedSet(target, batch, Ball(0.4), batch.random(seed), batch_size=size, draws=draws)
+        attacks.create("fab_t", steps=10, targets=1).run(active)
+        found.append(active.last)
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+    assert not torch.equal(found[0], found[3])
 
 
 def test_columns_are_plain() -> None:

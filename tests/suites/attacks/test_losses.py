@@ -60,6 +60,28 @@ def test_equal_logits_leave_a_finite_loss_and_gradient() -> None:
     assert slope.isfinite().all()
 
 
+@pytest.mark.parametrize("loss", ["ce", "margin"])
+def test_two_classes_are_attacked_to_the_exact_answer(loss: str) -> None:
+    """One range for both logits would leave cross-entropy one value, and the label's logit no gradient."""
+    model = Linear(classes=2)
+    images = 0.3 + 0.4 * torch.rand(60, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        model.bias.copy_(-0.5 * model.weight.sum(1))
+        logits = model(images)
+        far = (logits[:, 0] - logits[:, 1]).abs() / (model.weight[0] - model.weight[1]).abs().sum()
+    samples = ArraySamples(images, logits.argmax(1), torch.arange(60))
+    for eps in (0.03, 0.06):
+        left = attacked(model, samples, "pgd", eps, loss=loss, steps=20).robust_accuracy
+        assert left == pytest.approx(float((far > eps).float().mean()), abs=1e-6)
+        assert 0.05 < left < 0.95
+
+
+def test_tet_of_one_step_is_ce() -> None:
+    for logits in (LOGITS, LOGITS[:, :2]):
+        labels = LABELS.clamp_max(1)
+        assert torch.equal(tet(logits[None], labels), ce(logits, labels))
+
+
 def test_likely_classes_are_the_wrong_ones_in_order() -> None:
     assert likely_classes(LOGITS, LABELS).tolist() == [[4, 1, 3, 2], [2, 1, 4, 0]]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from robustbench_snn import evaluate
 from robustbench_snn.attack.active_set import ActiveSet
@@ -88,6 +88,31 @@ def test_the_search_in_l2_begins_with_a_grid_of_bumps_that_fills_the_ball() -> N
     one = (tiles * signs)[0, 0, 0, 0]
     torch.testing.assert_close(tiles, signs * one.expand_as(tiles))
     assert set(signs.unique().tolist()) == {-1.0, 1.0}
+
+
+class Holes(nn.Module):
+    """A linear model whose answer is NaN in three of a hundred images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Linear(64, classes=4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        hole = (images.double().flatten(1).sum(1) * 997) % 1.0 < 0.03
+        return torch.where(hole[:, None], torch.nan, self.model(images))
+
+
+def test_an_answer_that_is_not_a_number_is_wrong_whatever_the_batch_size() -> None:
+    images = 0.2 + 0.6 * torch.rand(24, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    model = Holes()
+    labels = model.model(images).argmax(1)
+    entry = {"attack": {"attack": {"square": {"queries": 60}}, "eps": 0.02}}
+    found = [evaluate(model, images, labels, [entry], batch_size=size)[0] for size in (1, 8, 64)]
+    for other in found[1:]:
+        for column in ("correct", "queries"):
+            assert other.columns[column].tolist() == found[0].columns[column].tolist()
+    (finite,) = evaluate(model.model, images, labels, [entry])
+    assert found[0].accuracy < finite.accuracy < 1.0
 
 
 def official(images: Tensor, labels: Tensor, eps: float, norm: str, queries: int) -> Tensor:
