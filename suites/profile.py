@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from statistics import median
 from typing import Any, ClassVar
 
@@ -15,12 +15,16 @@ from robustbench_snn.conditions.condition import Condition, ConditionSpec
 from robustbench_snn.dataset.samples import Batch
 from robustbench_snn.evaluation.contract import Evaluation, Outcome, Subject, register_evaluation
 from robustbench_snn.machine import peak_memory
-from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.parameters import Count
 from robustbench_snn.spikes.distance import Recorded, SpikeDistance
 from robustbench_snn.spikes.operations import count_operations
-from robustbench_snn.spikes.recording import watched
+from robustbench_snn.spikes.recording import fires_elsewhere, watched
 from robustbench_snn.spikes.summary import SpikeSummary
+
+LOOKED_AT = 8
+"""Images on which spikes are looked for that are not counted."""
+NOT_COUNTED = "spikes_not_counted"
+"""The flag of a model that fires elsewhere than in layers of neurons."""
 
 
 @register_evaluation("profile", version=1, takes="both")
@@ -57,14 +61,16 @@ class Profile(Evaluation):
     def run(self, subject: Subject) -> Outcome:
         """One pass for rates and words, one a condition, and a few images for the operations."""
         passes = 1 + len(self.conditions)
-        spikes = SpikeSummary(subject)
-        for batch in subject.samples.batches(subject.batch_size, subject.device):
+        # Spikes of runs of one sample each would be taken for those of more steps.
+        watched_over = replace(subject, batch_size=1) if subject.target.one_at_a_time else subject
+        spikes = SpikeSummary(watched_over)
+        for batch in subject.samples.batches(watched_over.batch_size, subject.device):
             spikes.add(batch)
             subject.progress(spikes.done, passes * len(subject.samples))
         metrics, columns, details = spikes.found()
         if details["layers"]:
             details["distance"] = {
-                condition.name: self._distance(subject, condition, number)
+                condition.name: self._distance(watched_over, condition, number)
                 for number, condition in enumerate(self.conditions, start=1)
             }
         metrics["parameters"] = float(sum(p.numel() for p in subject.target.model.parameters()))
@@ -72,21 +78,18 @@ class Profile(Evaluation):
         if self.measure:
             metrics["images_per_second"] = images_per_second(subject)
             metrics["peak_memory_mb"] = peak_memory(subject.device) / 2**20
-        return Outcome(metrics=metrics, columns=columns, details=details)
+        few = next(subject.samples.batches(min(LOOKED_AT, len(subject.samples)), subject.device)).images
+        flags = [NOT_COUNTED] if fires_elsewhere(subject.target, few) else []
+        return Outcome(metrics=metrics, columns=columns, details=details, flags=flags)
 
     def _operations(self, subject: Subject, metrics: dict[str, float]) -> Mapping[str, Any]:
         rows = torch.arange(min(self.count_images, len(subject.samples)))
         batch = next(subject.samples.batches(len(rows), subject.device, rows))
         streams = batch.random(subject.seed, "clean", 0)
-        model = subject.target.model
-
-        def run(image: Tensor, number: int) -> Tensor:
-            """No padding as in :meth:`Target.__call__`: the copies would be counted."""
-            streams_of = {"random": streams[number : number + 1]} if isinstance(model, Classifier) else {}
-            logits: Tensor = model(image, **streams_of)
-            return logits
-
-        counted = count_operations(model, batch.images, run)
+        target = subject.target
+        counted = count_operations(
+            target.model, batch.images, lambda image, number: target.alone(image, streams[number : number + 1])
+        )
         metrics |= {
             "synops": counted.synops,
             "ac": counted.ac,

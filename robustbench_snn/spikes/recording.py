@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from robustbench_snn.estimator.noting import Notes
+from robustbench_snn.model.encoder import Encoder
 from robustbench_snn.model.neurons import spiking_neurons
+from robustbench_snn.model.target import Target, Through
 
 Observer = Callable[[str, int, Tensor], None]
 """Called with a layer's name, the number of the first step, and the spikes from that step on, (T', B, ...)."""
@@ -47,3 +51,28 @@ def watched(model: nn.Module, observe: Observer) -> Iterator[None]:
             handle = neuron.register_forward_hook(hook(name))
             stack.callback(handle.remove)
         yield
+
+
+def fires_elsewhere(target: Target, images: Tensor) -> bool:
+    """Whether a model makes spikes that :func:`watched` does not see: neurons written by hand, or of another library.
+
+    They are found as by :mod:`robustbench_snn.estimator.census`: any threshold that the gradient meets counts, and any
+    module that makes zeros and ones of something else. Encoders are left out: how they code is no layer of neurons.
+
+    Args:
+        target: the model, frozen.
+        images: (B, C, H, W), a few typical ones.
+
+    Returns:
+        True also where nothing can look into the model: TorchScript, or code that runs without a gradient only.
+    """
+    model = target.model
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        return True
+    notes = Notes(target.of(model), Through.NO)
+    try:
+        notes.run(images[:1] if target.one_at_a_time else images)
+    except RuntimeError:
+        return True
+    known = {*spiking_neurons(model), *(module for module in model.modules() if isinstance(module, Encoder))}
+    return any(not event.stack & known for event in [*notes.sloped, *notes.binary])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -273,10 +274,57 @@ class BadSegments(TinyBackbone):
         return [timesteps, 1]
 
 
+class Fires(torch.autograd.Function):
+    """A Heaviside step with a surrogate gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor) -> Tensor:
+        ctx.save_for_backward(u)
+        return (u >= 0).to(u)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (u,) = ctx.saved_tensors
+        slope: Tensor = grads[0] / (1 + u.square())
+        return slope
+
+
+class HandWritten(nn.Module):
+    """Neurons without SpikingJelly, at rest at every first step."""
+
+    def forward(self, drive: Tensor) -> Tensor:
+        membrane, spikes = torch.zeros_like(drive[0]), []
+        for step in drive:
+            membrane = membrane + (step - membrane) / 2
+            spikes.append(Fires.apply(membrane - 0.5))
+            membrane = membrane * (1 - spikes[-1])
+        return torch.stack(spikes)
+
+
+@register_backbone("t_hand_written", version=1)
+class HandWrittenBackbone(TinyBackbone):
+    """Spikes by code of its own."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.neuron = HandWritten()
+
+
+@register_backbone("t_spiking_without_spikes", version=1)
+class NoNeurons(TinyBackbone):
+    """Is an ANN, and does not say so."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.neuron = nn.ReLU()
+
+
 @pytest.mark.parametrize(
     ("name", "checks"),
     [
         ("t_tiny", set()),
+        ("t_hand_written", set()),
+        ("t_spiking_without_spikes", {"declares its neurons"}),
         ("t_ann_that_spikes", {"declares its neurons"}),
         ("t_batch_mates", {"independent of batch mates"}),
         ("t_segments", {"every timestep"}),
