@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from robustbench_snn.dataset.samples import Samples
-from robustbench_snn.errors import DatasetError
+from robustbench_snn.dataset.statistics import Statistics, channel_statistics
+from robustbench_snn.errors import DatasetError, UserError
 from robustbench_snn.reading import check_file
 
 CACHE_BYTES = 2 * 2**30
@@ -33,7 +34,12 @@ MOST_PIXELS = 1 << 26
 MOST_BYTES = 1 << 28
 """Most bytes of an image file."""
 
+_GREY = ("1", "L")
+_WHITE_IS_65535 = ("PNG", "PPM")
+"""Formats whose 16 bits of grey span 0..65,535. In TIFF they may as well be 12 bits, or white at 0."""
+
 _R = TypeVar("_R")
+_Statistician: TypeAlias = Callable[[Samples], tuple[list[float], list[float]]]
 
 
 def open_image(source: bytes | Path, what: str, use: Callable[[Image.Image], _R]) -> _R:
@@ -45,7 +51,8 @@ def open_image(source: bytes | Path, what: str, use: Callable[[Image.Image], _R]
         use: is given the image, not decoded yet.
 
     Raises:
-        DatasetError: if it is no whole image of :data:`DECODERS`, or too large; if a file, no regular one.
+        DatasetError: if it is no whole image of :data:`DECODERS`, or too large; if a file, no regular one. Those of
+            ``use`` as they are.
     """
     try:
         if isinstance(source, Path):
@@ -54,6 +61,8 @@ def open_image(source: bytes | Path, what: str, use: Callable[[Image.Image], _R]
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"it has {image.width}x{image.height} pixels, {MOST_PIXELS} are the most")
             return use(image)
+    except DatasetError:
+        raise
     except Exception as error:  # seven decoders raise all kinds over damaged files
         raise DatasetError(f"{what} is not a whole image: {error}") from error
 
@@ -70,6 +79,9 @@ class ImageFormat:
             another size is an error.
         resize_ratio: length of the scaled shorter side in units of ``height``; 1 takes the largest centre crop, 256/224
             is usual for ImageNet.
+        first: names the image that suggested the format, in messages.
+        marks: what the set's fingerprint holds besides the stored images: a size that was asked for, and how 16 bits
+            are read, as they were clipped once; nothing of 8 bits as they are stored.
     """
 
     channels: int
@@ -77,6 +89,8 @@ class ImageFormat:
     width: int
     resize: bool = False
     resize_ratio: float = 1.0
+    first: str = "the first image"
+    marks: tuple[str, ...] = ()
 
     def fits(self, images: int) -> bool:
         """Whether so many decoded images are kept in memory."""
@@ -85,10 +99,13 @@ class ImageFormat:
     def decode(self, source: bytes | Path, what: str) -> Tensor:
         """Decodes one image to uint8 (C, H, W).
 
+        16 bits of grey, 0..65,535, are divided by 257 and rounded. A grey image becomes RGB where that is the format.
+
         Raises:
-            DatasetError: if it cannot be read or is of another size; ``what`` names it.
+            DatasetError: if it cannot be read, is of another size, is in colour where the format is grey, or has other
+                pixels than 8 bits and does not say which is white; ``what`` names it.
         """
-        image = open_image(source, what, lambda opened: opened.convert("L" if self.channels == 1 else "RGB"))
+        image = open_image(source, what, lambda opened: self._converted(opened, what))
         if self.resize:
             image = self._resized(image, what)
         elif image.size != (self.width, self.height):
@@ -98,6 +115,20 @@ class ImageFormat:
             )
         pixels = torch.from_numpy(np.array(image))
         return pixels.unsqueeze(0) if self.channels == 1 else pixels.permute(2, 0, 1)
+
+    def _converted(self, image: Image.Image, what: str) -> Image.Image:
+        if _is_wide(image, what):
+            image = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
+        if self.channels == 3:
+            return image.convert("RGB")
+        if image.mode not in _GREY:
+            colours = np.asarray(image.convert("RGB"))
+            if (colours != colours[..., :1]).any():  # grey that is stored as colour loses nothing
+                raise DatasetError(
+                    f"{what} is in colour, and {self.first} is grey, as all of the set must then be; convert the set "
+                    "to grey, or its first training image to RGB"
+                )
+        return image.convert("L")
 
     def _resized(self, image: Image.Image, what: str) -> Image.Image:
         scale = self.height * self.resize_ratio / min(image.size)
@@ -117,18 +148,59 @@ def image_format(source: bytes | Path, what: str, image_size: int | None, resize
     """The format that one image suggests: grey or RGB, its own size or ``image_size`` squared.
 
     Raises:
-        DatasetError: if it cannot be read, or an image of the size asked for would be too large.
+        DatasetError: if it cannot be read or has pixels that :meth:`ImageFormat.decode` refuses, or an image of the
+            size asked for would be too large.
     """
-    mode, (width, height) = open_image(source, what, lambda image: (image.mode, image.size))
-    channels = 1 if mode in ("1", "L", "I;16") else 3
+    (width, height), grey, wide = open_image(
+        source, what, lambda image: (image.size, image.mode in _GREY, _is_wide(image, what))
+    )
+    channels = 1 if grey or wide else 3
+    depth = ["16 bits / 257"] if wide else []
+    size = [] if image_size is None else [f"image_size {image_size}, resize_ratio {resize_ratio!r}"]
+    marks = (*depth, *size)
     if image_size is not None and (image_size * resize_ratio) ** 2 > MOST_PIXELS:
         raise DatasetError(
             f"image_size {image_size} (times resize_ratio {resize_ratio:g}) is too large: {MOST_PIXELS} pixels are "
             "the most"
         )
     if image_size is None:
-        return ImageFormat(channels, height, width)
-    return ImageFormat(channels, image_size, image_size, resize=True, resize_ratio=resize_ratio)
+        return ImageFormat(channels, height, width, first=what, marks=marks)
+    return ImageFormat(channels, image_size, image_size, True, resize_ratio, first=what, marks=marks)
+
+
+def _is_wide(image: Image.Image, what: str) -> bool:
+    """Whether pixels are 16 bits of grey.
+
+    Raises:
+        DatasetError: if they have more than 8 bits, and it is not known which value is white.
+    """
+    if not image.mode.startswith(("I", "F")):
+        return False
+    if image.mode == "F" or image.format not in _WHITE_IS_65535:
+        raise DatasetError(
+            f"{what} is a {image.format} of mode {image.mode}: its pixels have more than 8 bits, and which value is "
+            "white is not known; convert the set to 8 bits, or to PNG of 16 bits, where white is 65535"
+        )
+    return True
+
+
+def statistics_of(
+    mean: tuple[float, ...] | None, std: tuple[float, ...] | None
+) -> tuple[Statistics | _Statistician, tuple[str, ...]]:
+    """Mean and standard deviation as they were given, or else what finds them in the training split.
+
+    Returns:
+        These, and what the set's fingerprint holds of them.
+
+    Raises:
+        UserError: if one is given without the other.
+    """
+    if mean is not None and std is not None:
+        return (mean, std), (f"mean {list(map(float, mean))}, std {list(map(float, std))}",)
+    if mean is None and std is None:
+        return channel_statistics, ()
+    given, missing = ("mean", "std") if std is None else ("std", "mean")
+    raise UserError(f"dataset.{given} is given without dataset.{missing}; give both, or neither to have them computed")
 
 
 class _Decoder:

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from robustbench_snn.dataset.content import digest_of
 from robustbench_snn.dataset.contract import Dataset, Limit, Share, build, register_dataset
-from robustbench_snn.dataset.encoded import EncodedSamples, ImageFormat, image_format
+from robustbench_snn.dataset.encoded import EncodedSamples, ImageFormat, image_format, statistics_of
 from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items, path_id
 from robustbench_snn.dataset.locate import find
-from robustbench_snn.dataset.statistics import channel_statistics
 from robustbench_snn.errors import DatasetError
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
@@ -65,9 +64,11 @@ def image_folder(
     """Images in folders: ``train/CLASS/*.jpg``, and ``test`` or ``val`` likewise.
 
     With both ``test`` and ``val`` the latter is for validation; with one of them it is the test set, as ImageNet's
-    ``val`` is. Classes are the folders of ``train``, sorted. Images are decoded when needed, and kept if all of a split
-    fit in 2 GiB. The fingerprint is over names, labels and contents of the files: the first use reads them all, later
-    ones only what changed since, a class folder at a time. Ids are hashes of the names.
+    ``val`` is. Classes are the folders of ``train``, sorted. The set is grey if its first training image is, and one in
+    colour is an error then; else all become RGB. Grey of 16 bits (PNG, PGM) is scaled to 8. Images are decoded when
+    needed, and kept if all of a split fit in 2 GiB. The fingerprint is over names, labels and contents of the files,
+    and the size and statistics that are asked for: the first use reads all files, later ones only what changed since,
+    a class folder at a time. Ids are hashes of the names.
 
     Args:
         root: the folder; else the environment variable ``RBSNN_IMAGE_FOLDER_ROOT``.
@@ -88,16 +89,18 @@ def image_folder(
         raise DatasetError(f"{folder} holds neither test nor val beside train")
     test = _scan(folder, present[0], names)
     held = _scan(folder, present[1], names) if len(present) > 1 else None
+    statistics, marks = statistics_of(mean, std)
     form = image_format(train.files[0], str(train.files[0]), image_size, resize_ratio)
-    given = (mean, std) if mean is not None and std is not None else None
     return build(
         "image_folder",
         train=_samples(train, form),
         validation=validation if held is None else _samples(held, form),
         test=_samples(test, form),
         classes=len(names),
-        statistics=given or channel_statistics,
-        fingerprint=fingerprint(*(split.fingerprint for split in (train, test, held) if split is not None)),
+        statistics=statistics,
+        fingerprint=fingerprint(
+            *(split.fingerprint for split in (train, test, held) if split is not None), *form.marks, *marks
+        ),
         limit=limit,
         train_limit=train_limit,
         class_names=names,

@@ -13,10 +13,9 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from robustbench_snn.dataset.contract import TRAINING_IDS, Dataset, Limit, Share, build, register_dataset
-from robustbench_snn.dataset.encoded import EncodedSamples, image_format
+from robustbench_snn.dataset.encoded import EncodedSamples, image_format, statistics_of
 from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items
 from robustbench_snn.dataset.locate import find
-from robustbench_snn.dataset.statistics import channel_statistics
 from robustbench_snn.errors import DatasetError
 from robustbench_snn.reading import GIB, MALFORMED, read_parquet, read_parquet_schema
 
@@ -70,7 +69,9 @@ def parquet(
 
     The folder, or its sub-folder ``data``, holds ``train*.parquet``, ``test*.parquet`` and perhaps
     ``validation*.parquet``, each one file or several shards (``train-00000-of-00002.parquet``). Images are structs
-    {bytes, path} or plain bytes. The fingerprint is over labels and encoded bytes; ids are row numbers.
+    {bytes, path} or plain bytes. The set is grey if its first training image is, and one in colour is an error then;
+    else all become RGB. Grey of 16 bits (PNG, PGM) is scaled to 8. The fingerprint is over labels and encoded bytes,
+    and the size and statistics that are asked for; ids are row numbers.
 
     Args:
         root: the folder; else the environment variable ``RBSNN_PARQUET_ROOT``.
@@ -90,6 +91,7 @@ def parquet(
         if name != "validation" or any(folder.glob("validation*.parquet"))
     }
     train = splits["train"]
+    statistics, marks = statistics_of(mean, std)
     form = image_format(train.images[0], train.describe(0), image_size, 1.0)
     firsts = {"train": TRAINING_IDS, "test": 0, "validation": VALIDATION_IDS}
     samples = {
@@ -102,15 +104,16 @@ def parquet(
         )
         for name, split in splits.items()
     }
-    given = (mean, std) if mean is not None and std is not None else None
     return build(
         "parquet",
         train=samples["train"],
         validation=samples.get("validation", validation),
         test=samples["test"],
         classes=len(train.names) or int(max(split.labels.max() for split in splits.values())) + 1,
-        statistics=given or channel_statistics,
-        fingerprint=fingerprint(*(fingerprint_items(split.labels, split.images) for split in splits.values())),
+        statistics=statistics,
+        fingerprint=fingerprint(
+            *(fingerprint_items(split.labels, split.images) for split in splits.values()), *form.marks, *marks
+        ),
         limit=limit,
         train_limit=train_limit,
         class_names=train.names,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from PIL import Image
 
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.dataset.encoded import ImageFormat
-from robustbench_snn.errors import DatasetError
+from robustbench_snn.dataset.fingerprint import fingerprint
+from robustbench_snn.datasets.image_folder import _scan
+from robustbench_snn.errors import DatasetError, UserError
 from robustbench_snn.training import Recipe
 from robustbench_snn.training.batches import AHEAD, TrainingBatches
+from tests.fuzzing.whole import write_parquet
 
 
 @pytest.fixture
@@ -35,6 +39,8 @@ def test_pixels_and_labels(root: Path) -> None:
     data = load_dataset("image_folder", root=str(root))
     assert (data.classes, data.class_names, data.height, data.width) == (2, ("ant", "bee"), 8, 10)
     assert (len(data.train), len(data.validation), len(data.test)) == (12, 0, 6)
+    plain = (_scan(root, split, data.class_names).fingerprint for split in ("train", "val"))
+    assert data.fingerprint == fingerprint(*plain)  # nothing but the files: keys of published records
     images = data.test.images(torch.arange(6))
     assert ((images.mean((1, 2, 3)) > 100 / 255) == data.test.labels.bool()).all()
     sources = {float(np.asarray(Image.open(file)).sum()) for file in root.glob("val/*/*.png")}
@@ -96,6 +102,79 @@ def test_errors(root: Path, tmp_path: Path) -> None:
         load_dataset("image_folder", root=str(root))
     with pytest.raises(DatasetError, match="was not found"):
         load_dataset("image_folder", root=str(tmp_path / "none"))
+
+
+def refill(root: Path, ending: str, make: Callable[[int], Image.Image]) -> None:
+    """Puts other images, made of their numbers, in place of all."""
+    for number, file in enumerate(sorted(root.glob("*/*/*.png"))):
+        file.unlink()
+        make(number).save(file.with_suffix(ending))
+
+
+@pytest.mark.parametrize("ending", [".png", ".pgm"])
+def test_16_bits_of_grey_are_scaled_to_8(root: Path, ending: str) -> None:
+    ramp = np.array([[0, 128, 129, 255, 256, 257, 32767, 65279, 65406, 65535]], np.uint16)
+    refill(root, ending, lambda _: Image.fromarray(ramp))
+    data = load_dataset("image_folder", root=str(root))
+    assert (data.channels, data.height, data.width) == (1, 1, 10)
+    expected = torch.tensor([0, 0, 1, 1, 1, 1, 127, 254, 254, 255]).expand(6, 1, 1, 10)
+    assert torch.equal(data.test.images(torch.arange(6)), expected / 255)
+    plain = fingerprint(*(_scan(root, split, ["ant", "bee"]).fingerprint for split in ("train", "val")))
+    assert data.fingerprint != plain  # under which there may be records of clipped images
+
+
+@pytest.mark.parametrize("pixels", [np.full((8, 10), 300, np.uint16), np.full((8, 10), 0.5, np.float32)])
+def test_pixels_whose_white_is_not_known(root: Path, pixels: np.ndarray) -> None:
+    Image.fromarray(pixels).save(root / "val/bee/3.tif")
+    data = load_dataset("image_folder", root=str(root))
+    with pytest.raises(DatasetError, match=r"val/bee/3\.tif is a TIFF of mode .*convert the set to 8 bits"):
+        data.test.images(torch.arange(7))
+    Image.fromarray(pixels).save(root / "train/ant/+.tif")  # the first of all
+    with pytest.raises(DatasetError, match=r"train/ant/\+\.tif is a TIFF"):
+        load_dataset("image_folder", root=str(root))
+
+
+def test_colour_in_a_grey_set_is_refused_and_grey_in_a_coloured_one_is_not(root: Path) -> None:
+    grey = Image.linear_gradient("L").resize((10, 8))
+    grey.save(root / "val/ant/0.png")
+    grey.convert("LA").save(root / "val/ant/1.png")
+    images = load_dataset("image_folder", root=str(root)).test.images(torch.arange(6))
+    assert sum(bool((image == image[:1]).all()) for image in images) == 2
+    refill(root, ".png", lambda number: grey.convert(("L", "RGB", "LA", "P")[number % 4]))  # grey, however stored
+    data = load_dataset("image_folder", root=str(root))
+    pixels = torch.from_numpy(np.asarray(grey).copy()).expand(12, 1, 8, 10)
+    assert torch.equal(data.train.images(torch.arange(12)), pixels / 255)
+    Image.new("RGB", (10, 8), "red").save(root / "val/bee/1.png")
+    data = load_dataset("image_folder", root=str(root))
+    with pytest.raises(DatasetError, match=r"val/bee/1\.png is in colour, and .*train/ant/0\.png is grey.*convert"):
+        data.test.images(torch.arange(6))
+
+
+@pytest.mark.parametrize("name", ["image_folder", "parquet"])
+def test_what_changes_the_pixels_or_their_statistics_changes_the_fingerprint(root: Path, name: str) -> None:
+    """It is all that keys know of a dataset: with another size the numbers of the first were shown."""
+    if name == "parquet":
+        write_parquet(root)
+    asked: list[dict[str, Any]] = [
+        {},
+        {"image_size": 4},
+        {"image_size": 6},
+        {"mean": (0.5,) * 3, "std": (0.2,) * 3},
+        {"mean": (0.5,) * 3, "std": (0.3,) * 3},
+    ]
+    asked += [{"image_size": 4, "resize_ratio": 1.5}] if name == "image_folder" else []
+    found = [load_dataset(name, root=str(root), **parameters).fingerprint for parameters in asked]
+    assert len(set(found)) == len(asked)
+    assert load_dataset(name, root=str(root), limit=2, validation=0.25).fingerprint == found[0]
+
+
+@pytest.mark.parametrize("given", ["mean", "std"])
+@pytest.mark.parametrize("name", ["image_folder", "parquet"])
+def test_mean_and_std_go_together(root: Path, name: str, given: str) -> None:
+    if name == "parquet":
+        write_parquet(root)
+    with pytest.raises(UserError, match=rf"dataset\.{given} is given without dataset\.(mean|std); give both"):
+        load_dataset(name, root=str(root), **{given: (0.5,) * 3})
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from robustbench_snn.dataset import encoded, load_dataset
+from robustbench_snn.dataset.fingerprint import fingerprint, fingerprint_items
 from robustbench_snn.errors import DatasetError
 
 
@@ -88,8 +89,22 @@ def test_other_column_names_grey_and_plain_bytes(tmp_path: Path) -> None:
     assert load_dataset("parquet", root=str(tmp_path), image_column="img", mean=(0.5,), std=(0.25,)).mean == (0.5,)
 
 
+def test_the_fingerprint_tells_how_16_bits_are_read(tmp_path: Path) -> None:
+    images, labels = [png(p.astype(np.uint16) * 257) for p in pictures(4, shape=(4, 4))], [0, 1, 0, 1]
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet", images, labels)
+    data = load_dataset("parquet", root=str(tmp_path), validation=0.0)
+    assert sorted((data.test.images(torch.arange(4)) * 255).mean((1, 2, 3)).tolist()) == pytest.approx(
+        sorted(p.mean() for p in pictures(4, shape=(4, 4)))
+    )
+    plain = fingerprint_items(torch.tensor(labels), images)
+    assert data.fingerprint != fingerprint(plain, plain)  # under which there may be records of clipped images
+
+
 def test_fingerprint_follows_content_not_shards_nor_limits(root: Path) -> None:
     first = load_dataset("parquet", root=str(root)).fingerprint
+    columns = (torch.arange(20) % 2, pictures(20)), (torch.arange(8) % 2, pictures(8, 1))
+    assert first == fingerprint(*(fingerprint_items(labels, map(png, found)) for labels, found in columns))
     assert load_dataset("parquet", root=str(root), limit=2, train_limit=3).fingerprint == first
     write(root / "data/test.parquet", [png(p) for p in pictures(8, 3)], [row % 2 for row in range(8)])
     assert load_dataset("parquet", root=str(root)).fingerprint != first
