@@ -6,15 +6,19 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import typer
 import yaml
 from spikingjelly.activation_based import neuron
 from torch import nn
 
 import robustbench_snn
+from robustbench_snn.cli import app
 from robustbench_snn.dataset import load_dataset
 from robustbench_snn.registry import KINDS, load_plugin
 from robustbench_snn.spec.files import parse_suite
@@ -159,6 +163,17 @@ def test_pages_name_every_encoder_backbone_and_attack() -> None:
             declared = KINDS[kind].declaration(name)
             if not declared.preset and declared.origin.startswith("robustbench_snn."):  # not another test's plug-in
                 assert f"`{name}`" in text, f"{page} does not name {name}"
+
+
+def test_pages_name_every_command_that_takes_plugins() -> None:
+    def taking(command: Any, name: str) -> Iterator[str]:
+        for word, part in getattr(command, "commands", {}).items():
+            yield from taking(part, f"{name} {word}".strip())
+        if any("--plugin" in option.opts for option in command.params):
+            yield name
+
+    (listed,) = re.findall(r"wherever components are named: ([^.]+)\.", (ROOT / "docs/tables.md").read_text())
+    assert set(" ".join(listed.split()).split(", ")) == set(taking(typer.main.get_command(app), ""))
 
 
 def test_the_architecture_names_every_room() -> None:

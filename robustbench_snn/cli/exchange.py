@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from robustbench_snn.cli.console import errors, output
+from robustbench_snn.cli.options import Plugins, load_plugins
 from robustbench_snn.errors import UserError
 
 Results = Annotated[Path, typer.Option(help="Folder of the published tables.")]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with components. Repeatable.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
 
 
@@ -43,15 +43,16 @@ def merge(
             "then merge its table"
         )
     from robustbench_snn.exchange.merging import merge_tables
-    from robustbench_snn.exchange.sources import read_source, read_submission
+    from robustbench_snn.exchange.published import find_version, read_version
+    from robustbench_snn.exchange.sources import read_submission
 
     with tempfile.TemporaryDirectory() as scratch:
-        found = []
+        found = {}
         for number, name in enumerate(sources):
             folder = Path(scratch, str(number))
             folder.mkdir()
             is_file = Path(name).is_file()
-            found += [read_submission(Path(name), folder)] if is_file else read_source(name, into)
+            found[name] = read_submission(Path(name), folder) if is_file else read_version(find_version(name, into))
         released = merge_tables(found, into, prefer=prefer, publish=publish)
     if released.status == "stands":
         _print(f"{released.label} stands: nothing new ({released.folder})")
@@ -102,11 +103,9 @@ def reproduce(
     from robustbench_snn.exchange.reproduction import reproduce as again
     from robustbench_snn.exchange.sources import find_cell
     from robustbench_snn.execution import RunSettings
-    from robustbench_snn.registry import load_plugin
     from robustbench_snn.spec.files import written_component
 
-    for file in plugin or []:
-        load_plugin(file)
+    load_plugins(plugin)
     published, record = find_cell(key, source, results)
     settings = RunSettings(device=device, batch_size=batch_size)
     stated = written_component(dataset, "--dataset") if dataset else None
@@ -144,6 +143,7 @@ def submit(
 ) -> None:
     """Pack one entry of a table, for those who keep it: records, outcomes on every sample, weights if wished."""
     from robustbench_snn.exchange.sources import read_source
+    from robustbench_snn.exchange.submission import is_foreign
     from robustbench_snn.exchange.submission import submit as pack
 
     places = read_source(source, results)
@@ -155,7 +155,8 @@ def submit(
         f"wrote {to}: {model} of {holders[0].title}, {len(packed.records)} records, "
         f"{len(packed.weights)} files of weights, {to.stat().st_size:,} bytes"
     )
-    _print(f"check it as they will: rbsnn verify {to} --onto {holders[0].table.name} --rerun 2")
+    plugin = " --plugin FILE" if is_foreign(packed.table.rows[0].identity) else ""
+    _print(f"check it as they will: rbsnn verify {to} --onto {holders[0].table.name} --rerun 2{plugin}")
 
 
 def verify(
@@ -177,12 +178,10 @@ def verify(
     from robustbench_snn.exchange.sources import read_submission
     from robustbench_snn.exchange.submission import check_submission
     from robustbench_snn.execution import RunSettings
-    from robustbench_snn.registry import load_plugin
 
     if rerun and onto is None:
         raise UserError("--rerun needs --onto TABLE: what is run is said by its protocol, not by the file")
-    for path in plugin or []:
-        load_plugin(path)
+    load_plugins(plugin)
     table = None if onto is None else read_version(find_version(onto, results))
     wrong = False
     with tempfile.TemporaryDirectory() as scratch:

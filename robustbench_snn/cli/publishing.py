@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustbench_snn.cli.console import output
+from robustbench_snn.cli.options import Plugins, load_plugins
 from robustbench_snn.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def publish(
         typer.Option("--benchmark", help="Upload: eval.yaml too, which the hub takes from frameworks of its own list."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files and stop.")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Write published tables as a web site or as files for the Hugging Face hub, or upload them there.
 
@@ -56,6 +58,7 @@ def publish(
     """
     from robustbench_snn.publishing.workflow import WORKFLOW, workflow_text, write_workflow
 
+    load_plugins(plugin)
     text = workflow_text(results) if workflow else ""
     if to == UPLOAD:
         _upload(results, _hub(owner, url), model or [], benchmark, dry_run)

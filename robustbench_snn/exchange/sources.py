@@ -66,9 +66,12 @@ def read_submission(file: Path, folder: Path) -> Published:
         raise UserError(
             f"{file} holds {outcomes} outcomes and {records} records; {MOST_OUTCOMES} and {MOST_RECORDS} are the most"
         )
-    if (rows := len(read_table(folder).rows)) != 1:
-        raise UserError(f"{file} holds {rows} entries; a submission is one")
-    found = read_version(folder)
+    try:
+        if (rows := len(read_table(folder).rows)) != 1:
+            raise UserError(f"{file} holds {rows} entries; a submission is one")
+        found = read_version(folder)
+    except UserError as error:  # it names the folder, which is a scratch one
+        raise type(error)(str(error).replace(str(folder), str(file))) from None
     for key, path in found.content.weights.items():
         if tensor_digest(read_tensors(path)[0]) != found.records[key].weights_sha256:
             raise StoreError(f"{file}: {path.name} holds other weights than those of its record")

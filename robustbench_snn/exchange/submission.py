@@ -101,7 +101,7 @@ def check_submission(
             grows = submitted.holds(onto, name) and not onto.holds(submitted, name)
             said = "has all of its records and more" if grows else "is not that with more seeds"
             yield Check(grows, f"{onto.title} has a model of this name already, and this one {said}: {name}")
-    foreign = sorted(row.model for row in submitted.table.rows if _is_foreign(row.identity))
+    foreign = sorted(row.model for row in submitted.table.rows if is_foreign(row.identity))
     if foreign:
         said = "code from outside this program makes it; no source is taken along, and it runs only with --plugin"
         yield Check(None, f"{', '.join(foreign)}: {said}")
@@ -121,8 +121,8 @@ def _rerun(submitted: Published, key: str, settings: RunSettings) -> Check:
     return Check(found.verdict != "different", f"{title}, by {found.weights}: {found.verdict}: {found.said}")
 
 
-def _is_foreign(identity: object) -> bool:
+def is_foreign(identity: object) -> bool:
     """Whether a model's identity names a plug-in's model or the source of a component from outside."""
     if isinstance(identity, dict):
-        return "source" in identity or any(name == "model" or _is_foreign(value) for name, value in identity.items())
-    return isinstance(identity, list) and any(_is_foreign(item) for item in identity)
+        return "source" in identity or any(name == "model" or is_foreign(value) for name, value in identity.items())
+    return isinstance(identity, list) and any(is_foreign(item) for item in identity)

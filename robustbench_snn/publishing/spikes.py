@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,8 +17,10 @@ from robustbench_snn.model.target import Target
 from robustbench_snn.publishing.png import png
 from robustbench_snn.publishing.version_page import Published
 from robustbench_snn.randomness import SampleRandom
+from robustbench_snn.registry import KINDS
 from robustbench_snn.spikes.distance import Recorded
 from robustbench_snn.spikes.recording import watched
+from robustbench_snn.store.records import Record
 from robustbench_snn.store.store import Store
 
 
@@ -76,7 +79,16 @@ def _network(one: Published, row: Row, store: Store | None) -> tuple[int, Target
     for key in row.training:
         if record := one.records.get(key):
             if key in published:
-                return record.seed, restored(record, published[key])
+                return record.seed, _built(record, published[key])
             if store is not None and store.has(key):
-                return record.seed, restored(record, store.weights(key))
+                return record.seed, _built(record, store.weights(key))
     raise UserError("no weights of it are in this version" + ("" if store is None else f" or in {store.root.name}"))
+
+
+def _built(record: Record, weights: Path) -> Target:
+    """The network, unless a plug-in of it has other code than that of the record: its spikes would be others."""
+    for kind in ("encoder", "backbone"):
+        part = record.identity["model"].get(kind, {})
+        if "source" in part and KINDS[f"{kind}s"].get(part["name"]).source != part["source"]:
+            raise UserError(f"the code of its {kind} '{part['name']}' is not that of the record")
+    return restored(record, weights)

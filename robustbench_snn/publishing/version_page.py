@@ -82,7 +82,7 @@ def _records(results: Path, name: str, version: Version) -> dict[str, Record]:
         return {key: Record.model_validate_json(line) for key, line in lines.items()}
     except ValidationError as error:
         path = results / name / str(version) / "records.jsonl"
-        raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}); restore it from version control") from None
+        raise StoreError(f"{path} is damaged ({error.errors()[0]['msg']}); restore it from version control") from None
 
 
 _SHOWN_OTHERWISE = ("Ranks", "Besides accuracy", REPORTED)

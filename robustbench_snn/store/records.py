@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from robustbench_snn.errors import shown
 from robustbench_snn.strict import Strict
 
 SCHEMA_VERSION = 2  # 1 had no hashes, and an identity without kind and peers
@@ -20,11 +23,27 @@ Column = NDArray[Any]
 """One value a sample, (N, ...), in the order of the samples."""
 
 
+def _of_utc(text: str) -> str:
+    """The text as it is: pages cut it and take the latest of several, so that a time has one way of being written.
+
+    Raises:
+        ValueError: if it is not what :meth:`~datetime.datetime.isoformat` writes of a time in UTC.
+    """
+    with suppress(ValueError):
+        time = datetime.fromisoformat(text)
+        if time.tzinfo == UTC and time.isoformat() == text:
+            return text
+    raise ValueError(f"{shown(text)} is no time in UTC as 2026-01-31T23:59:59+00:00")
+
+
+Time = Annotated[str, AfterValidator(_of_utc), Field(description="UTC, ISO 8601")]
+
+
 class Provenance(Strict):
     """How and where a record was computed; none of it is part of its key."""
 
-    started: str = Field(description="UTC, ISO 8601")
-    finished: str = Field(description="UTC, ISO 8601")
+    started: Time
+    finished: Time
     wall_seconds: float = Field(ge=0, allow_inf_nan=False)
     peak_memory_bytes: int = Field(ge=0, lt=MOST, description="of the process, or of the GPU where one was used")
     device: str

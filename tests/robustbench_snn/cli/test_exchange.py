@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from robustbench_snn.cli import app
 from robustbench_snn.errors import UserError
 from robustbench_snn.exchange.published import read_version
+from tests.fixture_types import RunCommand
 from tests.tiny_suite import TINY
 
 SUITE = TINY | {"table": {"baseline": "direct"}}
@@ -44,7 +45,9 @@ def test_an_entry_goes_from_a_file_into_the_table(run: Run) -> None:
     assert "draft, not published" in added
     assert "onto tiny v1.0: 1 model with 2 records stand as published and are not computed" in added
     assert len(list(Path("other").glob("cells/*"))) == 2
-    assert "1 files of weights" in run("submit", "mine", "--from", "other", "-o", "mine.zip", "--with-weights")
+    said = run("submit", "mine", "--from", "other", "-o", "mine.zip", "--with-weights")
+    assert "1 files of weights" in said
+    assert said.endswith("rbsnn verify mine.zip --onto tiny --rerun 2\n")
     said = run("verify", "mine.zip", "--onto", "tiny", "--rerun", "1")
     assert "passed: protocol of tiny v1.0: the same" in said
     assert "by published weights: equal" in said
@@ -80,6 +83,48 @@ def test_a_suite_that_stands_as_published_has_nothing_left(run: Run) -> None:
         assert "model ┃" not in said or command == ["run"]  # no table of no cells
     assert "v1.0 stands: nothing new" in said
     assert "1 model, 1 seed each" in run("run", "tiny.yaml", "--onto", "tiny", "--dry-run", "--set", "seeds=[0, 4]")
+
+
+def test_a_source_is_preferred_by_the_name_that_it_was_given(run: Run) -> None:
+    run("run", "tiny.yaml", "--publish")
+    run("run", "tiny.yaml", "--set", "seeds=[7]", "--store", "other", "--draft")
+    run("submit", "direct", "--from", "other", "-o", "seven.zip")
+    merge = ("merge", "seven.zip", "--into", "results", "--publish")
+    assert "'direct' of results/tiny and of seven.zip" in run(*merge, code=2)
+    assert "--prefer eight.zip is none of results/tiny, seven.zip" in run(*merge, "--prefer", "eight.zip", code=2)
+    assert "v1.0 stands" in run(*merge, "--prefer", "tiny")
+    assert "wrote results/tiny/v1.1" in run(*merge, "--prefer", "seven.zip")
+    assert read_version(Path("results/tiny/v1.1")).row("direct").seeds == (7,)
+
+
+PLUGIN = '''
+import torch
+from robustbench_snn.plugins import FrameEncoder, register_encoder
+
+@register_encoder("fading", version=1, stochastic=False, causal=True, gradient="surrogate", spiking=True)
+class Fading(FrameEncoder):
+    """Weaker from step to step."""
+
+    def frames(self, images, timesteps):
+        return torch.stack([self.normalize(images) * 0.9**step for step in range(timesteps)])
+'''
+
+
+def test_entries_of_a_plugin_are_pictured_and_checked_with_it(rbsnn: RunCommand, run: Run) -> None:
+    models = [{"name": "mine", "encoder": "fading"}]
+    Path("tiny.yaml").write_text(yaml.safe_dump(TINY | {"models": models}))
+    Path("mine.py").write_text(PLUGIN)
+    Path("other.py").write_text(PLUGIN.replace("0.9", "0.8"))
+    done = rbsnn("run", "tiny.yaml", "--plugin", "mine.py", "--publish", "--with-weights")
+    assert done.returncode == 0, done.stderr
+    lacks = "no pictures of spikes"
+    assert f"{lacks}: Unknown encoder 'fading'" in run("publish", "--to", "site")
+    said = rbsnn("publish", "--to", "site", "--plugin", "other.py").stdout
+    assert f"{lacks}: the code of its encoder 'fading' is not that of the record" in said
+    assert lacks not in rbsnn("publish", "--to", "site", "--plugin", "mine.py").stdout
+    assert Path("site/tiny/v1.0/entries/mine-spikes.png").is_file()
+    said = run("submit", "mine", "--from", "tiny", "-o", "mine.zip")
+    assert said.endswith("rbsnn verify mine.zip --onto tiny --rerun 2 --plugin FILE\n")
 
 
 def test_more_seeds_of_a_row_are_submitted_and_taken_in(run: Run) -> None:

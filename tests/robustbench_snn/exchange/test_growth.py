@@ -175,10 +175,10 @@ def test_a_new_seed_that_fails_leaves_a_draft_that_says_so(alone: Place, monkeyp
 
 def test_a_row_of_more_seeds_takes_the_place_of_one_that_it_holds(alone: Place) -> None:
     draft = read_version(grow(alone, GROWN, mode="draft").folder)
-    released = merge_tables([draft], alone.results, publish=True)
+    released = merge_tables({"draft": draft}, alone.results, publish=True)
     assert (released.label, released.table.rows[0].seeds) == ("v1.1", (0, 1, 3))
     older = read_version(alone.results / "tiny" / "v1.0")
-    assert merge_tables([older], alone.results, publish=True).status == "stands"
+    assert merge_tables({"older": older}, alone.results, publish=True).status == "stands"
     assert [str(finding) for found in verify(alone.results) for finding in found.findings] == []
 
 
@@ -187,8 +187,8 @@ def test_a_merge_joins_no_seeds_it_takes_the_row_that_is_preferred(alone: Place,
     other["models"] = [{"name": "direct", "encoder": "ttfs", "seeds": [3]}]
     draft = read_version(Place(tmp_path / "other", tmp_path / "none").run(other, mode="draft").folder)
     with pytest.raises(UserError, match="rows of one name that differ: 'direct'"):
-        merge_tables([draft], alone.results, publish=True)
-    table = merge_tables([draft], alone.results, prefer=draft.folder, publish=True).table
+        merge_tables({"draft": draft}, alone.results, publish=True)
+    table = merge_tables({"draft": draft}, alone.results, prefer=draft.folder, publish=True).table
     row = next(row for row in table.rows if row.model == "direct")
     assert (row.seeds, row.identity["encoder"]["name"]) == ((3,), "ttfs")
     assert {score.seeds for score in row.cells.values()} == {1}

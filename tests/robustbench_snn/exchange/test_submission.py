@@ -74,7 +74,7 @@ def test_it_is_checked_against_the_table_and_run_again(file: Path, published: Pl
 
 
 def test_it_joins_the_table(file: Path, place: Place, tmp_path: Path) -> None:
-    released = merge_tables([unpacked(file, tmp_path / "unpacked")], place.results, publish=True)
+    released = merge_tables({"ttfs.zip": unpacked(file, tmp_path / "unpacked")}, place.results, publish=True)
     assert released.label == "v1.1"
     whole = place.run(SUITE | {"grid": {"encoders": ["direct", "sigma_delta", "ttfs"]}}, mode="draft").released.table
     assert {row.model: row for row in released.table.rows} == {row.model: row for row in whole.rows}
@@ -120,6 +120,14 @@ def extra_record(folder: Path) -> None:
     path.write_text(path.read_text() + json.dumps(line | {"extra": 1}) + "\n")
 
 
+def no_time(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    first, *others = path.read_text().splitlines()
+    data = {name: value for name, value in json.loads(first).items() if name != "content_sha256"}
+    data["provenance"]["finished"] = "yesterday"
+    path.write_text("\n".join([json.dumps({**data, "content_sha256": json_digest(data)}), *others]) + "\n")
+
+
 def deep(folder: Path) -> None:
     (folder / "table.json").write_text('{"rows": ' + "[" * 100_000)
 
@@ -140,6 +148,7 @@ FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "weights of another training": (foreign_weights, "is not what it says: weights/"),
     "a pickle named as weights": (pickled, "is not what it says: weights/"),
     "a record with an unknown key": (extra_record, "records.jsonl, line"),
+    "a time that is none": (no_time, r"forged\.zip is not what it says: records\.jsonl, line 1: .* is no time in UTC"),
     "endless nesting": (deep, "is damaged"),
     "ten million lines": (many_lines, "10000000 records; 50000000 and 20000 are the most"),
     "two entries": (two_rows, "holds 2 entries; a submission is one"),

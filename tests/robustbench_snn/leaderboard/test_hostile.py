@@ -35,6 +35,17 @@ def test_provenance_of_impossible_numbers(name: str, value: float) -> None:
         Provenance(**{**PROVENANCE.model_dump(), name: value})
 
 
+@pytest.mark.parametrize("name", ["started", "finished"])
+@pytest.mark.parametrize(
+    "time", ["yesterday", "", "2026-01-01", "2026-01-01T00:00:00", "2026-01-01T01:00:00+01:00", "20260101T000000+00:00"]
+)
+def test_times_of_provenance_that_are_none_in_utc(name: str, time: str) -> None:
+    with pytest.raises(ValidationError, match="is no time in UTC as 2026-01-31T23:59:59"):
+        Provenance(**{**PROVENANCE.model_dump(), name: time})
+    whole = {**PROVENANCE.model_dump(), name: "2026-01-01T00:00:00.000120+00:00"}
+    assert Provenance(**whole).model_dump() == whole  # as it was written
+
+
 @pytest.mark.parametrize("name", ["seed", "timesteps", "parameters", "samples"])
 def test_counts_of_records_have_64_bits(name: str) -> None:
     identity = {"kind": "train"}
