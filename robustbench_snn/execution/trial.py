@@ -84,15 +84,29 @@ def _try(plan: Plan, cell: TrainCell, models: TrainedModels, device: str, record
     images = dataset.test.images(torch.arange(min(count, len(dataset.test)))).to(device)
     # A classifier directly: a target pads the batch, for numbers that nobody asks for here.
     run = target.model if isinstance(target.model, Classifier) else target
-    with torch.no_grad(), target.frozen(), _checked(target.model, len(images)):
+    with torch.no_grad(), target.frozen(), _checked(target.model, len(images)) as given:
         classes = run(images).shape[1]
+        if isinstance(run, Classifier) and not target.stochastic:
+            before = tuple(given)
+            run(images)
+            _check_rests(before, given[len(before) :])
     if classes < dataset.classes:
         raise UserError(f"it names {classes} classes, {dataset.name} has {dataset.classes}")
 
 
+def _check_rests(before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
+    """The parts of a classifier give the same a second time, but for what a GPU may round otherwise."""
+    for part, first, second in zip(("encoder", "backbone"), before, after, strict=True):
+        if not torch.allclose(first, second, rtol=1e-3, atol=1e-5, equal_nan=True):
+            raise UserError(
+                f"its {part} gives something else for the same images a second time: it keeps something from one "
+                "forward pass to the next, such as membranes of hand-written neurons, and has to start each from rest"
+            )
+
+
 @contextmanager
-def _checked(model: nn.Module, count: int) -> Iterator[None]:
-    """Checks what a model of a plug-in, or the parts of a classifier, make of so many images.
+def _checked(model: nn.Module, count: int) -> Iterator[list[Tensor]]:
+    """Checks what a model of a plug-in, or the parts of a classifier, make of so many images, and keeps it.
 
     Raises:
         UserError: naming what is wanted and what was returned.
@@ -111,13 +125,15 @@ def _checked(model: nn.Module, count: int) -> Iterator[None]:
         if isinstance(found, Tensor):
             fits = found.shape[: len(begins)] == begins and dimensions in (0, found.ndim)
             if fits and found.is_floating_point():
+                answers.append(found)
                 return
             got = f"{str(found.dtype).removeprefix('torch.')} {tuple(found.shape)}"
         raise UserError(f"{type(module).__name__} must return {words}; it returned {got}")
 
+    answers: list[Tensor] = []
     hooks = [module.register_forward_hook(check) for module in wanted]
     try:
-        yield
+        yield answers
     finally:
         for hook in hooks:
             hook.remove()

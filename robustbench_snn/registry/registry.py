@@ -114,7 +114,8 @@ class Registry(Generic[T, Traits]):
                 self._load_entry_point(self._entry_points[name])
             else:
                 hint = did_you_mean(name, self.names())
-                raise UnknownNameError(f"Unknown {self.kind} '{shortened(name)}'.{hint} (rbsnn list {self.kind}s)")
+                known = f"rbsnn list {self.kind}s; --plugin FILE adds some"
+                raise UnknownNameError(f"Unknown {self.kind} '{shortened(name)}'.{hint} ({known})")
         return self._loaded[name]
 
     def _load_entry_point(self, point: EntryPoint) -> None:

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from robustbench_snn.evaluation.borrowed import borrowed
 from robustbench_snn.parameters import Readout
@@ -23,6 +23,17 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if twice := _repeated(seeds):
+        raise ValueError(f"seeds must differ; used more than once: {twice}")
+    return seeds
+
+
+def _repeated(items: Iterable[object]) -> str:
+    """The items that are there more than once, for a message; empty if none is."""
+    return ", ".join(str(item) for item, count in Counter(items).items() if count > 1)
+
+
 RecipeValues = Annotated[Mapping[str, Any], BeforeValidator(_named)]
 """A shipped recipe's name, or a mapping with values that replace its own (``{name: spikformer_cifar, epochs: 2}``)."""
 
@@ -32,7 +43,9 @@ MOST_MODELS = 10_000
 """Of one suite."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1)]
+Seeds = Annotated[
+    tuple[Seed, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_different)
+]
 Timesteps = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -174,13 +187,12 @@ class SuiteSpec(Strict):
         names = [model.name for model in self.entries()]
         if not names:
             raise ValueError("a suite needs models: (a list) or grid: (a product of encoders)")
-        if twice := [name for name, count in Counter(names).items() if count > 1]:
-            raise ValueError(f"model names must differ; used more than once: {', '.join(twice)}")
+        if twice := _repeated(names):
+            raise ValueError(f"model names must differ; used more than once: {twice}")
         if self.table.baseline is not None and self.table.baseline not in names:
             raise ValueError(f"table.baseline '{self.table.baseline}' is none of the models: {', '.join(names)}")
-        labels = self.evaluation_labels
-        if twice := [label for label, count in Counter(labels).items() if count > 1]:
-            raise ValueError(f"evaluations of one kind need a label: each; used more than once: {', '.join(twice)}")
+        if twice := _repeated(self.evaluation_labels):
+            raise ValueError(f"evaluations of one kind need a label: each; used more than once: {twice}")
         return self
 
     @property

@@ -12,7 +12,7 @@ from robustbench_snn.errors import UserError
 
 
 class TrainingError(UserError):
-    """A training that cannot go on: its loss is not finite, or memory ran out."""
+    """A training that cannot go on: its loss is not finite, memory ran out, or a batch reaches into the next."""
 
 
 class TrainingProgress(Protocol):

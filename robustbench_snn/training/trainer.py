@@ -17,6 +17,7 @@ from robustbench_snn.dataset import Dataset
 from robustbench_snn.errors import UserError
 from robustbench_snn.model.classifier import Classifier
 from robustbench_snn.model.fusing import fusing
+from robustbench_snn.model.neurons import reset
 from robustbench_snn.randomness import SharedDraws, key_of
 from robustbench_snn.training.batches import Prepared, TrainingBatches, batch_size, seed_everything, torch_seed
 from robustbench_snn.training.checkpoint import Checkpoints
@@ -42,7 +43,7 @@ def train(
     progress: TrainingProgress | None = None,
     ranks: Ranks = ALONE,
 ) -> TrainResult:
-    """Trains a classifier in place and leaves it in eval mode.
+    """Trains a classifier in place and leaves it in eval mode, at rest.
 
     On a CPU the weights are a function of the initial weights, dataset, recipe and seed, to the bit: the recipe fixes
     the number of threads, and an interrupted training that is called again with the same folder ends with the same
@@ -88,6 +89,7 @@ def train(
                 rate = record.images / record.seconds
                 progress.epoch(record.epoch, recipe.total_epochs, record.loss, record.accuracy, rate, left)
     classifier.eval()
+    reset(classifier)  # membranes of the last batch hold its graph, which cannot be copied
     seconds = sum(record.seconds for record in run.history)
     images = sum(record.images for record in run.history)
     return TrainResult(tuple(run.history), resumed_from, seconds, images / seconds if seconds else math.nan)
@@ -234,7 +236,12 @@ def training_key(classifier: Classifier, dataset: Dataset, recipe: Recipe, seed:
 
 
 def _explained(error: BaseException, size: int, timesteps: int) -> BaseException:
-    """An error of memory as a :class:`TrainingError`; others as they are."""
+    """An error of memory, or of a graph that was kept, as a :class:`TrainingError`; others as they are."""
+    if "backward through the graph a second time" in str(error):
+        return TrainingError(
+            "the encoder or the backbone keeps something of the batch before, such as membranes of hand-written "
+            "neurons: it has to start from rest in every forward pass"
+        )
     memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
     if not memory:
         return error

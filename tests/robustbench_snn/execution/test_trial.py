@@ -93,6 +93,23 @@ def no_module(task: Task) -> nn.Module:
     return None  # type: ignore[return-value]
 
 
+@register_encoder("trial_keeps", version=1)
+class Keeps(FrameEncoder):
+    """Neurons written by hand, whose membranes stay."""
+
+    def __init__(self, stem: Stem) -> None:
+        super().__init__(stem)
+        self.v: Tensor | float = 0.0
+
+    def forward(self, images: Tensor, timesteps: int) -> Tensor:
+        self.v = self.v + 0.6 + 0.0 * super().forward(images, timesteps)
+        return (self.v >= 1.0).to(images)
+
+    def frames(self, images: Tensor, timesteps: int) -> Tensor:
+        """The image at every step."""
+        return images.expand(timesteps, *images.shape)
+
+
 @register_encoder("trial_spikes", version=1)
 class Spikes(FrameEncoder):
     """Swaps steps and samples, or drops the steps."""
@@ -210,3 +227,10 @@ def test_one_trial_a_model_that_leaves_the_random_numbers_as_they_were(tmp_path:
     torch.manual_seed(11)
     check_models(plan, standing(plan, store), store, RunSettings())
     assert torch.equal(torch.rand(4), expected)
+
+
+def test_what_stays_from_one_pass_to_the_next_is_found(tmp_path: Path) -> None:
+    plan = planned({"name": "mine", "encoder": "trial_keeps"})
+    store = Store(tmp_path)
+    with pytest.raises(UserError, match="mine: its encoder gives something else for the same images a second"):
+        check_models(plan, standing(plan, store), store, RunSettings())

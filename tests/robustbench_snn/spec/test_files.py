@@ -61,6 +61,8 @@ def test_every_problem_is_reported_at_once_with_its_path_and_a_suggestion() -> N
         ({"evaluations": []}, "evaluations", "is empty"),
         ({"models": []}, "", "needs models"),
         ({"seeds": []}, "seeds", "is empty"),
+        ({"seeds": [0, 1, 0]}, "seeds", "must differ; used more than once: 0"),
+        ({"models": [{"name": "a", "encoder": "direct", "seeds": [3, 3]}]}, "models.0.seeds", "more than once: 3"),
         ({"grid": {"encoders": []}}, "grid.encoders", "is empty"),
         ({"evaluations": [{"pgd": {"eps": "300/255"}}]}, "evaluations.0.pgd", "between 0 and 1"),
         ({"evaluations": [{"pgd": {"eps": "many"}}]}, "evaluations.0.pgd", "fraction"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import random
@@ -80,6 +81,7 @@ def test_resumed_equals_uninterrupted(build: Build, digits: Dataset, tmp_path: P
     assert numbers(result) == expected
     assert tensor_digest(fresh.state_dict()) == tensor_digest(whole.state_dict())
     assert not fresh.training
+    assert not copy.deepcopy(fresh).training  # no membrane holds a graph, which cannot be copied
 
 
 def test_adversarial_training_is_resumed_too(build: Build, digits: Dataset, tmp_path: Path) -> None:
@@ -235,6 +237,20 @@ def test_memory_running_out_names_the_batch_size(
     monkeypatch.setattr(Classifier, "step_logits", fail)
     with pytest.raises(TrainingError, match="batch size 32 and 3 timesteps"):
         train(build(), digits, RECIPE, seed=0)
+
+
+def test_membranes_that_stay_are_named(build: Build, digits: Dataset) -> None:
+    model = build("direct")
+    head: Any = model.backbone.head
+    kept: list[torch.Tensor] = []
+
+    def leak(module: torch.nn.Module, given: Any, logits: torch.Tensor) -> torch.Tensor:
+        kept.append(logits + (kept[-1] if kept else 0.0))
+        return kept[-1]
+
+    head.register_forward_hook(leak)
+    with pytest.raises(TrainingError, match="keeps something of the batch before, such as membranes"):
+        train(model, digits, Recipe(epochs=2, batch_size=32, lr=0.01), seed=0)
 
 
 def test_other_errors_pass_through(build: Build, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
