@@ -70,8 +70,11 @@ def _merge_stores(stores: list[Path], into: Path, prefer: Path | None) -> None:
         _warn(f"not taken: {folder}: {reason}")
     for one, other in merged.conflicts:
         _warn(f"{one.record.key[:12]} ({one.record.model}) differs: {one.folder} and {other.folder}")
-    if merged.conflicts and prefer is None:
-        raise UserError(f"{len(merged.conflicts)} cells differ; nothing was written. --prefer STORE takes its cells")
+    if not merged.settled:
+        lacks = "" if prefer is None else f", and {prefer} lacks them"
+        raise UserError(
+            f"{len(merged.conflicts)} cells differ{lacks}; nothing was written. --prefer STORE takes its cells"
+        )
     _print(f"{merged.taken} cells taken into {into}, {merged.same} there already with the same result")
     if merged.damaged:
         raise typer.Exit(1)

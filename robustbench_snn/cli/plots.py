@@ -50,22 +50,16 @@ def encoder(
 
 def _image(path: Path | None) -> Tensor:
     """An image file, or the first test digit, as float32 (C, H, W) in [0, 1]."""
-    import numpy as np
     import torch
 
     if path is None:
         from robustbench_snn.dataset import load_dataset
 
         return load_dataset("digits").test.images(torch.tensor([0]))[0]
-    from PIL import Image, UnidentifiedImageError
+    from robustbench_snn.dataset.encoded import image_format
 
-    try:
-        with Image.open(path) as opened:
-            pixels = np.asarray(opened.convert("L" if opened.mode in ("1", "L", "I;16") else "RGB"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"image {path} cannot be read: {error}") from None
-    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(planes)).to(torch.float32) / 255.0
+    decoded = image_format(path, str(path), None, 1.0).decode(path, str(path))
+    return decoded.to(torch.float32) / 255.0
 
 
 StoreFolder = Annotated[Path, typer.Option(envvar="RBSNN_STORE", help="Folder of the records.")]

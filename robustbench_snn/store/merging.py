@@ -34,12 +34,14 @@ class Merged:
         same: cells that were there already, or in several sources, with the same result.
         conflicts: two sound cells of one key that found different things.
         damaged: folder of every cell that is not what it says, and why.
+        settled: False if no store is preferred, or it lacks a cell that others disagree on: nothing was written.
     """
 
     taken: int
     same: int
     conflicts: tuple[tuple[Cell, Cell], ...]
     damaged: tuple[tuple[Path, str], ...]
+    settled: bool = True
 
 
 def merge_stores(sources: Sequence[Path], into: Path, prefer: Path | None = None) -> Merged:
@@ -50,7 +52,7 @@ def merge_stores(sources: Sequence[Path], into: Path, prefer: Path | None = None
     Args:
         sources: folders of stores; they are only read.
         into: folder of the store, made if it is not there.
-        prefer: the store whose cell is taken where two differ; without it nothing is written where any do.
+        prefer: the store whose cell is taken where two differ; where it has none of these, nothing is written.
 
     Raises:
         UserError: if a source is no store, or ``prefer`` is none of these.
@@ -81,12 +83,17 @@ def merge_stores(sources: Sequence[Path], into: Path, prefer: Path | None = None
                 if prefer is not None and store.resolve() == prefer.resolve():
                     chosen[found.key] = cell
     new = [cell for cell in chosen.values() if cell.store != into]
-    if conflicts and prefer is None:
-        return Merged(0, same, tuple(conflicts), tuple(damaged))
+    if left := [pair for pair in conflicts if not _settled(chosen[pair[0].record.key], prefer)]:
+        return Merged(0, same, tuple(left), tuple(damaged), settled=False)
     target = Store(into)
     for cell in new:
         _take(target, cell)
     return Merged(len(new), same, tuple(conflicts), tuple(damaged))
+
+
+def _settled(taken: Cell, prefer: Path | None) -> bool:
+    """Whether the cell that is taken where several differ is that of the preferred store."""
+    return prefer is not None and taken.store.resolve() == prefer.resolve()
 
 
 def examined(folder: Path, key: str) -> Record | str:

@@ -94,7 +94,7 @@ def test_plot_encoder_reads_an_image_and_refuses_what_is_none(rbsnn: Run, tmp_pa
     (tmp_path / "no.png").write_text("not an image")
     found = rbsnn("plot", "encoder", "direct", "--image", "no.png")
     assert found.returncode == 2
-    assert "cannot be read" in found.stderr
+    assert "no.png is not a whole image" in found.stderr
 
 
 def test_weights_can_be_named_in_a_suite(rbsnn: Run, tmp_path: Path) -> None:

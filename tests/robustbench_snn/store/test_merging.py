@@ -84,6 +84,15 @@ def test_a_preferred_store_wins(two: tuple[Store, Store], tmp_path: Path, prefer
         merge_stores([store.root for store in two], tmp_path / "into", prefer=tmp_path / "nowhere")
 
 
+def test_a_preferred_store_that_lacks_the_cell_settles_nothing(two: tuple[Store, Store], tmp_path: Path) -> None:
+    conflicting(two)
+    (tmp_path / "third" / "cells").mkdir(parents=True)
+    stores = [*(store.root for store in two), tmp_path / "third"]
+    merged = merge_stores(stores, tmp_path / "into", prefer=tmp_path / "third")
+    assert (merged.settled, merged.taken, len(merged.conflicts)) == (False, 0, 1)
+    assert not (tmp_path / "into").exists()
+
+
 def test_what_is_replaced_is_set_aside(two: tuple[Store, Store]) -> None:
     one, other = two
     key = conflicting(two).key
