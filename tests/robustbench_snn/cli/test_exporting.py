@@ -41,6 +41,7 @@ def test_csv_has_every_score_and_comparison() -> None:
 def test_json_is_the_table() -> None:
     found = json.loads(exported("json"))
     since: dict[str, object] = {
+        "dataset_title": None,
         "reported": [],
         "weights": None,
         "mixed": None,
