@@ -210,7 +210,7 @@ def test_runs_of_one_sample_are_no_more_steps(batch_size: int) -> None:
         (found,) = evaluate(net, images, labels, [entry], **options)
         ((distance,),) = [found.details["distance"].values()]
         assert {len(steps) for steps in distance["distance"].values()} == {STEPS}
-        alike.append({**found.metrics, **dict(enumerate(distance["distance"]["net.2"]))})
+        alike.append([*found.metrics.values(), *distance["distance"]["net.2"]])
     assert alike[0] == pytest.approx(alike[1])
 
 
