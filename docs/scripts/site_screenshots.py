@@ -33,7 +33,7 @@ SHOTS = {
     "dark": (f"{TABLE}/index.html", 1280, 900, "dark"),
     "phone": (f"{TABLE}/index.html", 390, 780, "light"),
     "entry": (f"{TABLE}/entries/direct.html", 1280, 900, "light"),
-    "photographs": ("site/cifar10-encoders/v1.3/index.html", 1280, 1080, "light"),
+    "photographs": ("site/cifar10-stochastic/v1.2/index.html", 1280, 980, "light"),
     "reported": ("example/example/v1.0/index.html", 1280, 780, "light"),
     "spikes": ("example/example/v1.0/entries/direct.html", 1280, 640, "light"),
 }
