@@ -15,6 +15,7 @@ from robustbench_snn.exchange.growth import without_published
 from robustbench_snn.exchange.protocol import check_computable, resolved_here
 from robustbench_snn.exchange.published import Published
 from robustbench_snn.leaderboard.findings import differences
+from robustbench_snn.leaderboard.table import HEADING
 from robustbench_snn.plan.keys import written
 from robustbench_snn.plan.plan import Plan, make_plan
 from robustbench_snn.registry.spec import ComponentSpec, component_spec, evaluation_spec
@@ -175,9 +176,9 @@ def _shared(published: Published) -> dict[str, list[Any]]:
 def _table(stated: Any, published: Published) -> tuple[dict[str, Any], list[Problem]]:
     table = published.table
     given = dict(stated) if isinstance(stated, Mapping) else {}
-    ours = {name: getattr(table, name) for name in ("name", "title", "baseline", "confidence", "correction")}
-    if table.dataset_title is not None:  # one that is not there yet may be added
-        ours["dataset_title"] = table.dataset_title
+    ours = {name: getattr(table, name) for name in HEADING}
+    if table.dataset_title is None:  # one that is not there yet may be added
+        del ours["dataset_title"]
     problems = [(f"table.{path}", message) for path, message in _differing(given, ours)]
     kept = {name: value for name, value in given.items() if name not in ours}
     return {**kept, **ours, "baseline": None}, problems

@@ -12,16 +12,13 @@ from robustbench_snn.exchange.data import rebuilt_dataset
 from robustbench_snn.exchange.protocol import check_computable
 from robustbench_snn.exchange.published import Published
 from robustbench_snn.leaderboard.findings import differences
-from robustbench_snn.leaderboard.table import Row
+from robustbench_snn.leaderboard.table import HEADING, Row
 from robustbench_snn.plan.keys import key_of, written
 from robustbench_snn.plan.plan import make_plan
 from robustbench_snn.registry.spec import ComponentSpec
 from robustbench_snn.reported import shipped_reported
 from robustbench_snn.spec.files import parse_suite
 from robustbench_snn.store.records import Record
-
-_HEADING = ("name", "title", "dataset_title", "baseline", "confidence", "correction")
-"""What a suite says of its table, and a table of itself."""
 
 _COMMON = ("timesteps", "backbone", "recipe", "seeds")
 """What a suite says once where all of its models have the same."""
@@ -44,7 +41,7 @@ def rewritten_suite(published: Published, stated: ComponentSpec | None = None) -
     evaluations = check_computable(table.protocol["evaluations"], published.title, _remedy(published))
     dataset = rebuilt_dataset(table.protocol, table.samples, published.trainings(), stated)
     models = [described_model(row, _training(row, published), row.seeds) for row in table.rows]
-    heading = {name: getattr(table, name) for name in _HEADING}
+    heading = {name: getattr(table, name) for name in HEADING}
     shown = [found.name for found in table.reported if found.name in shipped_reported()]
     data: dict[str, Any] = {
         "name": table.suite,

@@ -23,6 +23,9 @@ a difference was not seen even without the correction, and what fewer than five 
 LAYOUT: Layout = "github3"
 """That of new versions."""
 
+HEADING = ("name", "title", "dataset_title", "baseline", "confidence", "correction")
+"""What a suite says of its table, and a table of itself."""
+
 
 class Against(Strict):
     """A comparison with the baseline, see :class:`robustbench_snn.leaderboard.comparison.Comparison`.

@@ -113,6 +113,12 @@ def elsewhere(records: list[dict[str, Any]]) -> None:
     trainings(records)[1]["identity"]["dataset"]["fingerprint"] = "0" * 64
 
 
+def weaker(records: list[dict[str, Any]]) -> None:
+    for record in records:
+        if record["model"] == "sigma_delta" and record["identity"].get("evaluation", {}).get("name") == "fgsm":
+            record["identity"]["evaluation"]["parameters"]["eps"] = 0.0001
+
+
 def renumbered(records: list[dict[str, Any]]) -> None:
     for record in records:
         if record["model"] == "direct" and record["seed"] == 1:
@@ -179,6 +185,10 @@ TAMPERED: dict[str, tuple[Tamper, tuple[str, ...]]] = {
     "a training on other data, carefully": (
         careful(edit_records(elsewhere, seal=True)),
         ("records.jsonl, direct, dataset/fingerprint: expected",),
+    ),
+    "records of another radius, carefully": (
+        careful(edit_records(weaker, seal=True)),
+        ("records.jsonl, sigma_delta, fgsm, seed 1/parameters/eps: expected 0.02, found 0.0001",),
     ),
     "another seed, carefully": (
         careful(edit_records(renumbered, seal=True), edit_table(lambda data: data["rows"][0].update(seeds=[0, 7]))),
